@@ -1,0 +1,510 @@
+"""Every table of the study database, with its uniqueness and its checks.
+
+STRICT tables on SQLite, the same models on PostgreSQL. No patient name, birth date or
+accession number has a column.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    REAL,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+SERIES_STATUS = ("waiting", "ready", "scored", "quarantined", "superseded")
+ANNOTATION_FORMATS = ("SEG", "RTSTRUCT", "NIFTI", "NRRD", "POINTS", "PHANTOM")
+STATION_SOURCES = ("explicit", "overlap", "nearest", "unassigned")
+FINDING_STATUS = ("positive", "negative", "not_sampled", "indeterminate")
+NEOADJUVANT = ("none", "chemo", "chemoradio", "unknown")
+RELATIONS = ("equal", "narrower", "broader", "overlaps")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A UTC instant as ISO 8601 text: sorts as text, the same on both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Refuse a naive time: a clock change must not reorder runs."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime; wanted one with a time zone")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """Text back to an aware datetime."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value as text with sorted keys (STRICT tables have no JSON type)."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401
+        """Serialise; NaN is refused, JSON has none."""
+        import json
+
+        return None if value is None else json.dumps(value, sort_keys=True, allow_nan=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Parse."""
+        import json
+
+        return None if value is None else json.loads(value)
+
+
+Number = Double().with_variant(REAL(), "sqlite")  # REAL is 8 bytes on SQLite, 4 on PostgreSQL
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    quoted = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({quoted})", name=f"{column}_known")
+
+
+STRICT = {"sqlite_strict": True}
+
+
+class Base(DeclarativeBase):
+    """Named constraints, so that migrations can drop them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {
+        str: Text(),
+        float: Number,
+        datetime: UtcTime(),
+        dict[str, Any]: JsonText(),
+        list[Any]: JsonText(),
+    }
+
+
+class Patient(Base):
+    """One person, known only by a pseudonymous key."""
+
+    __tablename__ = "patient"
+    __table_args__ = (_one_of("sex", ("F", "M", "O", "")), STRICT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pseudo_key: Mapped[str] = mapped_column(unique=True)
+    """HMAC-SHA-256 of issuer and PatientID with the local secret, hex."""
+    sex: Mapped[str] = mapped_column(default="")
+    birth_year: Mapped[int | None]
+    identity_check: Mapped[str | None]
+    """HMAC of the birth date: tells two people with one PatientID apart."""
+    studies: Mapped[list["Study"]] = relationship(back_populates="patient")
+
+
+class Study(Base):
+    """One DICOM study."""
+
+    __tablename__ = "study"
+    __table_args__ = (STRICT,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patient.id"), index=True)
+    study_uid: Mapped[str] = mapped_column(unique=True)
+    study_date: Mapped[str | None]
+    """ISO date; null where the header's was unusable."""
+    accession_hmac: Mapped[str | None]
+    created_at: Mapped[datetime]
+    patient: Mapped[Patient] = relationship(back_populates="studies")
+    series: Mapped[list["Series"]] = relationship(back_populates="study")
+
+
+class PatchFile(Base):
+    """One `.npy` file of patches in the patch store, and one of masks."""
+
+    __tablename__ = "patch_file"
+    __table_args__ = (CheckConstraint("node_count > 0", name="node_count_positive"), STRICT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(unique=True)
+    masks_sha256: Mapped[str | None]
+    node_count: Mapped[int]
+    spec_version: Mapped[int]
+    spec_hash: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Series(Base):
+    """One revision of one CT series with the masks that belong to it.
+
+    A re-sent series or a changed mask makes a new revision; the old one is superseded and
+    its scores with it. Nothing is deleted.
+    """
+
+    __tablename__ = "series"
+    __table_args__ = (
+        UniqueConstraint("series_uid", "revision"),
+        _one_of("status", SERIES_STATUS),
+        CheckConstraint("revision >= 1", name="revision_from_1"),
+        Index(
+            "ix_series_one_current",
+            "series_uid",
+            unique=True,
+            sqlite_where=text("status != 'superseded'"),
+            postgresql_where=text("status != 'superseded'"),
+        ),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    series_uid: Mapped[str]
+    """SeriesInstanceUID, with `#2`, `#3` ... where one series held several acquisitions."""
+    revision: Mapped[int]
+    status: Mapped[str] = mapped_column(index=True)
+    code: Mapped[str | None]
+    """Why it waits or was quarantined."""
+    reason: Mapped[str | None]
+    for_uid: Mapped[str | None]
+    geometry: Mapped[dict[str, Any] | None]
+    """affine (z y x to LPS mm, 4x4), shape (z y x), flags."""
+    facts: Mapped[dict[str, Any] | None]
+    """Scanner, kernel, kV, slice thickness: what an audit asks for, nothing personal."""
+    content_sha256: Mapped[str]
+    """Over the instances, the masks and the options that shape the patches."""
+    patch_file_id: Mapped[int | None] = mapped_column(ForeignKey("patch_file.id"), index=True)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    created_at: Mapped[datetime]
+    study: Mapped[Study] = relationship(back_populates="series")
+    patch_file: Mapped[PatchFile | None] = relationship()
+    nodes: Mapped[list["LymphNode"]] = relationship(back_populates="series")
+
+
+class Instance(Base):
+    """One CT image file of a series revision."""
+
+    __tablename__ = "instance"
+    __table_args__ = (UniqueConstraint("series_id", "sop_uid"), STRICT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
+    sop_uid: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
+    path: Mapped[str]
+
+
+class Annotation(Base):
+    """One mask or point file that nodes came from."""
+
+    __tablename__ = "annotation"
+    __table_args__ = (
+        UniqueConstraint("series_id", "sha256"),
+        _one_of("format", ANNOTATION_FORMATS),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
+    format: Mapped[str]
+    sha256: Mapped[str]
+    path: Mapped[str]
+    uid: Mapped[str | None]
+    for_uid: Mapped[str | None]
+    details: Mapped[dict[str, Any] | None]
+
+
+class Station(Base):
+    """One station of one system: `(system, version, code)`, never a bare number."""
+
+    __tablename__ = "station"
+    __table_args__ = (UniqueConstraint("system", "version", "code"), STRICT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    system: Mapped[str]
+    version: Mapped[str]
+    code: Mapped[str]
+    meaning: Mapped[str] = mapped_column(default="")
+
+
+class StationAlias(Base):
+    """Another way to write a station within its system."""
+
+    __tablename__ = "station_alias"
+    __table_args__ = (UniqueConstraint("station_id", "alias"), STRICT)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    station_id: Mapped[int] = mapped_column(ForeignKey("station.id"))
+    alias: Mapped[str]
+
+
+class StationCrosswalk(Base):
+    """How a station of one system lies to a station of another; used only when asked."""
+
+    __tablename__ = "station_crosswalk"
+    __table_args__ = (
+        UniqueConstraint("name", "from_station_id", "to_station_id"),
+        _one_of("relation", RELATIONS),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    from_station_id: Mapped[int] = mapped_column(ForeignKey("station.id"))
+    to_station_id: Mapped[int] = mapped_column(ForeignKey("station.id"))
+    relation: Mapped[str]
+    source: Mapped[str]
+
+
+class LymphNode(Base):
+    """One lymph node of a series revision, with the place of its patch."""
+
+    __tablename__ = "lymph_node"
+    __table_args__ = (
+        UniqueConstraint("series_id", "tracking_uid"),
+        UniqueConstraint("series_id", "patch_index"),
+        _one_of("station_source", STATION_SOURCES),
+        CheckConstraint("volume_mm3 IS NULL OR volume_mm3 > 0", name="volume_positive"),
+        CheckConstraint("padded_fraction BETWEEN 0 AND 1", name="padded_fraction_range"),
+        CheckConstraint(
+            "short_axis_mm IS NULL OR long_axis_mm >= short_axis_mm", name="axes_ordered"
+        ),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
+    annotation_id: Mapped[int] = mapped_column(ForeignKey("annotation.id"), index=True)
+    tracking_uid: Mapped[str] = mapped_column(index=True)
+    """From the SEG, or UUIDv5 of (series UID, mask hash, label)."""
+    label: Mapped[str]
+    centroid_x_mm: Mapped[float]
+    centroid_y_mm: Mapped[float]
+    centroid_z_mm: Mapped[float]
+    bbox_vox: Mapped[list[Any] | None]
+    """[[z0, y0, x0], [z1, y1, x1]] on the CT, end exclusive; null for a point."""
+    volume_mm3: Mapped[float | None]
+    short_axis_mm: Mapped[float | None]
+    long_axis_mm: Mapped[float | None]
+    station_id: Mapped[int | None] = mapped_column(ForeignKey("station.id"), index=True)
+    station_source: Mapped[str] = mapped_column(default="unassigned")
+    station_candidates: Mapped[list[Any] | None]
+    """[{"system", "code", "overlap"}], largest overlap first."""
+    mask_sha256: Mapped[str | None]
+    warnings: Mapped[list[Any] | None]
+    """Codes of what a reader should know about this node."""
+    patch_index: Mapped[int]
+    patch_sha256: Mapped[str]
+    """Over this node's patch bytes."""
+    patch_affine: Mapped[list[Any]]
+    """4x4, patch voxel z y x to LPS mm (a snapped grid has the source's slice step)."""
+    padded_fraction: Mapped[float]
+    series: Mapped[Series] = relationship(back_populates="nodes")
+    station: Mapped[Station | None] = relationship()
+    scores: Mapped[list["Score"]] = relationship(back_populates="node")
+
+
+class PathologyReport(Base):
+    """One surgical pathology report; a newer one replaces an older, both are kept."""
+
+    __tablename__ = "pathology_report"
+    __table_args__ = (
+        UniqueConstraint("patient_key", "report_id", "source_sha256"),
+        _one_of("neoadjuvant", NEOADJUVANT),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    patient_key: Mapped[str] = mapped_column(index=True)
+    """As `patient.pseudo_key`; the patient may arrive later."""
+    report_id: Mapped[str]
+    report_date: Mapped[str]
+    surgery_date: Mapped[str | None]
+    neoadjuvant: Mapped[str] = mapped_column(default="unknown")
+    source_sha256: Mapped[str]
+    superseded_by_id: Mapped[int | None] = mapped_column(ForeignKey("pathology_report.id"))
+    created_at: Mapped[datetime]
+
+
+class Finding(Base):
+    """One line of a report: a station, or several that were sent as one specimen."""
+
+    __tablename__ = "finding"
+    __table_args__ = (
+        UniqueConstraint("report_id", "source_row", "source_column"),
+        _one_of("status", FINDING_STATUS),
+        CheckConstraint(
+            "n_positive IS NULL OR (n_positive >= 0 AND n_positive <= n_examined)",
+            name="counts_ordered",
+        ),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[int] = mapped_column(ForeignKey("pathology_report.id"), index=True)
+    n_examined: Mapped[int | None]
+    n_positive: Mapped[int | None]
+    status: Mapped[str]
+    source_row: Mapped[int]
+    source_column: Mapped[str] = mapped_column(default="")
+
+
+class FindingStation(Base):
+    """Which stations a finding is about."""
+
+    __tablename__ = "finding_station"
+    __table_args__ = (STRICT,)
+
+    finding_id: Mapped[int] = mapped_column(ForeignKey("finding.id"), primary_key=True)
+    station_id: Mapped[int] = mapped_column(ForeignKey("station.id"), primary_key=True)
+
+
+class Engine(Base):
+    """One engine that has scored: weights, configuration, patch rules, back end, precision."""
+
+    __tablename__ = "engine"
+    __table_args__ = (
+        UniqueConstraint("weights_sha256", "config_hash", "spec_hash", "backend", "precision"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(index=True)
+    weights_sha256: Mapped[str]
+    config_hash: Mapped[str]
+    spec_hash: Mapped[str]
+    backend: Mapped[str]
+    precision: Mapped[str]
+    model_sha256: Mapped[str]
+    trained: Mapped[int]
+    """1, or 0 for an untrained demonstration engine."""
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Run(Base):
+    """One command that wrote: who, with what, when, how it ended."""
+
+    __tablename__ = "run"
+    __table_args__ = (STRICT,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    argv: Mapped[list[Any]]
+    version: Mapped[str]
+    host: Mapped[str]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    exit_code: Mapped[int | None]
+    engine_id: Mapped[int | None] = mapped_column(ForeignKey("engine.id"))
+    engine_reason: Mapped[str | None]
+    summary: Mapped[dict[str, Any] | None]
+
+
+class Score(Base):
+    """What one engine says of one node; there is never a second row."""
+
+    __tablename__ = "score"
+    __table_args__ = (
+        UniqueConstraint("lymph_node_id", "engine_id"),
+        CheckConstraint("probability BETWEEN 0 AND 1", name="probability_range"),
+        CheckConstraint("local_probability BETWEEN 0 AND 1", name="local_range"),
+        CheckConstraint("global_probability BETWEEN 0 AND 1", name="global_range"),
+        CheckConstraint("calibrated_probability BETWEEN 0 AND 1", name="calibrated_range"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    lymph_node_id: Mapped[int] = mapped_column(ForeignKey("lymph_node.id"))
+    engine_id: Mapped[int] = mapped_column(ForeignKey("engine.id"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), index=True)
+    probability: Mapped[float]
+    """Fused head, raw."""
+    local_probability: Mapped[float | None]
+    global_probability: Mapped[float | None]
+    calibrated_probability: Mapped[float | None]
+    """Null where the engine has no calibration."""
+    calls: Mapped[dict[str, Any]]
+    """Operating point name to 0 or 1."""
+    patch_sha256: Mapped[str]
+    created_at: Mapped[datetime]
+    node: Mapped[LymphNode] = relationship(back_populates="scores")
+    engine: Mapped[Engine] = relationship()
+
+
+class Label(Base):
+    """One reader's label of one node."""
+
+    __tablename__ = "label"
+    __table_args__ = (
+        UniqueConstraint("lymph_node_id", "reader"),
+        CheckConstraint("value IN (0, 1)", name="value_binary"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    lymph_node_id: Mapped[int] = mapped_column(ForeignKey("lymph_node.id"))
+    reader: Mapped[str]
+    value: Mapped[int]
+    source: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Quarantine(Base):
+    """One thing that could not be used: code, found, wanted, what to do."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (
+        UniqueConstraint("sha256", "code"),
+        _one_of("scope", ("file", "archive", "series", "mask", "study")),
+        CheckConstraint("tries >= 1", name="tries_from_1"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str]
+    """Of the file, or of the series' content."""
+    scope: Mapped[str]
+    code: Mapped[str]
+    found: Mapped[str]
+    wanted: Mapped[str]
+    fix: Mapped[str]
+    path: Mapped[str]
+    study_uid: Mapped[str | None]
+    series_uid: Mapped[str | None]
+    detail: Mapped[str | None]
+    """A traceback, where the cause was not foreseen."""
+    first_seen: Mapped[datetime]
+    last_seen: Mapped[datetime]
+    tries: Mapped[int]
+    resolved_at: Mapped[datetime | None]
+
+
+class AuditLog(Base):
+    """Append-only chain of what was done; triggers refuse update and delete."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (STRICT,)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    object: Mapped[str]
+    details: Mapped[dict[str, Any] | None]
+    prev_hash: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
