@@ -1,0 +1,216 @@
+"""Cut the patch of a node out of a scan: HU and the node's own mask on the patch grid.
+
+Only slices that a patch touches are asked for. Patch axes are the source's own axes, put
+in patient order (z to the head, y to the back, x to the left): an oblique scan stays in its
+own planes instead of being blended across them, mirrored or permuted storage of one body
+gives one patch. A tilted gantry shears the slices against each other; each slice is then
+sampled at its own in-plane shift.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Protocol
+
+import numpy as np
+
+from engines.patch import CENTRE_VOX, SPEC, PatchSpec
+from engines.shapes import Affine
+from lnscore.geometry import CtGrid, Geometry
+from lnscore.resample import linear_weights, slab_weights, snapped_centre, z_rule
+
+PlaneOf = Callable[[int], np.ndarray]
+"""Slice number to its pixels, shape (rows, columns)."""
+
+
+class SliceSource(Protocol):
+    """A scan that decodes a slice when it is asked for."""
+
+    @property
+    def grid(self) -> CtGrid:
+        """Where the scan is."""
+        ...
+
+    def slice_hu(self, z: int) -> np.ndarray:
+        """HU of slice z, shape (rows, columns)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One node's patch.
+
+    Attributes:
+        hu: int16, shape (18, 80, 80).
+        occupancy: uint8 on the same grid, the node's own mask; None for a point.
+        affine: Patch voxel z y x to LPS mm x y z; its z step is the source's where the
+            grid snapped.
+        padded_fraction: Part of the patch outside the scan.
+        rule: `snap`, `slab` or `thick` (see `resample.z_rule`).
+    """
+
+    hu: np.ndarray
+    occupancy: np.ndarray | None
+    affine: Affine
+    padded_fraction: float
+    rule: str
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """Where the patch grid lies on the source axes.
+
+    Attributes:
+        source_axis: For patch axes z y x: 0 stack, 1 rows, 2 columns of the source.
+        positions_vox: For the three source axes: index of every patch voxel, on slice 0.
+        shear_vox: Shift of rows and columns from one slice to the next (tilted gantry).
+    """
+
+    source_axis: tuple[int, int, int]
+    positions_vox: tuple[np.ndarray, np.ndarray, np.ndarray]
+    shear_vox: tuple[float, float]
+    affine: Affine
+    rule: str
+    spacing_mm: np.ndarray
+    z_step_mm: float
+
+
+def cut_patch(
+    scan: SliceSource,
+    centre_mm: np.ndarray,
+    mask: np.ndarray | None = None,
+    origin_vox: tuple[int, int, int] = (0, 0, 0),
+    spec: PatchSpec = SPEC,
+) -> Patch:
+    """Cut one patch centred on `centre_mm` (ours; region and size: paper Sec. 3.1).
+
+    Args:
+        scan: The scan; only touched slices are decoded.
+        centre_mm: LPS x y z of the node's centroid.
+        mask: The node's mask cropped to a box, bool z y x on the scan's grid, or None.
+        origin_vox: Scan index z y x of the box's first voxel.
+        spec: Grid rules.
+
+    Returns:
+        The patch; outside the scan it is `spec.outside_hu`.
+    """
+    geometry = scan.grid.geometry
+    place = _place(geometry, np.asarray(centre_mm, float), spec)
+    value, inside = _gather(place, geometry.shape, (0, 0, 0), geometry.shape, scan.slice_hu)
+    hu = np.rint(value + (1 - inside) * spec.outside_hu).clip(-32768, 32767).astype(np.int16)
+    occupancy = None
+    if mask is not None:
+        share, _ = _gather(place, geometry.shape, origin_vox, mask.shape, lambda z: mask[z])
+        occupancy = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    return Patch(hu, occupancy, place.affine, float(1 - inside.mean()), place.rule)
+
+
+def _place(geometry: Geometry, centre_mm: np.ndarray, spec: PatchSpec) -> _Placement:
+    frame, steps = _source_frame(geometry)
+    axes, signs = _patient_order(frame)
+    centre = (centre_mm - geometry.affine[:3, 3]) @ frame.T / np.diag(steps)
+    spacing = np.abs(np.diag(steps))[list(axes)]
+    rule = z_rule(spacing[0], spec)
+    z_axis, z_sign = axes[0], signs[0]
+    step_mm = np.array(spec.spacing_mm)
+    moved_mm = np.zeros(3)
+    if rule == "snap":
+        snapped = snapped_centre(centre[z_axis], z_sign)
+        moved_mm = (snapped - centre[z_axis]) * spacing[0] * frame[z_axis]
+        centre[z_axis], step_mm[0] = snapped, spacing[0]
+    positions: list[np.ndarray] = [np.empty(0)] * 3
+    affine = np.eye(4)
+    for patch_axis, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
+        offsets = np.arange(spec.size_vox[patch_axis]) - CENTRE_VOX[patch_axis]
+        along = sign * offsets * step_mm[patch_axis] / spacing[patch_axis]
+        positions[axis] = centre[axis] + along
+        affine[:3, patch_axis] = sign * frame[axis] * step_mm[patch_axis]
+    affine[:3, 3] = centre_mm + moved_mm - affine[:3, :3] @ np.array(CENTRE_VOX)
+    shear = (steps[0, 1] / steps[1, 1], steps[0, 2] / steps[2, 2])
+    slab_mm = spec.spacing_mm[0]
+    return _Placement(
+        axes, (positions[0], positions[1], positions[2]), shear, affine, rule, spacing, slab_mm
+    )
+
+
+def _source_frame(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal source axes (normal, down the rows, along the columns) and steps on them.
+
+    Row i of the second array is the step of source axis i, measured on the three axes; only
+    a tilted gantry has anything off the diagonal.
+    """
+    step, down, along = geometry.affine[:3, :3].T
+    down_unit, along_unit = down / np.linalg.norm(down), along / np.linalg.norm(along)
+    normal = np.cross(along_unit, down_unit)
+    normal *= np.sign(step @ normal) / np.linalg.norm(normal)
+    frame = np.stack([normal, down_unit, along_unit])
+    return frame, np.stack([step, down, along]) @ frame.T
+
+
+def _patient_order(frame: np.ndarray) -> tuple[tuple[int, int, int], tuple[float, ...]]:
+    """Which source axis is nearest to patient z, y and x, and which way it runs."""
+    toward = frame[:, ::-1]  # columns: patient z, y, x
+
+    def fit(order: tuple[int, ...]) -> float:
+        return sum(abs(toward[axis, patient]) for patient, axis in enumerate(order))
+
+    best = max(permutations(range(3)), key=fit)
+    signs = tuple(float(np.sign(toward[axis, patient])) for patient, axis in enumerate(best))
+    return (best[0], best[1], best[2]), signs
+
+
+def _weights(place: _Placement, axis: int, positions: np.ndarray, size: int) -> np.ndarray:
+    if place.source_axis[0] != axis or place.rule == "thick":
+        return linear_weights(positions, size)
+    if place.rule == "snap":
+        return linear_weights(np.rint(positions), size)
+    return slab_weights(positions, place.z_step_mm / place.spacing_mm[0], size)
+
+
+def _gather(
+    place: _Placement,
+    shape: tuple[int, ...],
+    origin: tuple[int, int, int],
+    box: tuple[int, ...],
+    plane_of: PlaneOf,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sum of the box's voxels on the patch grid, and the weight inside the scan."""
+    stack = _weights(place, 0, place.positions_vox[0], shape[0])
+    out_shape = (len(stack), len(place.positions_vox[1]), len(place.positions_vox[2]))
+    value, inside = np.zeros(out_shape), np.zeros(out_shape)
+    sheared = any(abs(shift) > 1e-9 for shift in place.shear_vox)
+    rows, columns = _plane_weights(place, shape, 0)
+    for z in np.flatnonzero(stack.any(axis=0)):
+        if sheared:
+            rows, columns = _plane_weights(place, shape, int(z))
+        hit = np.flatnonzero(stack[:, z])  # one or two patch slices: the rest stays untouched
+        share = stack[hit, z, None, None]
+        inside[hit] += share * np.outer(rows.sum(axis=1), columns.sum(axis=1))
+        if origin[0] <= z < origin[0] + box[0]:
+            plane = plane_of(int(z) - origin[0])
+            value[hit] += share * _sample_plane(plane, rows, columns, origin[1:])
+    order = place.source_axis
+    return value.transpose(order), inside.transpose(order)
+
+
+def _plane_weights(place: _Placement, shape: tuple[int, ...], z: int) -> list[np.ndarray]:
+    """Row and column weights of source slice z."""
+    return [
+        _weights(place, axis, place.positions_vox[axis] - z * shift, shape[axis])
+        for axis, shift in zip((1, 2), place.shear_vox, strict=True)
+    ]
+
+
+def _sample_plane(
+    plane: np.ndarray, rows: np.ndarray, columns: np.ndarray, origin: tuple[int, ...]
+) -> np.ndarray:
+    """`rows @ plane @ columns.T` over the part of the plane that has any weight."""
+    parts = []
+    for weights, start, size in zip((rows, columns), origin, plane.shape, strict=True):
+        touched = np.flatnonzero(weights[:, start : start + size].any(axis=0))
+        if not len(touched):
+            return np.zeros((len(rows), len(columns)))
+        parts.append(slice(int(touched[0]), int(touched[-1]) + 1))
+    left = rows[:, origin[0] + parts[0].start : origin[0] + parts[0].stop]
+    right = columns[:, origin[1] + parts[1].start : origin[1] + parts[1].stop]
+    return left @ plane[parts[0], parts[1]] @ right.T
