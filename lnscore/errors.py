@@ -11,6 +11,9 @@ EXIT_SOME_REFUSED = 3
 EXIT_ENGINE = 4
 EXIT_LOCKED = 5
 
+LOCKED = "D10"
+"""The code of a database that another run holds."""
+
 CODES: dict[str, str] = {
     # --- files and archives (sources, dicom) ---
     # --- series and grouping (dicom) ---
@@ -24,6 +27,9 @@ CODES: dict[str, str] = {
     # --- engines (E) ---
     # --- database (D) ---
     # --- usage and settings (U) ---
+    "U01": "a database URL needs LNSCORE_STORE and LNSCORE_SECRET to be set",
+    "U02": "the secret that keys the pseudonyms is missing or damaged",
+    "U03": "a setting's value does not fit",
 }
 
 

@@ -1,0 +1,76 @@
+# Wraps pip and lnscore; docs/install.md has the same steps for Windows.
+#   make demo    a phantom cohort in DICOM -> scores -> report, in a fresh environment
+#   make test    lint, types, import contracts, tests
+#   make bench   speed and memory, side by side with the usual way
+# VENV= names another environment, PYTHON= another interpreter (3.11 or newer).
+
+VENV ?= .venv
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO ?= demo-out
+JOBS ?= 2
+
+.PHONY: demo test env env-dev system lint unit bench clean help
+
+help:
+	@sed -n '2,5s/^# *//p' Makefile
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "lnscore needs Python 3.11 or newer on the PATH"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "lnscore needs Python 3.11 or newer; $(PYTHON) is older (PYTHON= names another)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp per environment: pip runs again only when what it installs from has changed.
+$(VENV)/.base: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.base
+
+env: $(VENV)/.base
+env-dev: $(VENV)/.dev
+
+# What the tests run beside lnscore: a browser that opens the report, a PostgreSQL server.
+system:
+	@missing=""; \
+	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	test -z "$$missing" && exit 0; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing$$missing"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends $$missing >/dev/null; \
+	else \
+	  echo "not installed:$$missing; the tests that need them will skip"; \
+	fi
+
+lint: env-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+unit: env-dev system
+	$(BIN)/pytest
+
+test: lint unit
+
+demo: env
+	rm -rf $(DEMO)
+	mkdir -p $(DEMO)
+	$(BIN)/lnscore phantom --patients 6 --seed 1 --jobs $(JOBS) --out $(DEMO)/scans
+	$(BIN)/lnscore ingest $(DEMO)/scans --db $(DEMO)/lnscore.db --jobs $(JOBS)
+	$(BIN)/lnscore score --pending --db $(DEMO)/lnscore.db
+	$(BIN)/lnscore report --out $(DEMO)/report --db $(DEMO)/lnscore.db
+	@echo
+	@echo "Open $(CURDIR)/$(DEMO)/report/index.html in a browser."
+
+bench: env-dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(DEMO) bench-out build *.egg-info

@@ -1,0 +1,266 @@
+"""The `lnscore` command: options in, one job called, its exit code out.
+
+Jobs are imported inside their commands, so that `--help` answers at once and a scoring box
+never loads what it does not use. One handler turns every refusal into its exit code.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from db.errors import DatabaseError
+from engines.errors import EngineError
+from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED, Refusal
+from lnscore.summary import Summary
+
+app = typer.Typer(
+    name="lnscore",
+    help="Score every lymph node of a CT study for metastasis. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+engine_app = typer.Typer(help="List, show, verify and import engines.", no_args_is_help=True)
+app.add_typer(engine_app, name="engine")
+
+Db = Annotated[
+    str | None,
+    typer.Option("--db", metavar="FILE|URL", help="Study database [default: lnscore.db]."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.")]
+EngineName = Annotated[
+    str | None, typer.Option("--engine", help="Engine's name, or a bundle's folder.")
+]
+Backend = Annotated[str, typer.Option("--backend", help="auto, or the back end to insist on.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from lnscore import console
+        from lnscore.version import version
+
+        console.say(f"lnscore {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Score every lymph node of a CT study for metastasis. Research use only."""
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Folders, files, zips, DICOMDIRs.")],
+    db: Db = None,
+    masks: Annotated[
+        list[Path] | None, typer.Option("--masks", help="NIfTI or NRRD label map of nodes.")
+    ] = None,
+    points: Annotated[
+        list[Path] | None, typer.Option("--points", help="CSV, JSON or .mrk.json of points.")
+    ] = None,
+    coord: Annotated[
+        str | None, typer.Option("--coord", help="Of --points: LPS_MM, RAS_MM or IJK.")
+    ] = None,
+    stations: Annotated[
+        Path | None, typer.Option("--stations", help="Label map of stations, legend beside it.")
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option("--series", help="The CT series that --masks, --points are of.")
+    ] = None,
+    fill_gaps: Annotated[
+        int, typer.Option("--fill-gaps", min=0, help="Missing slices to interpolate, flagged.")
+    ] = 0,
+    assume_hu: Annotated[
+        bool, typer.Option("--assume-hu", help="Accept plausible HU without rescale tags.")
+    ] = False,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every CT series and its node masks under PATHS into the database."""
+    from lnscore import ingest as job
+    from lnscore import settings
+    from lnscore.study import Options
+
+    options = Options.of(masks, points, coord, stations, series, fill_gaps, assume_hu)
+    summary = job.run(paths, settings.load(db, jobs), options)
+    _finish(summary, as_json)
+
+
+@app.command()
+def score(
+    study: Annotated[
+        list[str] | None, typer.Option("--study", metavar="UID", help="StudyInstanceUID.")
+    ] = None,
+    pending: Annotated[bool, typer.Option("--pending", help="What has no score yet.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every node; stored scores are checked, not replaced.")
+    ] = False,
+    engine: EngineName = None,
+    backend: Backend = "auto",
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score lymph nodes that are in the database."""
+    from lnscore import score as job
+    from lnscore import settings
+
+    if sum([bool(study), pending, everything]) != 1:
+        raise typer.BadParameter("give one of --study UID, --pending, --all")
+    wanted = job.Selection(tuple(study or ()), again=everything)
+    _finish(job.run(settings.load(db), wanted, engine, backend), as_json)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pages and tables.")],
+    study: Annotated[str | None, typer.Option("--study", metavar="UID")] = None,
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write nodes.csv, study.json and a page for every study."""
+    from lnscore import report_job as job
+    from lnscore import settings
+
+    _finish(job.run(settings.load(db), out, study), as_json)
+
+
+@app.command()
+def nightly(
+    inbox: Annotated[Path, typer.Argument(help="Folder that new scans arrive in.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the report.")],
+    engine: EngineName = None,
+    backend: Backend = "auto",
+    db: Db = None,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest INBOX, score what is pending, report: one lock, safe to kill and repeat."""
+    from lnscore import nightly as job
+    from lnscore import settings
+
+    _finish(job.run(inbox, out, settings.load(db, jobs), engine, backend), as_json)
+
+
+@app.command()
+def status(
+    db: Db = None,
+    refused: Annotated[bool, typer.Option("--refused", help="List what was refused.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the database holds, what waits and what was refused."""
+    from lnscore import inspect_job as job
+    from lnscore import settings
+
+    job.status(settings.load(db), refused=refused, as_json=as_json)
+
+
+@app.command()
+def doctor(db: Db = None, as_json: AsJson = False) -> None:
+    """Check this machine, the database and the engines; say what to do."""
+    from lnscore import inspect_job as job
+    from lnscore import settings
+
+    raise typer.Exit(job.doctor(settings.load(db), as_json=as_json))
+
+
+@app.command()
+def phantom(
+    patients: Annotated[int, typer.Option("--patients", min=1)] = 6,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for DICOM and CSV.")] = None,
+    direct: Annotated[
+        str | None, typer.Option("--direct", metavar="DB", help="Patches straight into DB.")
+    ] = None,
+    like_paper: Annotated[
+        bool, typer.Option("--like-paper", help="With --direct: the paper's 1,052 patients.")
+    ] = False,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a cohort of phantoms whose truth is known."""
+    from lnscore import phantom_job as job
+
+    if (out is None) == (direct is None):
+        raise typer.BadParameter("give one of --out DIR, --direct DB")
+    if like_paper and direct is None:
+        raise typer.BadParameter("--like-paper goes with --direct")
+    if out is not None:
+        _finish(job.write_dicom(out, patients, seed, jobs or 1), as_json)
+    elif direct is not None:
+        _finish(job.fill(direct, patients, seed, jobs or 1, like_paper=like_paper), as_json)
+
+
+@engine_app.command("list")
+def engine_list(as_json: AsJson = False) -> None:
+    """List the engines that are here."""
+    from lnscore import engine_commands, settings
+
+    engine_commands.list_all(settings.load(), as_json=as_json)
+
+
+@engine_app.command("show")
+def engine_show(name: str, as_json: AsJson = False) -> None:
+    """Show an engine's manifest."""
+    from lnscore import engine_commands, settings
+
+    engine_commands.show(settings.load(), name, as_json=as_json)
+
+
+@engine_app.command("verify")
+def engine_verify(name: str, backend: Backend = "auto", as_json: AsJson = False) -> None:
+    """Run an engine's golden inputs; exit 4 if it does not reproduce them."""
+    from lnscore import engine_commands, settings
+
+    raise typer.Exit(engine_commands.verify(settings.load(), name, backend, as_json=as_json))
+
+
+@engine_app.command("import")
+def engine_import(
+    bundle: Annotated[Path, typer.Argument(help="Folder or zip of a bundle.")],
+    sha256: Annotated[str | None, typer.Option("--sha256", help="Of the zip file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy an engine bundle to this machine, after checking every hash."""
+    from lnscore import engine_commands, settings
+
+    engine_commands.import_bundle(settings.load(), bundle, sha256, as_json=as_json)
+
+
+def _finish(summary: Summary, as_json: bool) -> None:
+    """Print what a job says of itself and leave with its exit code."""
+    from lnscore import console
+
+    if as_json:
+        console.print_json(summary.as_dict())
+    else:
+        for line in summary.lines():
+            console.say(line)
+    raise typer.Exit(summary.exit_code)
+
+
+def main() -> None:
+    """Entry point: every refusal becomes one sentence and its exit code."""
+    try:
+        app()
+    except EngineError as error:
+        _die(error, EXIT_ENGINE)
+    except DatabaseError as error:
+        _die(error, EXIT_LOCKED if error.code == LOCKED else EXIT_ERROR)
+    except Refusal as error:
+        _die(error, EXIT_ERROR)
+    except KeyboardInterrupt:
+        _die(InterruptedError("stopped; what was finished is kept, run again to go on"), EXIT_ERROR)
+
+
+def _die(error: Exception, code: int) -> None:
+    from lnscore import console
+
+    console.fail(error)
+    sys.exit(code)

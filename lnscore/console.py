@@ -1,0 +1,105 @@
+"""All that lnscore prints: tables and progress bars on a terminal, plain lines elsewhere."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Advance = Callable[[int, int], None]
+"""Called with (done, total); both may grow."""
+
+PLAIN_EVERY_S = 10.0
+
+
+def say(line: str) -> None:
+    """Print one line to standard output."""
+    OUT.print(escape(line))
+
+
+def note(line: str) -> None:
+    """Print one line to standard error: progress, warnings, what was chosen."""
+    ERR.print(escape(line))
+
+
+def fail(error: Exception) -> None:
+    """Print an error's sentence to standard error."""
+    ERR.print(f"[bold red]error[/] {escape(str(error))}")
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401
+    """Print one JSON document for a machine."""
+    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table; the cells are plain text."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    OUT.print(table)
+
+
+@contextmanager
+def progress(title: str, unit: str) -> Iterator[Advance]:
+    """A bar with rate and time left on a terminal; a plain line every ten seconds elsewhere.
+
+    Args:
+        title: What is going on, two or three words.
+        unit: What is counted, plural.
+    """
+    if ERR.is_terminal:
+        with _bar(title, unit) as advance:
+            yield advance
+    else:
+        yield _plain(title, unit)
+
+
+@contextmanager
+def _bar(title: str, unit: str) -> Iterator[Advance]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeLeft(),
+    )
+    with Progress(*columns, console=ERR) as bar:
+        task = bar.add_task(title, total=None, rate="")
+        started = time.monotonic()
+
+        def advance(done: int, total: int) -> None:
+            rate = done / max(time.monotonic() - started, 1e-6)
+            bar.update(task, completed=done, total=total, rate=f"{rate:.1f} {unit}/s")
+
+        yield advance
+
+
+def _plain(title: str, unit: str) -> Advance:
+    started = time.monotonic()
+    last = started
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PLAIN_EVERY_S:
+            last = now
+            rate = done / (now - started)
+            note(f"{title}: {done} of {total} {unit}, {rate:.1f} {unit}/s")
+
+    return advance

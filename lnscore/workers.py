@@ -1,0 +1,176 @@
+"""Worker processes for what comes from outside: limits, a timeout, one bad task one loss.
+
+A worker that crashes, hangs or runs out of memory takes its own task with it and nothing
+else. Tasks are functions of their argument alone; the driver does all writing.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import TimeoutError as TimedOut
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from lnscore.errors import Refusal
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ITK_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use.
+
+    Attributes:
+        jobs: Worker processes.
+        memory_mb: Address space of each (POSIX; elsewhere only the timeout holds).
+        timeout_s: Wall-clock seconds for one task.
+    """
+
+    jobs: int = 1
+    memory_mb: int = 4096
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class Done(Generic[Task, Result]):
+    """One task and what came of it: a value, a refusal, or an unforeseen error's traceback."""
+
+    task: Task
+    value: Result | None = None
+    refusal: Refusal | None = None
+    traceback: str | None = None
+
+
+class Workers:
+    """A pool of limited worker processes; use it as a context manager."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start nothing yet: a process begins with its first task."""
+        self.limits = limits
+        # Workers run side by side: one thread each, set before their libraries load.
+        for name in (*SINGLE_THREAD, ITK_THREADS):
+            os.environ.setdefault(name, "1")
+        self._pool = ProcessPool(
+            max_workers=limits.jobs,
+            context=multiprocessing.get_context("spawn"),
+            initializer=_limit_memory,
+            initargs=[limits.memory_mb],
+        )
+
+    def __enter__(self) -> "Workers":
+        """Return the pool."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the workers; tasks that still run are dropped when leaving by an error."""
+        if error is None:
+            self._pool.close()
+        else:
+            self._pool.stop()
+        self._pool.join()
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Done[Task, Result]]:
+        """Run `function` on every task; yields in the order of the tasks.
+
+        A bounded number is under way at a time, so that results do not pile up in memory.
+
+        Args:
+            function: Importable by name; raises Refusal for what it will not use.
+            tasks: Picklable arguments.
+
+        Yields:
+            One `Done` a task.
+        """
+        ahead = 2 * self.limits.jobs + 1
+        running: deque[tuple[Task, ProcessFuture]] = deque()
+        for task in tasks:
+            future = self._pool.schedule(function, args=[task], timeout=self.limits.timeout_s)
+            running.append((task, future))
+            if len(running) >= ahead:
+                yield self._wait(*running.popleft())
+        while running:
+            yield self._wait(*running.popleft())
+
+    def _wait(self, task: Task, future: ProcessFuture) -> Done[Task, Any]:
+        try:
+            return Done(task, value=future.result())
+        except Refusal as refusal:
+            return Done(task, refusal=refusal)
+        except TimedOut:
+            return Done(task, refusal=_too_slow(self.limits))
+        except ProcessExpired as death:
+            return Done(task, refusal=_died(death))
+        except MemoryError:
+            return Done(task, refusal=_too_large(self.limits))
+        except Exception as error:  # noqa: BLE001 - the one boundary: a study's failure is its own
+            return Done(task, refusal=_unforeseen(error), traceback=_remote_traceback(error))
+
+
+def _limit_memory(memory_mb: int) -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
+    if sys.platform != "win32":
+        import resource
+
+        limit = memory_mb * 1024 * 1024
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _too_slow(limits: Limits) -> Refusal:
+    return Refusal(
+        "W01",
+        f"no result after {limits.timeout_s:g} s",
+        "a study that reads in time",
+        "Look at the files, or raise LNSCORE_TIMEOUT_S.",
+    )
+
+
+def _died(death: ProcessExpired) -> Refusal:
+    return Refusal(
+        "W02",
+        f"the worker process ended with code {death.exitcode}",
+        "a file that the decoders survive",
+        "The files are suspect: export them again, or look at them outside the hospital's network.",
+    )
+
+
+def _too_large(limits: Limits) -> Refusal:
+    return Refusal(
+        "W03",
+        f"more than {limits.memory_mb} MB of memory asked for",
+        "a study that fits",
+        "The files are suspect; raise LNSCORE_WORKER_MEMORY_MB if the study is truly that large.",
+    )
+
+
+def _unforeseen(error: Exception) -> Refusal:
+    return Refusal(
+        "W04",
+        f"an unexpected {type(error).__name__}",
+        "no error",
+        "This is a defect of lnscore: `lnscore status --refused` shows the traceback to report.",
+    )
+
+
+def _remote_traceback(error: Exception) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))[-8000:]
