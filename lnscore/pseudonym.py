@@ -19,7 +19,9 @@ class Pseudonyms:
     def _hmac(self, purpose: str, *parts: str) -> str:
         # The length before each part: ("ab", "c") and ("a", "bc") must differ.
         text = "".join(f"{len(part)}:{part}" for part in (purpose, *parts))
-        return hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.new(
+            self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()
 
     def patient(self, issuer: str, patient_id: str) -> str:
         """Key of a patient: HMAC-SHA-256 of issuer and PatientID, hex."""

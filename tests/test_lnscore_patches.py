@@ -1,4 +1,4 @@
-"""The patch contract: same body, same patch; a ramp stays a ramp; nothing blended that must not be."""
+"""Same body, same patch; a ramp stays a ramp; nothing blended that must not be."""
 
 from dataclasses import dataclass, field
 from itertools import permutations, product
