@@ -177,20 +177,27 @@ def _gather(
     """Weighted sum of the box's voxels on the patch grid, and the weight inside the scan."""
     stack = _weights(place, 0, place.positions_vox[0], shape[0])
     out_shape = (len(stack), len(place.positions_vox[1]), len(place.positions_vox[2]))
-    value, inside = np.zeros(out_shape), np.zeros(out_shape)
-    sheared = any(abs(shift) > 1e-9 for shift in place.shear_vox)
-    rows, columns = _plane_weights(place, shape, 0)
-    for z in np.flatnonzero(stack.any(axis=0)):
-        if sheared:
-            rows, columns = _plane_weights(place, shape, int(z))
-        hit = np.flatnonzero(stack[:, z])  # one or two patch slices: the rest stays untouched
-        share = stack[hit, z, None, None]
-        inside[hit] += share * np.outer(rows.sum(axis=1), columns.sum(axis=1))
-        if origin[0] <= z < origin[0] + box[0]:
-            plane = plane_of(int(z) - origin[0])
-            value[hit] += share * _sample_plane(plane, rows, columns, origin[1:])
+    value, inside = np.zeros(out_shape, np.float32), np.zeros(out_shape, np.float32)
+    for slices in _alike(place, np.flatnonzero(stack.any(axis=0))):
+        rows, columns = _plane_weights(place, shape, int(slices[0]))
+        cover = np.outer(rows.sum(axis=1), columns.sum(axis=1))
+        inside += stack[:, slices].sum(axis=1)[:, None, None] * cover
+        held = slices[(slices >= origin[0]) & (slices < origin[0] + box[0])]
+        bands = [
+            _band(w, start, size)
+            for w, start, size in zip((rows, columns), origin[1:], box[1:], strict=True)
+        ]
+        if len(held) and all(weights.size for _, weights in bands):
+            value += _sample(plane_of, held - origin[0], stack[:, held], bands)
     order = place.source_axis
     return value.transpose(order), inside.transpose(order)
+
+
+def _alike(place: _Placement, slices: np.ndarray) -> list[np.ndarray]:
+    """Slices that share their in-plane weights: all of them, or each alone when sheared."""
+    if any(abs(shift) > 1e-9 for shift in place.shear_vox):
+        return list(slices[:, None])
+    return [slices] if len(slices) else []
 
 
 def _plane_weights(place: _Placement, shape: tuple[int, ...], z: int) -> list[np.ndarray]:
@@ -201,16 +208,26 @@ def _plane_weights(place: _Placement, shape: tuple[int, ...], z: int) -> list[np
     ]
 
 
-def _sample_plane(
-    plane: np.ndarray, rows: np.ndarray, columns: np.ndarray, origin: tuple[int, ...]
+def _band(weights: np.ndarray, start: int, size: int) -> tuple[slice, np.ndarray]:
+    """The part of a box's axis that has any weight, and its weights, shape (patch, part)."""
+    within = weights[:, start : start + size]
+    touched = np.flatnonzero(within.any(axis=0))
+    if not len(touched):
+        return slice(0, 0), within[:, :0]
+    part = slice(int(touched[0]), int(touched[-1]) + 1)
+    return part, within[:, part].astype(np.float32)
+
+
+def _sample(
+    plane_of: PlaneOf,
+    slices: np.ndarray,
+    stack: np.ndarray,
+    bands: list[tuple[slice, np.ndarray]],
 ) -> np.ndarray:
-    """`rows @ plane @ columns.T` over the part of the plane that has any weight."""
-    parts = []
-    for weights, start, size in zip((rows, columns), origin, plane.shape, strict=True):
-        touched = np.flatnonzero(weights[:, start : start + size].any(axis=0))
-        if not len(touched):
-            return np.zeros((len(rows), len(columns)))
-        parts.append(slice(int(touched[0]), int(touched[-1]) + 1))
-    left = rows[:, origin[0] + parts[0].start : origin[0] + parts[0].stop]
-    right = columns[:, origin[1] + parts[1].start : origin[1] + parts[1].stop]
-    return left @ plane[parts[0], parts[1]] @ right.T
+    """Three small matrix products; the stack first where that leaves fewer planes."""
+    (row_part, rows), (column_part, columns) = bands
+    block = np.stack([plane_of(int(z))[row_part, column_part] for z in slices])
+    block, stack = block.astype(np.float32, copy=False), stack.astype(np.float32)
+    if len(slices) > len(stack):
+        return rows @ np.tensordot(stack, block, axes=1) @ columns.T
+    return np.tensordot(stack, rows @ block @ columns.T, axes=1)

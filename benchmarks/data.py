@@ -1,0 +1,100 @@
+"""The studies that the ingest benchmark reads: 91 x 512 x 512 CT, ten segments in a SEG."""
+
+import json
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+SHAPE = (91, 512, 512)
+SPACING_MM = (5.0, 0.795, 0.795)
+NODES = 10
+
+
+def make_studies(folder: Path, count: int) -> list[Path]:
+    """Write `count` studies once; a later run finds them."""
+    marker = folder / "made.json"
+    wanted = {"count": count, "shape": SHAPE, "nodes": NODES, "version": 1}
+    if not marker.exists() or json.loads(marker.read_text()) != json.loads(json.dumps(wanted)):
+        rng = np.random.default_rng(0)
+        noise = rng.normal(40, 20, SHAPE).astype(np.int16)
+        for number in range(count):
+            _write_study(folder / f"study{number:02d}", noise + number, rng)
+        marker.write_text(json.dumps(wanted))
+    return sorted(folder.glob("study*"))
+
+
+def _write_study(folder: Path, hu: np.ndarray, rng: np.random.Generator) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    uids = [generate_uid() for _ in range(3)]
+    for z, plane in enumerate(hu):
+        _slice(z, plane, *uids).save_as(folder / f"{z:03d}.dcm", enforce_file_format=True)
+    slices = [dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+    _segmentation(slices, rng).save_as(folder / "seg.dcm")
+
+
+def _slice(z: int, plane: np.ndarray, study: str, series: str, frame: str) -> Dataset:
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = CTImageStorage
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = generate_uid()
+    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame
+    ds.Modality, ds.PatientID, ds.PatientName = "CT", f"BENCH-{study[-6:]}", "Bench^Mark"
+    ds.PatientBirthDate, ds.PatientSex, ds.AccessionNumber, ds.StudyID = "", "", "", ""
+    ds.StudyDate, ds.StudyTime, ds.ReferringPhysicianName = "20261101", "101500", ""
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.SeriesNumber, ds.InstanceNumber, ds.AcquisitionNumber = 2, z + 1, 1
+    ds.Manufacturer, ds.PositionReferenceIndicator = "benchmark", ""
+    ds.SliceThickness, ds.PixelSpacing = "5", ["0.795", "0.795"]
+    ds.ImagePositionPatient = ["-203.5", "-203.5", f"{z * 5.0 - 225:g}"]
+    ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
+    ds.Rows, ds.Columns, ds.SamplesPerPixel = SHAPE[1], SHAPE[2], 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
+    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-1024", "1", "HU"
+    ds.PixelData = (plane + 1024).astype("<i2").tobytes()
+    return ds
+
+
+def _segmentation(slices: list[Dataset], rng: np.random.Generator) -> hd.seg.Segmentation:
+    masks = np.zeros((*SHAPE, NODES), dtype=np.uint8)
+    z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    for number in range(NODES):
+        centre = rng.uniform([15, 150, 150], [75, 360, 360])
+        radius_mm = rng.uniform(4, 9)
+        distance = sum(
+            ((axis - c) * step) ** 2
+            for axis, c, step in zip((z, y, x), centre, SPACING_MM, strict=True)
+        )
+        masks[..., number] = distance <= radius_mm**2
+    descriptions = [
+        hd.seg.SegmentDescription(
+            number + 1,
+            f"LN {number + 1} AJCC8:7",
+            codes.SCT.AnatomicalStructure,
+            codes.SCT.LymphNode,
+            hd.seg.SegmentAlgorithmTypeValues.MANUAL,
+            tracking_uid=generate_uid(),
+            tracking_id=f"LN {number + 1}",
+        )
+        for number in range(NODES)
+    ]
+    return hd.seg.Segmentation(
+        slices,
+        masks,
+        hd.seg.SegmentationTypeValues.BINARY,
+        descriptions,
+        series_instance_uid=generate_uid(),
+        series_number=9,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="benchmark",
+        manufacturer_model_name="benchmark",
+        software_versions="1",
+        device_serial_number="1",
+    )
