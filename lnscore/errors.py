@@ -25,6 +25,25 @@ CODES: dict[str, str] = {
     "W03": "a worker ran out of memory on this study or file",
     "W04": "an unexpected error, stored with its traceback",
     # --- engines (E) ---
+    "E01": "a file of the engine bundle is missing",
+    "E02": "the back end or provider cannot run here",
+    "E03": "a file of the engine bundle has other bytes than its manifest says",
+    "E04": "the bundle's manifest or golden inputs cannot be read, or are of another version",
+    "E05": "the engine bundle holds a file that can run code",
+    "E06": "the engine was made for another patch specification",
+    "E07": "the engine's ONNX graph is damaged, not whole, or has other inputs and outputs",
+    "E08": "what was given to an engine are not HU patches",
+    "E09": "the engine does not reproduce its golden outputs on this machine",
+    "E10": "the golden outputs are too alike to show an error",
+    "E11": "there is no engine of that name",
+    "E12": "another engine of that name is already there",
+    "E13": "the engine archive is refused: its paths, its size, or its SHA-256",
+    "E14": "no such back end, provider or precision",
+    "E15": "the engine gave something that is not a probability",
+    # --- trainer (T) ---
+    "T01": "the folder to write already exists",
+    "T02": "torch's exporter gave no program",
+    "T03": "the file of pretrained weights does not fit",
     # --- database (D) ---
     # --- usage and settings (U) ---
     "U01": "a database URL needs LNSCORE_STORE and LNSCORE_SECRET to be set",

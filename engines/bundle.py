@@ -1,0 +1,225 @@
+"""An engine on disk: a folder with a manifest, ONNX graphs and golden inputs.
+
+Nothing in a bundle is ever executed: the graphs are data to a runtime, the golden inputs
+plain arrays. Every file is read once and hashed before its bytes are used.
+"""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engines.errors import EngineError
+from engines.graph import check_graph
+from engines.manifest import VERSION, File, Manifest
+from engines.patch import SPEC
+from engines.protocol import Precision
+from engines.scores import Scores, check_patches
+from engines.shapes import Patches
+
+MANIFEST = "manifest.json"
+PLANS = "plans"
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_GOLDEN_BYTES = 256 << 20
+MAY_RUN_CODE = frozenset(
+    [
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".bin",
+        ".pkl",
+        ".pickle",
+        ".joblib",
+        ".dill",
+        ".npy",
+        ".py",
+        ".pyc",
+        ".pyd",
+        ".so",
+        ".dll",
+        ".dylib",
+        ".exe",
+        ".sh",
+        ".bat",
+        ".cmd",
+        ".ps1",
+        ".jar",
+        ".plan",
+        ".engine",
+        ".trt",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs and the probabilities that torch gave for them in float32."""
+
+    patches: Patches
+    expected: Scores
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose manifest was read and whose files were checked.
+
+    Attributes:
+        path: Its folder.
+        manifest: What it states of itself.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The engine's name."""
+        return self.manifest.name
+
+    @property
+    def plans(self) -> Path:
+        """Folder of locally built plans (never shipped, never imported)."""
+        return self.path / PLANS
+
+    def model_bytes(self, precision: Precision) -> bytes:
+        """Read one graph and check its hash.
+
+        Raises:
+            EngineError: E01 missing file, E03 other bytes, E14 no such precision.
+        """
+        models = self.manifest.models
+        if precision not in models:
+            raise EngineError(
+                "E14",
+                f"precision {precision}",
+                f"one of {', '.join(models)} in engine '{self.name}'",
+                "Choose one of these.",
+            )
+        return read_file(self.path, models[precision])
+
+    def golden(self) -> Golden:
+        """Read the golden inputs.
+
+        Raises:
+            EngineError: E01 missing file, E03 other bytes, E04 not the arrays it should be.
+        """
+        return _golden(read_file(self.path, self.manifest.golden), self.name)
+
+
+def read(path: Path) -> Bundle:
+    """Read a bundle and verify every file that its manifest names.
+
+    Args:
+        path: The bundle's folder.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        EngineError: E01 to E07; the first that applies.
+    """
+    bundle = Bundle(path, read_manifest(path))
+    _refuse_code(path)
+    theirs = bundle.manifest.patch.hash
+    if theirs != SPEC.hash:
+        raise EngineError(
+            "E06",
+            f"engine '{bundle.name}' made for patch specification {theirs}",
+            f"{SPEC.hash} (version {SPEC.version})",
+            "Export the engine again with this version of lnscore.",
+        )
+    for precision in bundle.manifest.models:
+        check_graph(bundle.model_bytes(precision), bundle.name)
+    bundle.golden()
+    return bundle
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read `manifest.json` alone; nothing else of the bundle is checked.
+
+    Raises:
+        EngineError: E01 not there, E04 too large, of another version, or not a manifest.
+    """
+    from pydantic import ValidationError
+
+    file = path / MANIFEST
+    if not file.is_file():
+        raise EngineError(
+            "E01", f"no {MANIFEST} in '{path.name}'", "an engine bundle", "Check the path."
+        )
+    fix = "Export or import the engine again."
+    if file.stat().st_size > MAX_MANIFEST_BYTES:
+        raise EngineError("E04", f"{MANIFEST} of {file.stat().st_size} bytes", "at most 1 MiB", fix)
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if where == "manifest_version":
+            found = f"manifest version {first['input']!r}"
+            raise EngineError("E04", found, f"version {VERSION}", "Update lnscore.") from error
+        raise EngineError("E04", f"{MANIFEST}: {where or 'text'}", first["msg"], fix) from error
+
+
+def read_file(path: Path, named: File) -> bytes:
+    """Read a named file and check its hash.
+
+    Raises:
+        EngineError: E01 missing, E03 other bytes.
+    """
+    file = path / named.file
+    fix = "Export or import the engine again."
+    if not file.is_file():
+        raise EngineError("E01", f"no {named.file} in '{path.name}'", "every named file", fix)
+    data = file.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != named.sha256:
+        raise EngineError(
+            "E03", f"{named.file} with SHA-256 {sha256[:16]}…", f"{named.sha256[:16]}…", fix
+        )
+    return data
+
+
+def _refuse_code(path: Path) -> None:
+    for file in sorted(path.rglob("*")):
+        if file.parent == path / PLANS:
+            continue  # built here by the back end that reads them
+        if file.suffix.lower() in MAY_RUN_CODE:
+            raise EngineError(
+                "E05",
+                f"'{file.name}' in the bundle, a file that can run code when it is loaded",
+                "ONNX graphs, golden.npz and a manifest",
+                "Delete the file, or get the engine from its maker again.",
+            )
+
+
+def _golden(data: bytes, name: str) -> Golden:
+    def damaged(found: str) -> EngineError:
+        return EngineError(
+            "E04",
+            f"golden inputs of engine '{name}': {found}",
+            "arrays patches, fused, fused_logit and, for two streams, local and global",
+            "Export or import the engine again.",
+        )
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_GOLDEN_BYTES:
+            raise damaged(f"{size} bytes unpacked")
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            named = dict(arrays)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise damaged(str(error)) from error
+    patches = named.pop("patches", None)
+    if patches is None or not {"fused", "fused_logit"} <= set(named):
+        raise damaged(f"arrays {', '.join(sorted(named))}")
+    check_patches(patches)
+    for key, value in named.items():
+        if value.shape != patches.shape[:1] or value.dtype != np.float32:
+            raise damaged(f"{key} of type {value.dtype} and shape {value.shape}")
+    expected = Scores(named["fused"], named.get("local"), named.get("global"), named["fused_logit"])
+    return Golden(patches, expected)

@@ -1,0 +1,125 @@
+"""The bundle's manifest: what the engine is, what it was made from, what it may be used for."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from engines.patch import SPEC
+
+VERSION = 1
+OPSET = 20
+RESEARCH_USE = (
+    "For research only. Not a medical device; not cleared for diagnosis or for any decision "
+    "about a patient."
+)
+FileName = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)
+Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Part):
+    """A file of the bundle and the SHA-256 of its bytes."""
+
+    file: str = FileName
+    sha256: str = Sha256
+
+
+class ModelFile(File):
+    """An ONNX graph."""
+
+    opset: int
+
+
+class PatchRules(_Part):
+    """The patch specification that the engine was trained on (see `engines.patch`)."""
+
+    specification: dict[str, Any]
+    hash: str
+
+
+class Calibration(_Part):
+    """Maps the raw logit to a calibrated probability: sigmoid(logit / temperature + bias).
+
+    The bias takes out the difference between the training prior and natural prevalence.
+    """
+
+    temperature: float = Field(gt=0)
+    bias: float = 0.0
+
+
+class OperatingPoint(_Part):
+    """A node is called positive when its raw fused probability is at least the threshold."""
+
+    name: str
+    threshold: float = Field(ge=0, le=1)
+    sensitivity: float | None = Field(default=None, ge=0, le=1)
+    specificity: float | None = Field(default=None, ge=0, le=1)
+
+
+class Metric(_Part):
+    """A value with its confidence interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class About(_Part):
+    """What the maker of an engine states; export adds files and hashes."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)
+    created: datetime
+    trained: bool
+    how_to_make_again: str
+    research_use: str = RESEARCH_USE
+    verified_on_gpu: bool = False
+    calibration: Calibration | None = None
+    operating_points: list[OperatingPoint] = []
+    training_prior: float | None = Field(default=None, gt=0, lt=1)
+    cohort: dict[str, Any] | None = None
+    metrics: dict[str, Metric] = {}
+
+
+class Manifest(About):
+    """Everything in `manifest.json`."""
+
+    manifest_version: Literal[1] = VERSION
+    network: dict[str, Any]
+    weights_sha256: str = Sha256
+    patch: PatchRules
+    models: dict[Literal["fp32", "fp16"], ModelFile]
+    golden: File
+
+    @property
+    def config_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of what turns weights into calls.
+
+        Network, calibration and operating points: the same weights calibrated anew are
+        another engine, whose scores stand beside the old ones.
+        """
+        named = self.model_dump(mode="json", include={"network", "calibration", "operating_points"})
+        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
+
+    def calibrate(self, fused_logit: np.ndarray) -> np.ndarray | None:
+        """Calibrated probability of raw fused logits; None where there is no calibration."""
+        if self.calibration is None:
+            return None
+        z = fused_logit.astype(np.float64) / self.calibration.temperature + self.calibration.bias
+        return np.where(z >= 0, 1 / (1 + np.exp(-np.abs(z))), 1 - 1 / (1 + np.exp(-np.abs(z))))
+
+    def calls(self, fused: np.ndarray) -> dict[str, np.ndarray]:
+        """Positive or not at each operating point, bool of shape (node,)."""
+        return {point.name: fused >= point.threshold for point in self.operating_points}
+
+
+def patch_rules() -> PatchRules:
+    """The rules of `engines.patch` as they stand, for a new manifest."""
+    return PatchRules(specification=asdict(SPEC), hash=SPEC.hash)

@@ -1,0 +1,74 @@
+"""What every back end offers: one module each, with `REQUIRES`, `is_available` and `load`."""
+
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from engines.scores import Scores
+from engines.shapes import Patches
+
+if TYPE_CHECKING:
+    from engines.bundle import Bundle
+
+Precision = Literal["fp32", "fp16"]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a back end can run here; false in an `if` when it cannot.
+
+    Attributes:
+        ok: It can.
+        reason: What it has, or what it lacks, for people.
+    """
+
+    ok: bool
+    reason: str
+
+    def __bool__(self) -> bool:
+        """Return whether the back end can run."""
+        return self.ok
+
+
+class Engine(Protocol):
+    """A loaded bundle that scores. `reason` is the line that says why this back end."""
+
+    bundle: "Bundle"
+    backend: str
+    precision: Precision
+    reason: str
+
+    def score(self, patches: Patches) -> Scores:
+        """Score HU patches of shape (node, 18, 80, 80); no node at all is fine."""
+        ...
+
+
+class Backend(Protocol):
+    """A back end's module."""
+
+    REQUIRES: dict[str, str]
+
+    def is_available(self) -> Availability:
+        """Say whether it can run here, without loading anything heavy."""
+        ...
+
+    def load(
+        self,
+        bundle: "Bundle",
+        precision: Precision,
+        threads: int | None,
+        provider: str,
+        why: str,
+    ) -> Engine:
+        """Load the bundle's model; `why` it was chosen goes into the engine's `reason`."""
+        ...
+
+
+def installed(distributions: tuple[str, ...]) -> str | None:
+    """Version of the first of these distributions that is installed, or None."""
+    for name in distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None

@@ -1,0 +1,144 @@
+"""The demonstration engine: small, untrained, with outputs that vary.
+
+`python -m trainer.demo FOLDER` makes the bundle that the repository ships. With one seed,
+one machine and one version of torch the bytes are the same.
+"""
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from engines.bundle import Bundle
+from engines.manifest import About, OperatingPoint
+from engines.patch import CENTRE_VOX, SPEC, crop
+from engines.shapes import Patches
+from trainer.config import TwoStreamConfig
+from trainer.export import export, torch_scores
+from trainer.networks.two_stream import TwoStream
+
+CONFIG = TwoStreamConfig(variant="small", group_stride=3, fpn_channels=32)
+SEED = 20240607
+LOGIT_SPREAD = 2.0
+CALIBRATION_NODES = 64
+GOLDEN_NODES = 5
+MADE = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def make(folder: Path) -> Bundle:
+    """Write the demonstration bundle.
+
+    Args:
+        folder: The bundle's folder; must not exist.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        TrainerError: T01 the folder exists.
+    """
+    patches = phantom_patches(CALIBRATION_NODES, np.random.default_rng(SEED))
+    network = untrained(CONFIG, patches, SEED)
+    order = np.argsort(torch_scores(network, patches).fused)
+    chosen = order[np.linspace(2, len(order) - 3, GOLDEN_NODES).round().astype(int)]
+    about = About(
+        name="demo",
+        created=MADE,
+        trained=False,
+        how_to_make_again="python -m trainer.demo FOLDER",
+        operating_points=[OperatingPoint(name="p50", threshold=0.5)],
+        cohort={"note": "untrained: random weights, normalised on drawn phantom patches"},
+    )
+    return export(network, patches[chosen], about, folder)
+
+
+def untrained(config: TwoStreamConfig, patches: Patches, seed: int) -> TwoStream:
+    """Random weights whose outputs nevertheless differ from node to node.
+
+    BatchNorm's statistics come from `patches`; without them the signal dies on its way and
+    every node gets one value. The heads are then scaled to logits of a known spread.
+
+    Args:
+        config: The network.
+        patches: HU patches (node, 18, 80, 80).
+        seed: Of the weights.
+
+    Returns:
+        The network in evaluation mode.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = TwoStream(config)
+    hu = torch.from_numpy(crop(patches).astype(np.float32))
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # a plain mean, not a moving one
+    network.train()
+    with torch.no_grad():
+        network(hu)
+        network.eval()
+        for unit, logits in zip(_units(network), network(hu), strict=False):
+            _spread(unit, logits)
+    return network
+
+
+def _units(network: TwoStream) -> list[nn.Linear]:
+    heads = [network.fused_head]
+    if network.config.two_stream:
+        heads += [network.local_head, network.global_head]
+    return [head[1] for head in heads]  # pyright: ignore[reportReturnType]
+
+
+def _spread(unit: nn.Linear, logits: torch.Tensor) -> None:
+    """Rescale one head so that these logits get mean 0 and the wanted deviation."""
+    scale = LOGIT_SPREAD / logits.std()
+    unit.weight.mul_(scale)
+    unit.bias.copy_((unit.bias - logits.mean()) * scale)
+
+
+def phantom_patches(nodes: int, rng: np.random.Generator) -> Patches:
+    """Draw simple chests: fat, a node, vessels, lung, noise. No two alike.
+
+    Args:
+        nodes: How many.
+        rng: Where the draws come from.
+
+    Returns:
+        HU patches (node, 18, 80, 80).
+    """
+    return np.stack([_phantom_patch(rng) for _ in range(nodes)])
+
+
+def _phantom_patch(rng: np.random.Generator) -> np.ndarray:
+    axes = [np.arange(n) - c for n, c in zip(SPEC.size_vox, CENTRE_VOX, strict=True)]
+    steps = zip(np.meshgrid(*axes, indexing="ij"), SPEC.spacing_mm, strict=True)
+    z, y, x = (index * step for index, step in steps)
+    hu = np.full(SPEC.size_vox, rng.uniform(-115, -85))
+    angle = rng.uniform(0, 2 * np.pi)
+    lung_mm = rng.uniform(8, 30)
+    hu[np.cos(angle) * x + np.sin(angle) * y > lung_mm] = rng.uniform(-880, -780)
+    for _ in range(rng.integers(1, 5)):
+        at_y, at_x, tilt_y, tilt_x = rng.uniform([-28, -28, -0.3, -0.3], [28, 28, 0.3, 0.3])
+        away = np.hypot(y - at_y - tilt_y * z, x - at_x - tilt_x * z)
+        hu[away < rng.uniform(2, 10)] = rng.uniform(90, 220)
+    radii_mm = rng.uniform(2.5, 12) * rng.uniform(0.7, 1.3, 3)
+    reach = (z / radii_mm[0]) ** 2 + (y / radii_mm[1]) ** 2 + (x / radii_mm[2]) ** 2
+    hu[reach < 1] = rng.uniform(30, 110)
+    hu[reach < rng.uniform(0, 0.6)] -= rng.uniform(0, 120)
+    hu += rng.normal(0, rng.uniform(6, 20), hu.shape)
+    return np.rint(hu).clip(-1024, 3071).astype(np.int16)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make the bundle from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m trainer.demo", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the bundle's folder; must not exist")
+    make(parser.parse_args(argv).folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The two-stream network: local and global view, multi-scale, slices fused (Sec. 2.1).
+
+It takes HU crops and gives logits; it knows nothing of losses, of files, of the database.
+"""
+
+import math
+from collections import OrderedDict
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
+from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.ops import FeaturePyramidNetwork
+
+from trainer.config import TwoStreamConfig
+from trainer.networks.preprocess import Views
+
+# torchvision's own detection helper taps two levels of stride 32; these are 8, 16 and 32.
+TAPS = {
+    "large": {"features.6": 40, "features.12": 112, "features.16": 960},
+    "small": {"features.3": 24, "features.8": 48, "features.12": 576},
+}
+BUILD = {"large": mobilenet_v3_large, "small": mobilenet_v3_small}
+
+
+class Logits(NamedTuple):
+    """Logits of the three heads, shape (node,) each; the side heads need two streams."""
+
+    fused: Tensor
+    local: Tensor | None
+    context: Tensor | None
+
+
+class Stream(nn.Module):
+    """One view of the node: X_l or X_g of the paper."""
+
+    def __init__(self, config: TwoStreamConfig) -> None:
+        """Build backbone, pyramid and the two fusions; no weights are ever downloaded."""
+        super().__init__()
+        self.groups, self.spatial = config.groups, config.slice_fusion == "spatial"
+        taps, width = TAPS[config.variant], config.fpn_channels
+        used = taps if config.multi_scale else dict(list(taps.items())[-1:])
+        whole = BUILD[config.variant](weights=None)
+        self.backbone = create_feature_extractor(whole, {name: name for name in used})
+        for module in self.backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = config.bn_momentum
+        self.pyramid = FeaturePyramidNetwork(list(used.values()), width) if len(used) > 1 else None
+        fused_width = width * len(used) if self.pyramid else sum(used.values())
+        self.scale_fusion = pointwise(fused_width, width)
+        self.slice_fusion = pointwise(self.groups * width, width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Fuse the groups of every node.
+
+        Args:
+            images: Shape (node * G, 3, side, side).
+
+        Returns:
+            Shape (node, F, 1, 1).
+        """
+        levels: dict[str, Tensor] = self.backbone(images)
+        if self.pyramid is not None:
+            levels = self.pyramid(OrderedDict(levels))
+        maps = list(levels.values())
+        if self.spatial:
+            size = maps[0].shape[-2:]
+            maps = [functional.interpolate(m, size=size, mode="nearest") for m in maps]
+        else:
+            maps = [functional.adaptive_avg_pool2d(m, 1) for m in maps]
+        scales = self.scale_fusion(torch.cat(maps, dim=1))  # (node * G, F, h, w)
+        side = scales.shape[-1]
+        slices = scales.reshape(-1, self.groups * scales.shape[1], side, side)
+        return functional.adaptive_avg_pool2d(self.slice_fusion(slices), 1)
+
+
+class TwoStream(nn.Module):
+    """The network of Sec. 2.1; with `two_stream` off, its global stream alone."""
+
+    def __init__(self, config: TwoStreamConfig) -> None:
+        """Build the streams, their fusion and the heads, bias at the training prior."""
+        super().__init__()
+        self.config = config
+        width = config.fpn_channels
+        self.views = Views(config)
+        self.global_stream = Stream(config)
+        self.fused_head = head(config)
+        if config.two_stream:
+            self.local_stream = Stream(config)
+            self.stream_fusion = pointwise(2 * width, width)
+            self.local_head, self.global_head = head(config), head(config)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; the views before them stay float32."""
+        return self.fused_head[1].weight.dtype  # pyright: ignore[reportReturnType]
+
+    def forward(self, hu: Tensor) -> Logits:
+        """Score HU crops.
+
+        Args:
+            hu: HU, shape (node, 16, 64, 64), z first, any float type.
+
+        Returns:
+            Logits of shape (node,).
+        """
+        near, whole = self.views(hu)
+        context = self.global_stream(whole.to(self.dtype))
+        if not self.config.two_stream:
+            return Logits(squeeze(self.fused_head(context.flatten(1))), None, None)
+        local = self.local_stream(near.to(self.dtype))
+        fused = self.stream_fusion(torch.cat([local, context], dim=1))
+        return Logits(
+            squeeze(self.fused_head(fused.flatten(1))),
+            squeeze(self.local_head(local.flatten(1))),
+            squeeze(self.global_head(context.flatten(1))),
+        )
+
+
+def pointwise(wide: int, narrow: int) -> nn.Sequential:
+    """Fusion by "a single 1x1 convolution", then BatchNorm and Hardswish (ours)."""
+    convolution = nn.Conv2d(wide, narrow, kernel_size=1)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out")
+    return nn.Sequential(convolution, nn.BatchNorm2d(narrow), nn.Hardswish())
+
+
+def head(config: TwoStreamConfig) -> nn.Sequential:
+    """Dropout and one linear unit whose bias is the logit of the training prior."""
+    unit = nn.Linear(config.fpn_channels, 1)
+    nn.init.constant_(unit.bias, math.log(config.head_prior / (1 - config.head_prior)))
+    return nn.Sequential(nn.Dropout(config.dropout), unit)
+
+
+def squeeze(column: Tensor) -> Tensor:
+    """(node, 1) to (node,)."""
+    return column.squeeze(1)
