@@ -24,34 +24,13 @@ MANIFEST = "manifest.json"
 PLANS = "plans"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_GOLDEN_BYTES = 256 << 20
-MAY_RUN_CODE = frozenset(
-    [
-        ".pt",
-        ".pth",
-        ".ckpt",
-        ".bin",
-        ".pkl",
-        ".pickle",
-        ".joblib",
-        ".dill",
-        ".npy",
-        ".py",
-        ".pyc",
-        ".pyd",
-        ".so",
-        ".dll",
-        ".dylib",
-        ".exe",
-        ".sh",
-        ".bat",
-        ".cmd",
-        ".ps1",
-        ".jar",
-        ".plan",
-        ".engine",
-        ".trt",
-    ]
-)
+# fmt: off
+MAY_RUN_CODE = frozenset((
+    ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".dill", ".npy",
+    ".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".exe", ".jar",
+    ".sh", ".bat", ".cmd", ".ps1", ".plan", ".engine", ".trt",
+))
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engines.patch import SPEC
 
@@ -98,6 +98,12 @@ class Manifest(About):
     models: dict[Literal["fp32", "fp16"], ModelFile]
     golden: File
 
+    @model_validator(mode="after")
+    def _has_reference(self) -> Self:
+        if "fp32" not in self.models:
+            raise ValueError("no fp32 graph, which is the reference of every other")
+        return self
+
     @property
     def config_hash(self) -> str:
         """First 16 hex digits of the SHA-256 of what turns weights into calls.
@@ -113,7 +119,8 @@ class Manifest(About):
         if self.calibration is None:
             return None
         z = fused_logit.astype(np.float64) / self.calibration.temperature + self.calibration.bias
-        return np.where(z >= 0, 1 / (1 + np.exp(-np.abs(z))), 1 - 1 / (1 + np.exp(-np.abs(z))))
+        small = np.exp(-np.abs(z))  # never overflows
+        return np.where(z >= 0, 1.0, small) / (1.0 + small)
 
     def calls(self, fused: np.ndarray) -> dict[str, np.ndarray]:
         """Positive or not at each operating point, bool of shape (node,)."""

@@ -1,0 +1,259 @@
+"""`lnscore engine`: which engines there are, what they state, whether they work here.
+
+Engines are shipped in the package or imported into a folder of the user. Nothing is printed
+here; every function gives values.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from engines import bundle as bundles
+from engines import load, parity
+from engines.bundle import MANIFEST, Bundle
+from engines.errors import EngineError
+
+SHIPPED = Path(bundles.__file__).parent / "bundles"
+Place = Literal["shipped", "imported"]
+
+MAX_FILES = 64
+MAX_UNPACKED_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One engine of the list; `problem` says why it cannot be used, if so."""
+
+    name: str
+    place: Place
+    path: Path
+    trained: bool | None
+    created: datetime | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One back end and precision against the golden inputs.
+
+    Attributes:
+        figures: None where it did not run.
+        outcome: `passed`, `failed`, or `absent` where the back end cannot run here.
+        reason: Which back end it is, what is missing, or what was wrong.
+    """
+
+    backend: str
+    precision: str
+    outcome: Literal["passed", "failed", "absent"]
+    reason: str
+    figures: parity.Parity | None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An imported engine; `new` is false where the same one was already there."""
+
+    bundle: Bundle
+    new: bool
+
+
+def list_engines(home: Path) -> list[Listed]:
+    """Every engine, shipped ones first; their manifests are read, their files are not.
+
+    Args:
+        home: Folder of imported engines; need not exist.
+    """
+    return [
+        _listed(path, place)
+        for place, root in _roots(home)
+        for path in sorted(root.iterdir() if root.is_dir() else [])
+        if path.is_dir() and not path.name.startswith(".")
+    ]
+
+
+def show(name: str, home: Path) -> Bundle:
+    """Find an engine by name and verify every file of it.
+
+    Raises:
+        EngineError: E11 no such engine; E01 to E07 it cannot be used.
+    """
+    for _, root in _roots(home):
+        # Compared with what is there: a name with `..` in it leads nowhere.
+        if root.is_dir() and name in (path.name for path in root.iterdir() if path.is_dir()):
+            return bundles.read(root / name)
+    known = ", ".join(row.name for row in list_engines(home)) or "there is none"
+    raise EngineError(
+        "E11", f"engine '{name}'", f"one of: {known}", "Import it with `lnscore engine import`."
+    )
+
+
+def verify(name: str, home: Path) -> list[Checked]:
+    """Score the golden inputs with every back end and every precision of the bundle.
+
+    Raises:
+        EngineError: E11 no such engine; E01 to E07 it cannot be used at all.
+    """
+    bundle = show(name, home)
+    return [
+        _check(bundle, backend, precision, state)
+        for backend, state in load.availability().items()
+        for precision in bundle.manifest.models
+    ]
+
+
+def import_bundle(source: Path, home: Path, sha256: str | None = None) -> Imported:
+    """Copy a bundle into `home`, verified first, all or nothing.
+
+    Only the files that its manifest names are copied: never a plan, whose loading runs code.
+
+    Args:
+        source: The bundle's folder, or a zip archive of it.
+        home: Folder of imported engines; made where it is missing.
+        sha256: What its maker states: SHA-256 of the archive, or of a folder's manifest
+            (which holds the hashes of all the rest).
+
+    Returns:
+        The bundle in its new place.
+
+    Raises:
+        EngineError: E01 to E07, E09, E10 the bundle is unusable; E12 another engine has its
+            name; E13 the archive is refused.
+    """
+    _check_sha256(source, sha256)
+    with _as_folder(source) as folder:
+        bundle = bundles.read(folder)
+        there = _of_same_name(bundle, home)
+        if there is not None:
+            return Imported(there, new=False)
+        parity.gate(bundle, load.load(bundle))
+        return Imported(_copy(bundle, home), new=True)
+
+
+def _roots(home: Path) -> list[tuple[Place, Path]]:
+    return [("shipped", SHIPPED), ("imported", home)]
+
+
+def _listed(path: Path, place: Place) -> Listed:
+    try:
+        manifest = bundles.read_manifest(path)
+    except EngineError as error:
+        return Listed(path.name, place, path, None, None, str(error))
+    problem = None
+    if manifest.name != path.name:
+        problem = f"the folder is '{path.name}', the engine in it '{manifest.name}'"
+    return Listed(path.name, place, path, manifest.trained, manifest.created, problem)
+
+
+def _check(bundle: Bundle, backend: str, precision: str, state: load.Availability) -> Checked:
+    if not state:
+        return Checked(backend, precision, "absent", state.reason, None)
+    try:
+        engine = load.load(bundle, backend, precision)  # pyright: ignore[reportArgumentType]
+        return Checked(backend, precision, "passed", engine.reason, parity.gate(bundle, engine))
+    except EngineError as error:
+        return Checked(backend, precision, "failed", str(error), None)
+
+
+def _check_sha256(source: Path, sha256: str | None) -> None:
+    file = source / MANIFEST if source.is_dir() else source
+    if not file.is_file():
+        raise EngineError(
+            "E01", f"no engine at '{source.name}'", "a folder or a zip archive", "Check the path."
+        )
+    if sha256 is None:
+        return
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != sha256.lower():
+        raise EngineError(
+            "E13",
+            f"'{file.name}' with SHA-256 {found}",
+            sha256.lower(),
+            "Get the engine from its maker again; do not use this one.",
+        )
+
+
+@contextmanager
+def _as_folder(source: Path) -> Iterator[Path]:
+    """The bundle's folder; an archive is unpacked for as long as the block lasts."""
+    if source.is_dir():
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="lnscore-engine-") as unpacked:
+        _unpack(source, Path(unpacked))
+        yield _bundle_root(Path(unpacked))
+
+
+def _unpack(source: Path, folder: Path) -> None:
+    def refuse(found: str, wanted: str) -> EngineError:
+        return EngineError(
+            "E13", f"'{source.name}': {found}", wanted, "Get the engine from its maker again."
+        )
+
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entries = archive.infolist()
+            size = sum(entry.file_size for entry in entries)
+            if len(entries) > MAX_FILES or size > MAX_UNPACKED_BYTES:
+                found = f"{len(entries)} files of {size} bytes"
+                raise refuse(found, f"at most {MAX_FILES} files and {MAX_UNPACKED_BYTES} bytes")
+            for entry in entries:
+                parts = entry.filename.replace("\\", "/").split("/")
+                if ".." in parts or parts[0] == "" or ":" in parts[0]:
+                    raise refuse(f"path '{entry.filename}'", "paths inside the archive")
+                archive.extract(entry, folder)  # stops at the declared size: a lie fails the CRC
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        raise refuse(str(error), "a plain zip archive") from error
+
+
+def _bundle_root(folder: Path) -> Path:
+    """The unpacked folder, or the only folder in it where the archive holds the folder."""
+    inside = list(folder.iterdir())
+    if not (folder / MANIFEST).exists() and len(inside) == 1 and inside[0].is_dir():
+        return inside[0]
+    return folder
+
+
+def _of_same_name(bundle: Bundle, home: Path) -> Bundle | None:
+    for _, root in _roots(home):
+        if not (root / bundle.name).is_dir():
+            continue
+        found = f"another engine named '{bundle.name}'"
+        try:
+            there = bundles.read(root / bundle.name)
+            if there.manifest == bundle.manifest:
+                return there
+        except EngineError as error:
+            found = f"a damaged engine named '{bundle.name}' ({error.code})"
+        raise EngineError(
+            "E12",
+            found,
+            "a name that is free",
+            "Give the new engine another name when it is exported, or delete the old one.",
+        )
+    return None
+
+
+def _copy(bundle: Bundle, home: Path) -> Bundle:
+    home.mkdir(parents=True, exist_ok=True)
+    manifest = bundle.manifest
+    named = [manifest.golden, *manifest.models.values()]
+    made = Path(tempfile.mkdtemp(prefix=f".{bundle.name}.", dir=home))
+    try:
+        for file in named:
+            (made / file.file).write_bytes(bundles.read_file(bundle.path, file))
+        shutil.copyfile(bundle.path / MANIFEST, made / MANIFEST)
+        bundles.read(made)  # what was copied, not what was looked at
+        made.chmod(0o755)  # mkdtemp makes it private
+        os.replace(made, home / bundle.name)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return bundles.read(home / bundle.name)
