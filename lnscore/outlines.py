@@ -25,7 +25,7 @@ def trace(field: np.ndarray, level: float) -> tuple[np.ndarray, ...]:
     corners = np.stack([inside[:-1, :-1], inside[:-1, 1:], inside[1:, 1:], inside[1:, :-1]], -1)
     mixed = corners.any(axis=-1) & ~corners.all(axis=-1)
     following: dict[Edge, Edge] = {}
-    for row, column in np.argwhere(mixed):
+    for row, column in np.argwhere(mixed).tolist():
         following.update(_pieces(padded, level, corners[row, column].tolist(), row, column))
     return tuple(_lines(padded, level, following))
 

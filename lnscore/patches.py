@@ -10,7 +10,7 @@ sampled at its own in-plane shift.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ PlaneOf = Callable[[int], np.ndarray]
 """Slice number to its pixels, shape (rows, columns)."""
 
 
+@runtime_checkable
 class SliceSource(Protocol):
     """A scan that decodes a slice when it is asked for."""
 

@@ -1,8 +1,9 @@
 """What a job says when it has ended: lines for a person, a dictionary for a machine."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Summary(Protocol):
     """The result of `ingest`, `score`, `report`, `nightly`, `phantom`."""
 

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -208,12 +207,3 @@ def test_three_pictures_of_a_real_looking_node_weigh_under_60_kb() -> None:
 def test_the_same_patch_gives_the_same_bytes() -> None:
     patch, mask = node_patch(seed=2)
     assert [p.png for p in shown(patch, mask)] == [p.png for p in shown(patch, mask)]
-
-
-def test_drawing_is_no_slower_than_a_tenth_of_a_second() -> None:
-    patch, mask = node_patch(seed=3)
-    shown(patch, mask)
-    started = time.process_time()
-    for _ in range(5):
-        shown(patch, mask)
-    assert (time.process_time() - started) / 5 < 0.1  # 10 ms measured; shared machines vary
