@@ -18,7 +18,16 @@ CODES: dict[str, str] = {
     # --- files and archives (sources, dicom) ---
     # --- series and grouping (dicom) ---
     # --- geometry (volume) ---
-    # --- masks and nodes (masks, rtstruct, labelmaps, points, nodes) ---
+    # --- masks and nodes (masks, seg, labelmaps, points, nodes, stations; rtstruct from M20) ---
+    "M01": "the mask file cannot be read, or is not what it claims to be",
+    "M02": "the mask has another frame of reference than the CT",
+    "M03": "the mask refers to CT images that are not there: waiting",
+    "M04": "the mask lies on another grid than the CT",
+    "M05": "the label map holds values that are not whole labels",
+    "M06": "the mask file holds too many segments or labels to be node masks",
+    "M07": "the segmentation is of a kind that is not supported",
+    "M08": "a frame of the segmentation lies on no slice of the CT, or on more than one",
+    "M09": "the legend beside a label map cannot be used",
     # --- workers (workers) ---
     "W01": "a worker ran out of time on this study or file",
     "W02": "a worker process died on this study or file",
