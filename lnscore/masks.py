@@ -81,7 +81,7 @@ def crop(
             return None
         box.append(slice(int(used[0]), int(used[-1]) + 1))
         start.append(first + int(used[0]))
-    return np.ascontiguousarray(mask[tuple(box)]), (start[0], start[1], start[2])
+    return mask[tuple(box)].copy(), (start[0], start[1], start[2])
 
 
 def check_frame_of_reference(for_uid: str, grid: CtGrid, kind: str) -> None:
