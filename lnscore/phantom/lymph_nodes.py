@@ -1,0 +1,159 @@
+"""What a lymph node looks like, and how probable that look is if it is malignant.
+
+Every cue has one distribution for benign and one for malignant nodes; they overlap. Because
+the cues are drawn independently within a class (necrosis and hilum given the size), the
+log-likelihood ratio is exact: no reader of the images can rank better than it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Bell:
+    """A normal distribution cut off at `range`, of the value or of its logarithm.
+
+    Attributes:
+        benign: Median in benign nodes.
+        malignant: Median in malignant nodes.
+        spread: Standard deviation, of the logarithm where `log`.
+        range: Smallest and largest value.
+        log: Whether the logarithm is the normal one.
+    """
+
+    benign: float
+    malignant: float
+    spread: float
+    range: tuple[float, float]
+    log: bool = True
+
+    def _scale(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+    def draw(self, rng: np.random.Generator, malignant: bool) -> float:
+        """One value; drawn again until it lies in the range."""
+        middle = self._scale(self.malignant if malignant else self.benign)
+        while True:
+            drawn = rng.normal(middle, self.spread)
+            value = math.exp(drawn) if self.log else float(drawn)
+            if self.range[0] <= value <= self.range[1]:
+                return value
+
+    def _log_density(self, value: float, median: float) -> float:
+        middle = self._scale(median)
+        low, high = (
+            math.erf((self._scale(limit) - middle) / (self.spread * math.sqrt(2)))
+            for limit in self.range
+        )
+        return -0.5 * ((self._scale(value) - middle) / self.spread) ** 2 - math.log(high - low)
+
+    def log_ratio(self, value: float) -> float:
+        """Log of p(value | malignant) / p(value | benign)."""
+        return self._log_density(value, self.malignant) - self._log_density(value, self.benign)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A feature that a node has or has not; small nodes show it less often.
+
+    Attributes:
+        benign: Probability in a large benign node.
+        malignant: Probability in a large malignant node.
+        none_below_mm: Short axis at which a tenth of it is left.
+        full_from_mm: Short axis from which the probability is full.
+    """
+
+    benign: float
+    malignant: float
+    none_below_mm: float
+    full_from_mm: float
+
+    def of(self, short_axis_mm: float, malignant: bool) -> float:
+        """Probability at this size."""
+        grown = (short_axis_mm - self.none_below_mm) / (self.full_from_mm - self.none_below_mm)
+        return (self.malignant if malignant else self.benign) * min(max(grown, 0.1), 1.0)
+
+    def log_ratio(self, present: bool, short_axis_mm: float) -> float:
+        """Log of p(present | malignant, size) / p(present | benign, size)."""
+        ill, well = self.of(short_axis_mm, True), self.of(short_axis_mm, False)
+        return math.log(ill / well) if present else math.log((1 - ill) / (1 - well))
+
+
+@dataclass(frozen=True)
+class Cues:
+    """How benign and malignant nodes differ (ours; tuned, see docs/phantom.md)."""
+
+    short_axis_mm: Bell = Bell(6.6, 8.8, 0.33, (4.0, 20.0))
+    stretch: Bell = Bell(0.52, 0.38, 0.5, (0.05, 1.4))
+    """Long over short axis, less 1."""
+    enhancement_hu: Bell = Bell(74.0, 88.0, 16.0, (35.0, 140.0), log=False)
+    heterogeneity_hu: Bell = Bell(7.0, 13.0, 0.5, (1.0, 45.0))
+    """Standard deviation of the texture inside the node."""
+    irregularity: Bell = Bell(0.04, 0.055, 0.5, (0.005, 0.2))
+    """Standard deviation of the radius, relative."""
+    border_mm: Bell = Bell(1.2, 1.7, 0.4, (0.5, 5.0))
+    """Width of the edge."""
+    necrosis: Chance = Chance(0.05, 0.5, 4.5, 9.0)
+    hilum: Chance = Chance(0.5, 0.14, 3.0, 8.0)
+    core_hu: tuple[float, float] = (8.0, 6.0)
+    """Mean and spread of a necrotic core, the same in both classes."""
+    core_part: tuple[float, float] = (0.5, 0.78)
+    """Radius of the core against the node's, the same in both classes."""
+    hilum_part: tuple[float, float] = (0.42, 0.62)
+    """Radius of the fatty hilum against the node's, the same in both classes."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """The generating parameters of one node; `core_part` and `hilum_part` are 0 where absent."""
+
+    short_axis_mm: float
+    stretch: float
+    height: float
+    enhancement_hu: float
+    heterogeneity_hu: float
+    irregularity: float
+    border_mm: float
+    core_part: float
+    core_hu: float
+    hilum_part: float
+
+    @property
+    def semi_axes_mm(self) -> tuple[float, float, float]:
+        """Half the long axis, half the short axis, half the height."""
+        half = self.short_axis_mm / 2
+        return half * (1 + self.stretch), half, half * self.height
+
+
+BELLS = (
+    "short_axis_mm", "stretch", "enhancement_hu", "heterogeneity_hu", "irregularity", "border_mm"
+)  # fmt: skip
+
+
+def draw_traits(rng: np.random.Generator, malignant: bool, cues: Cues) -> Traits:
+    """One node's look, given what it is."""
+    values = {name: getattr(cues, name).draw(rng, malignant) for name in BELLS}
+    size = values["short_axis_mm"]
+    necrotic = rng.uniform() < cues.necrosis.of(size, malignant)
+    has_hilum = rng.uniform() < cues.hilum.of(size, malignant)
+    core_part, hilum_part = rng.uniform(*cues.core_part), rng.uniform(*cues.hilum_part)
+    return Traits(
+        **values,
+        height=float(rng.uniform(1.0, 1.7)),  # nodes lie along the oesophagus
+        core_part=float(core_part) if necrotic else 0.0,
+        core_hu=float(rng.normal(*cues.core_hu)),
+        hilum_part=float(hilum_part) if has_hilum else 0.0,
+    )
+
+
+def log_likelihood_ratio(traits: Traits, cues: Cues) -> float:
+    """Log of p(traits | malignant) / p(traits | benign), exact."""
+    bells = sum(getattr(cues, name).log_ratio(getattr(traits, name)) for name in BELLS)
+    size = traits.short_axis_mm
+    return (
+        bells
+        + cues.necrosis.log_ratio(traits.core_part > 0, size)
+        + cues.hilum.log_ratio(traits.hilum_part > 0, size)
+    )

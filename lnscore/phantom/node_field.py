@@ -1,0 +1,176 @@
+"""One node as a field in the patient: how much of each voxel is node, and how bright it is.
+
+An ellipsoid, turned, its radius bent by a few smooth waves; a texture of blobs 3-6 mm wide;
+a necrotic core or a fatty hilum where it has one.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lnscore.phantom.lymph_nodes import Traits
+from lnscore.phantom.wall import Raster
+
+SUB_MM = 1.3  # a slice is the mean of planes at most this far apart
+INNER_EDGE_MM = 1.2
+HILUM_HU = -75.0
+WAVES = 14
+WAVE_MM = (6.5, 12.0)
+
+
+@dataclass(frozen=True)
+class PhantomNode:
+    """One node in a patient.
+
+    Attributes:
+        number: From 1 within the patient.
+        station: AJCC8 code.
+        malignant: The truth.
+        traits: Its generating parameters.
+        centre_mm: LPS x y z.
+        form: Random numbers of shape and texture, fixed with the node.
+    """
+
+    number: int
+    station: str
+    malignant: bool
+    traits: Traits
+    centre_mm: tuple[float, float, float]
+    form: "Form"
+
+    @property
+    def reach_mm(self) -> float:
+        """No voxel farther from the centre than this is changed."""
+        bulge = 1 + 3 * self.traits.irregularity
+        return max(self.traits.semi_axes_mm) * bulge + self.traits.border_mm + 1
+
+
+@dataclass(frozen=True)
+class Form:
+    """A node's own random form.
+
+    Attributes:
+        turn: Rotation from patient x y z to node axes (long, short, height), 3x3.
+        bumps: Wave vectors on the unit sphere and phases, shape (6, 4).
+        waves: Texture wave vectors (1/mm, radians) and phases, shape (14, 4).
+        lean: Unit direction in which core and hilum are off centre.
+    """
+
+    turn: np.ndarray
+    bumps: np.ndarray
+    waves: np.ndarray
+    lean: np.ndarray
+
+
+def draw_form(rng: np.random.Generator) -> Form:
+    """Random turn, bumps, texture and lean."""
+    spin, tilt = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.25)
+    about_z = np.array(
+        [[np.cos(spin), np.sin(spin), 0], [-np.sin(spin), np.cos(spin), 0], [0, 0, 1]]
+    )
+    about_x = np.array(
+        [[1, 0, 0], [0, np.cos(tilt), np.sin(tilt)], [0, -np.sin(tilt), np.cos(tilt)]]
+    )
+    bumps = np.c_[rng.normal(0, 2.2, (6, 3)), rng.uniform(0, 2 * np.pi, 6)]
+    aim = rng.normal(0, 1, (WAVES, 3))
+    aim *= (2 * np.pi / rng.uniform(*WAVE_MM, WAVES) / np.linalg.norm(aim, axis=1))[:, None]
+    lean = rng.normal(0, 1, 3)
+    return Form(
+        (about_x @ about_z).astype(np.float32),
+        bumps.astype(np.float32),
+        np.c_[aim, rng.uniform(0, 2 * np.pi, WAVES)].astype(np.float32),
+        (lean / np.linalg.norm(lean)).astype(np.float32),
+    )
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A node on the slices that it touches.
+
+    Attributes:
+        slices: First and last + 1 slice.
+        rows: Rows of its rectangle.
+        columns: Columns of its rectangle.
+        share: How much of each voxel it fills with its own brightness, float32 z y x.
+        weighted_hu: Its brightness times that share.
+        mask: Voxels that a reader would outline.
+    """
+
+    slices: slice
+    rows: slice
+    columns: slice
+    share: np.ndarray
+    weighted_hu: np.ndarray
+    mask: np.ndarray
+
+
+def paint(
+    node: PhantomNode, slices_mm: np.ndarray, raster: Raster, thickness_mm: float
+) -> Painted | None:
+    """Average the node's field over the slices' thickness.
+
+    Args:
+        node: The node.
+        slices_mm: Slice centres, ascending z.
+        raster: Pixel centres.
+        thickness_mm: Slice thickness.
+
+    Returns:
+        The painted node, or None where it does not touch these slices.
+    """
+    x, y, z = node.centre_mm
+    reach = node.reach_mm
+    first, last = np.searchsorted(
+        slices_mm, (z - reach - thickness_mm / 2, z + reach + thickness_mm / 2)
+    )
+    rows, columns = raster.part((x - reach, x + reach, y - reach, y + reach), 0.0)
+    planes = math.ceil(thickness_mm / SUB_MM)
+    offsets = ((np.arange(planes) + 0.5) / planes - 0.5) * thickness_mm
+    heights = (slices_mm[first:last, None] + offsets).ravel() - z
+    across, down = raster.x_mm[columns] - x, raster.y_mm[rows] - y
+    if not (len(heights) and len(across) and len(down)):
+        return None
+    shape = (last - first, planes, len(down), len(across))
+    inside, hu, within = (part.reshape(shape) for part in _field(node, heights, down, across))
+    filled = within.mean(axis=1)
+    mask = filled >= min(0.5, 0.5 * float(filled.max()))
+    return Painted(
+        slice(int(first), int(last)), rows, columns,
+        inside.mean(axis=1), (inside * hu).mean(axis=1), mask & (filled > 0),
+    )  # fmt: skip
+
+
+def _field(
+    node: PhantomNode, z: np.ndarray, y: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Soft share, HU and sharp inside of every point of a block around the centre."""
+    traits, form = node.traits, node.form
+    grid = np.meshgrid(z, y, x, indexing="ij")
+    points = np.stack(grid[::-1], axis=-1).reshape(-1, 3).astype(np.float32)
+    turned = points @ form.turn.T
+    length = np.sqrt((turned * turned).sum(axis=1)) + 1e-6
+    scaled = turned / np.array(traits.semi_axes_mm, np.float32)
+    waves = np.cos(turned / length[:, None] @ form.bumps[:, :3].T + form.bumps[:, 3])
+    bulge = 1 + traits.irregularity * waves.sum(axis=1) / math.sqrt(len(form.bumps) / 2)
+    part = np.sqrt((scaled * scaled).sum(axis=1)) / bulge  # 0 at the centre, 1 on the surface
+    distance = length * (1 - 1 / np.maximum(part, 1e-3))
+    hu = np.full(len(points), traits.enhancement_hu, np.float32)
+    near = distance < traits.border_mm
+    texture = np.cos(points[near] @ form.waves[:, :3].T + form.waves[:, 3]).sum(axis=1)
+    hu[near] += traits.heterogeneity_hu * texture / math.sqrt(WAVES / 2)
+    _hollow(hu, scaled, traits, form)
+    return np.clip(0.5 - distance / traits.border_mm, 0, 1), hu, (distance < 0).astype(np.float32)
+
+
+def _hollow(hu: np.ndarray, scaled: np.ndarray, traits: Traits, form: Form) -> None:
+    """Put in the necrotic core and the fatty hilum."""
+    half_mm = traits.short_axis_mm / 2
+    for radius, value, off in (
+        (traits.core_part, traits.core_hu, 0.12),
+        (traits.hilum_part, HILUM_HU, 0.42),
+    ):
+        if radius > 0:
+            offset = scaled - off * form.lean
+            distance = (np.sqrt((offset * offset).sum(axis=1)) - radius) * half_mm
+            hu += np.clip(0.5 - distance / INNER_EDGE_MM, 0, 1) * (value - hu)

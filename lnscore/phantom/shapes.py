@@ -1,0 +1,110 @@
+"""Two solids that a chest is built of: stacks of ellipses and bent rods.
+
+Each answers how far points are from its surface (mm, negative inside), so that the same
+solid is painted on slices and asked where a lymph node has room.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Box = tuple[float, float, float, float]
+"""x from, x to, y from, y to, mm."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Ellipses stacked along z; centre and radii run linearly between knots.
+
+    Attributes:
+        z_mm: Knots, ascending; the solid ends at the outer ones, rounded.
+        knots_mm: Centre x, centre y, radius x, radius y at each knot, shape (4, knot).
+    """
+
+    z_mm: np.ndarray
+    knots_mm: np.ndarray
+
+    @property
+    def z_range(self) -> tuple[float, float]:
+        """Lowest and highest z, mm."""
+        return float(self.z_mm[0]), float(self.z_mm[-1])
+
+    def _at(self, z_mm: np.ndarray | float) -> np.ndarray:
+        values = np.stack([np.interp(z_mm, self.z_mm, knots) for knots in self.knots_mm])
+        low, high = self.z_range
+        reach = np.minimum(values[2], values[3])
+        near = np.clip(np.minimum(z_mm - low, high - z_mm), 0, reach)
+        values[2:] *= np.sqrt(1 - (1 - near / reach) ** 2)
+        return values.astype(np.float32)
+
+    def box(self, z_mm: float) -> Box:
+        """Rectangle around the solid at height z."""
+        x, y, radius_x, radius_y = (float(v) for v in self._at(z_mm))
+        return x - radius_x, x + radius_x, y - radius_y, y + radius_y
+
+    def distance(self, z_mm: np.ndarray | float, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
+        """Signed distance, mm (near the surface; coarser far from it)."""
+        x, y, radius_x, radius_y = self._at(z_mm)
+        radius_x, radius_y = np.maximum(radius_x, 0.05), np.maximum(radius_y, 0.05)
+        across, down = (x_mm - x) / radius_x, (y_mm - y) / radius_y
+        return (np.sqrt(across * across + down * down) - 1) * np.minimum(radius_x, radius_y)
+
+
+@dataclass(frozen=True)
+class Rod:
+    """A straight round rod with round ends.
+
+    Attributes:
+        start_mm: One end, x y z.
+        end_mm: The other.
+        radius_mm: Half its width.
+    """
+
+    start_mm: tuple[float, float, float]
+    end_mm: tuple[float, float, float]
+    radius_mm: float
+
+    @property
+    def z_range(self) -> tuple[float, float]:
+        """Lowest and highest z, mm."""
+        heights = self.start_mm[2], self.end_mm[2]
+        return min(heights) - self.radius_mm, max(heights) + self.radius_mm
+
+    def box(self, z_mm: float) -> Box:
+        """Rectangle around the part of the rod near height z."""
+        start, end = np.array(self.start_mm), np.array(self.end_mm)
+        rise = end[2] - start[2]
+        near = np.array([0.0, 1.0])
+        if abs(rise) > 1e-6:
+            reach = self.radius_mm * np.linalg.norm(end - start) / abs(rise)
+            middle = (z_mm - start[2]) / rise
+            spread = (self.radius_mm + reach) / np.linalg.norm(end - start)
+            near = np.clip([middle - spread, middle + spread], 0, 1)
+        points = start + near[:, None] * (end - start)
+        low, high = points.min(axis=0) - self.radius_mm, points.max(axis=0) + self.radius_mm
+        return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+
+    def distance(self, z_mm: np.ndarray | float, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
+        """Signed distance, mm."""
+        start, along = np.array(self.start_mm), np.subtract(self.end_mm, self.start_mm)
+        x, y, z = x_mm - start[0], y_mm - start[1], z_mm - start[2]
+        length2 = float(along @ along)
+        part = np.clip((x * along[0] + y * along[1] + z * along[2]) / length2, 0, 1)
+        x, y, z = x - part * along[0], y - part * along[1], z - part * along[2]
+        return np.sqrt(x * x + y * y + z * z) - self.radius_mm
+
+
+Solid = Stack | Rod
+
+
+def stack(rows: Sequence[tuple[float, ...]]) -> Stack:
+    """A stack from rows of (z, x, y, radius x, radius y), any order of z, mm."""
+    table = np.array(sorted(rows), float)
+    return Stack(table[:, 0], table[:, 1:].T)
+
+
+def bent(points_mm: Sequence[tuple[float, float, float]], radius_mm: float) -> list[Rod]:
+    """Rods from point to point (x, y, z): a curved vessel."""
+    return [Rod(a, b, radius_mm) for a, b in itertools.pairwise(points_mm)]
