@@ -1,0 +1,28 @@
+"""CT files to scans by lnscore's own way: what the tests of geometry and masks start from."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lnscore.headers import read_header
+from lnscore.pixels import fingerprint
+from lnscore.series import Stack, split_series
+from lnscore.slice_headers import SliceHeader
+from lnscore.volume import Scan, place_stack
+
+
+def slices_of(paths: Iterable[Path]) -> list[SliceHeader]:
+    """Every CT slice of these files."""
+    headers = [read_header(str(path), path.name) for path in sorted(paths)]
+    return [one for header in headers if header for one in header.slices]
+
+
+def stacks_of(paths: Iterable[Path]) -> list[Stack]:
+    """The stacks of one series."""
+    slices = slices_of(paths)
+    hashes = {one.path: fingerprint(one.path, [one]) for one in slices}
+    return split_series(slices, hashes)[0]
+
+
+def scans_of(paths: Iterable[Path], fill_gaps: int = 0, *, assume_hu: bool = False) -> list[Scan]:
+    """The scans of one series."""
+    return [place_stack(one, "1", fill_gaps, assume_hu=assume_hu) for one in stacks_of(paths)]
