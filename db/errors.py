@@ -12,3 +12,7 @@ class DatabaseError(Exception):
     def __str__(self) -> str:
         """Return the sentence: code, found; wanted. What to do."""
         return f"{self.code}: {self.found}; wanted {self.wanted}. {self.fix}"
+
+
+class IdentityConflict(DatabaseError):
+    """Two people, or two studies, under one identifier: never merged by guess."""

@@ -4,6 +4,8 @@ STRICT tables on SQLite, the same models on PostgreSQL. No patient name, birth d
 accession number has a column.
 """
 
+import json
+import math
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -58,18 +60,43 @@ class JsonText(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401
         """Serialise; NaN is refused, JSON has none."""
-        import json
-
         return None if value is None else json.dumps(value, sort_keys=True, allow_nan=False)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401
         """Parse."""
-        import json
-
         return None if value is None else json.loads(value)
 
 
-Number = Double().with_variant(REAL(), "sqlite")  # REAL is 8 bytes on SQLite, 4 on PostgreSQL
+class CleanText(TypeDecorator[str]):
+    """Text that both databases can hold.
+
+    File names and headers of hostile input carry NUL and lone surrogates; one such path must
+    cost one row, not the run.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Write NUL as U+FFFD and a lone surrogate as its escape."""
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.replace("\0", "\ufffd").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class Finite(TypeDecorator[float]):
+    """A finite number in 8 bytes: SQLite would store NaN as null, PostgreSQL as a value."""
+
+    impl = Double().with_variant(REAL(), "sqlite")  # REAL: 8 bytes on SQLite, 4 on PostgreSQL
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """Refuse NaN and infinity; numpy's scalars become plain numbers."""
+        if value is None:
+            return None
+        if not math.isfinite(value):
+            raise ValueError(f"{value} cannot be stored; wanted a finite number")
+        return float(value)
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
@@ -78,6 +105,9 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
 
 
 STRICT = {"sqlite_strict": True}
+
+HEAD = "0001"
+"""The migration that these models are at; a test holds it to the newest one."""
 
 
 class Base(DeclarativeBase):
@@ -93,8 +123,8 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar = {
-        str: Text(),
-        float: Number,
+        str: CleanText(),
+        float: Finite(),
         datetime: UtcTime(),
         dict[str, Any]: JsonText(),
         list[Any]: JsonText(),
@@ -278,11 +308,11 @@ class LymphNode(Base):
         UniqueConstraint("series_id", "tracking_uid"),
         UniqueConstraint("series_id", "patch_index"),
         _one_of("station_source", STATION_SOURCES),
-        CheckConstraint("volume_mm3 IS NULL OR volume_mm3 > 0", name="volume_positive"),
+        CheckConstraint("volume_mm3 > 0", name="volume_positive"),
+        CheckConstraint("patch_index >= 0", name="patch_index_from_0"),
         CheckConstraint("padded_fraction BETWEEN 0 AND 1", name="padded_fraction_range"),
-        CheckConstraint(
-            "short_axis_mm IS NULL OR long_axis_mm >= short_axis_mm", name="axes_ordered"
-        ),
+        CheckConstraint("(short_axis_mm IS NULL) = (long_axis_mm IS NULL)", name="axes_together"),
+        CheckConstraint("short_axis_mm BETWEEN 0 AND long_axis_mm", name="axes_ordered"),
         STRICT,
     )
 
@@ -348,8 +378,7 @@ class Finding(Base):
         UniqueConstraint("report_id", "source_row", "source_column"),
         _one_of("status", FINDING_STATUS),
         CheckConstraint(
-            "n_positive IS NULL OR (n_positive >= 0 AND n_positive <= n_examined)",
-            name="counts_ordered",
+            "n_examined >= 0 AND n_positive BETWEEN 0 AND n_examined", name="counts_ordered"
         ),
         STRICT,
     )
@@ -378,7 +407,11 @@ class Engine(Base):
 
     __tablename__ = "engine"
     __table_args__ = (
-        UniqueConstraint("weights_sha256", "config_hash", "spec_hash", "backend", "precision"),
+        UniqueConstraint(
+            *("weights_sha256", "config_hash", "spec_hash", "backend", "precision"),
+            name="uq_engine_identity",
+        ),
+        CheckConstraint("trained IN (0, 1)", name="trained_binary"),
         STRICT,
     )
 
@@ -506,5 +539,6 @@ class AuditLog(Base):
     action: Mapped[str]
     object: Mapped[str]
     details: Mapped[dict[str, Any] | None]
-    prev_hash: Mapped[str]
+    prev_hash: Mapped[str] = mapped_column(unique=True)
+    """Unique, so that the chain cannot fork."""
     hash: Mapped[str] = mapped_column(unique=True)

@@ -1,7 +1,15 @@
 """Studies, series and nodes: what ingest hands over, one series revision at a time."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from db import schema
+from db.errors import IdentityConflict
 
 
 @dataclass(frozen=True)
@@ -105,3 +113,225 @@ class SeriesRecord:
     instances: list[InstanceRecord] = field(default_factory=list)
     annotations: list[AnnotationRecord] = field(default_factory=list)
     nodes: list[NodeRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of a series: a first revision, nothing, or one more revision."""
+
+    series_id: int
+    outcome: Literal["new", "same", "revised"]
+    node_count: int
+
+
+def add_series(session: Session, record: SeriesRecord, run_id: int) -> Added:
+    """Add a series with all that belongs to it, or find that it is there already.
+
+    The same content with the same verdict (waiting, quarantined, usable) is the same
+    revision. Anything else is the next one: the current becomes `superseded` and keeps its
+    nodes and scores.
+
+    Args:
+        session: The caller's transaction.
+        record: The series, complete.
+        run_id: The run that adds it.
+
+    Returns:
+        The current revision's id and node count.
+
+    Raises:
+        IdentityConflict: D12, D13 or D14; nothing was written.
+        ValueError: A node names an annotation that the record does not have.
+    """
+    patient = _find_patient(session, record.study.patient)
+    study = _find_study(session, record, patient)
+    current = _current(session, record, study)
+    if current is not None and _is_same(current, record):
+        return Added(current.id, "same", len(current.nodes))
+    revision = 1 if current is None else current.revision + 1
+    if current is not None:
+        current.status = "superseded"
+        session.flush()  # before the next: the schema allows one current revision
+    now = datetime.now(UTC)
+    patient = _write_patient(session, patient, record.study.patient)
+    study = study or _write_study(session, patient, record.study, now)
+    series = _write_series(session, study, record, revision, run_id, now)
+    _write_content(session, series.id, record)
+    return Added(series.id, "new" if current is None else "revised", len(record.nodes))
+
+
+def current_contents(session: Session, study_uid: str) -> dict[str, str]:
+    """Series UID to content SHA-256 of every current revision of a study."""
+    query = (
+        select(schema.Series.series_uid, schema.Series.content_sha256)
+        .join(schema.Study)
+        .where(schema.Study.study_uid == study_uid, schema.Series.status != "superseded")
+    )
+    return {series_uid: content for series_uid, content in session.execute(query)}
+
+
+def station_ids(session: Session, keys: Iterable[StationKey]) -> dict[StationKey, int]:
+    """Id of every station, adding those that are new."""
+    table = schema.Station
+    ids = {}
+    for key in sorted(set(keys), key=lambda key: (key.system, key.version, key.code)):
+        found = session.scalar(select(table.id).filter_by(**asdict(key)))
+        if found is None:
+            station = table(**asdict(key), meaning="")
+            session.add(station)
+            session.flush()
+            found = station.id
+        ids[key] = found
+    return ids
+
+
+def _find_patient(session: Session, record: PatientRecord) -> schema.Patient | None:
+    patient = session.scalar(select(schema.Patient).filter_by(pseudo_key=record.pseudo_key))
+    checks = {record.identity_check, patient.identity_check if patient else None} - {None}
+    if len(checks) > 1:
+        raise IdentityConflict(
+            "D12",
+            "a patient number that is known with another birth date",
+            "one person for one number and issuer",
+            "Correct the PatientID, or its issuer, and send the study again.",
+        )
+    return patient
+
+
+def _find_study(
+    session: Session, record: SeriesRecord, patient: schema.Patient | None
+) -> schema.Study | None:
+    uid = record.study.study_uid
+    study = session.scalar(select(schema.Study).filter_by(study_uid=uid))
+    if study is not None and (patient is None or study.patient_id != patient.id):
+        raise IdentityConflict(
+            "D13",
+            f"study {uid} under another patient than before",
+            "one patient for one study",
+            "Find out whose study it is; send it again under that PatientID.",
+        )
+    return study
+
+
+def _current(
+    session: Session, record: SeriesRecord, study: schema.Study | None
+) -> schema.Series | None:
+    table = schema.Series
+    current = session.scalar(
+        select(table).where(table.series_uid == record.series_uid, table.status != "superseded")
+    )
+    if current is not None and (study is None or current.study_id != study.id):
+        raise IdentityConflict(
+            "D14",
+            f"series {record.series_uid} in another study than before",
+            "one study for one series UID",
+            "Export one of the two with a UID of its own.",
+        )
+    return current
+
+
+def _is_same(current: schema.Series, record: SeriesRecord) -> bool:
+    verdict = "ready" if current.status == "scored" else current.status
+    return current.content_sha256 == record.content_sha256 and verdict == record.status
+
+
+def _write_patient(
+    session: Session, patient: schema.Patient | None, record: PatientRecord
+) -> schema.Patient:
+    if patient is None:
+        patient = schema.Patient(**asdict(record))
+        session.add(patient)
+    else:  # a later header may know more; what is known stays
+        patient.sex = patient.sex or record.sex
+        patient.birth_year = patient.birth_year or record.birth_year
+        patient.identity_check = patient.identity_check or record.identity_check
+    session.flush()
+    return patient
+
+
+def _write_study(
+    session: Session, patient: schema.Patient, record: StudyRecord, now: datetime
+) -> schema.Study:
+    study = schema.Study(
+        patient_id=patient.id,
+        study_uid=record.study_uid,
+        study_date=record.study_date,
+        accession_hmac=record.accession_hmac,
+        created_at=now,
+    )
+    session.add(study)
+    session.flush()
+    return study
+
+
+def _write_series(
+    session: Session,
+    study: schema.Study,
+    record: SeriesRecord,
+    revision: int,
+    run_id: int,
+    now: datetime,
+) -> schema.Series:
+    series = schema.Series(
+        study_id=study.id,
+        series_uid=record.series_uid,
+        revision=revision,
+        status=record.status,
+        code=record.code,
+        reason=record.reason,
+        for_uid=record.for_uid,
+        geometry=record.geometry,
+        facts=record.facts,
+        content_sha256=record.content_sha256,
+        patch_file_id=_patch_file_id(session, record.patch_file, now),
+        run_id=run_id,
+        created_at=now,
+    )
+    session.add(series)
+    session.flush()
+    return series
+
+
+def _patch_file_id(session: Session, record: PatchFileRecord | None, now: datetime) -> int | None:
+    if record is None:
+        return None
+    table = schema.PatchFile
+    found = session.scalar(select(table.id).filter_by(sha256=record.sha256))
+    if found is not None:
+        return found
+    file = table(**asdict(record), created_at=now)
+    session.add(file)
+    session.flush()
+    return file.id
+
+
+def _write_content(session: Session, series_id: int, record: SeriesRecord) -> None:
+    """Many rows: plain inserts, several times as fast as objects."""
+    of_series = {"series_id": series_id}
+    if record.instances:
+        rows = [vars(item) | of_series for item in record.instances]
+        session.execute(insert(schema.Instance), rows)
+    annotation_ids = {}
+    for item in record.annotations:
+        annotation = schema.Annotation(**vars(item), **of_series)
+        session.add(annotation)
+        session.flush()
+        annotation_ids[item.sha256] = annotation.id
+    if record.nodes:
+        stations = station_ids(session, (n.station for n in record.nodes if n.station))
+        rows = [_node_row(n, annotation_ids, stations) | of_series for n in record.nodes]
+        session.execute(insert(schema.LymphNode), rows)
+
+
+def _node_row(
+    node: NodeRecord, annotation_ids: dict[str, int], stations: dict[StationKey, int]
+) -> dict[str, Any]:
+    if node.annotation_sha256 not in annotation_ids:
+        raise ValueError(f"node {node.tracking_uid} is of no annotation of its series")
+    row = dict(vars(node))
+    x, y, z = row.pop("centroid_mm")
+    row |= {"centroid_x_mm": x, "centroid_y_mm": y, "centroid_z_mm": z}
+    row["annotation_id"] = annotation_ids[row.pop("annotation_sha256")]
+    station = row.pop("station")
+    row["station_id"] = None if station is None else stations[station]
+    return row

@@ -1,0 +1,48 @@
+"""What the database holds, in numbers: for `lnscore status` and `lnscore doctor`."""
+
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from db.schema import Engine, LymphNode, Patient, Quarantine, Score, Series, Study
+from db.session import Database
+
+CURRENT = Series.status != "superseded"
+
+
+def summary(session: Session) -> dict[str, Any]:
+    """Count what is current.
+
+    Returns:
+        `patients`, `studies`; `series` by status, superseded ones too; `nodes` of current
+        revisions; `scored`: engine name to current nodes that it has scored; `quarantine`:
+        code to open refusals.
+    """
+    scored = (
+        select(Engine.name, func.count(Score.lymph_node_id.distinct()))
+        .join(Score, Score.engine_id == Engine.id)
+        .join(LymphNode, Score.lymph_node_id == LymphNode.id)
+        .join(Series, LymphNode.series_id == Series.id)
+        .where(CURRENT)
+        .group_by(Engine.name)
+        .order_by(Engine.name)
+    )
+    by_status = select(Series.status, func.count()).group_by(Series.status)
+    by_code = select(Quarantine.code, func.count()).where(Quarantine.resolved_at.is_(None))
+    by_code = by_code.group_by(Quarantine.code).order_by(Quarantine.code)
+    nodes = select(func.count()).select_from(LymphNode).join(Series).where(CURRENT)
+    return {
+        "patients": session.scalar(select(func.count()).select_from(Patient)),
+        "studies": session.scalar(select(func.count()).select_from(Study)),
+        "series": {status: count for status, count in session.execute(by_status)},
+        "nodes": session.scalar(nodes),
+        "scored": {name: count for name, count in session.execute(scored)},
+        "quarantine": {code: count for code, count in session.execute(by_code)},
+    }
+
+
+def schema_revision(database: Database) -> str:
+    """The migration that the database is at."""
+    with database.read() as session:
+        return session.scalar(text("SELECT version_num FROM alembic_version")) or ""

@@ -1,0 +1,49 @@
+"""Engines that have scored: one row for weights, configuration, patch rules and back end."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.schema import Engine
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """One engine, as its bundle and the back end that runs it say."""
+
+    name: str
+    weights_sha256: str
+    config_hash: str
+    spec_hash: str
+    backend: str
+    precision: str
+    model_sha256: str
+    trained: bool
+    manifest: dict[str, Any]
+
+
+def register(session: Session, record: EngineRecord) -> int:
+    """Find or add an engine; what makes it the same is everything that shapes its scores.
+
+    Returns:
+        The engine's id.
+    """
+    found = session.scalar(
+        select(Engine.id).filter_by(
+            weights_sha256=record.weights_sha256,
+            config_hash=record.config_hash,
+            spec_hash=record.spec_hash,
+            backend=record.backend,
+            precision=record.precision,
+        )
+    )
+    if found is not None:
+        return found
+    fields = asdict(record) | {"trained": int(record.trained), "created_at": datetime.now(UTC)}
+    engine = Engine(**fields)
+    session.add(engine)
+    session.flush()
+    return engine.id

@@ -1,0 +1,16 @@
+"""How Alembic reaches the database: on the connection that `db.migrate` hands over.
+
+A new migration: change `db/schema.py`, write `versions/NNNN_what.py` after the newest one
+and raise `schema.HEAD`. The tests compare the migrated schema with the models.
+"""
+
+from alembic import context
+
+from db.schema import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+)
+context.run_migrations()  # in the caller's transaction: all of it, or nothing

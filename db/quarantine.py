@@ -1,0 +1,95 @@
+"""What could not be used: one row for a content and a code, however often it comes again."""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from db import schema
+from db.batches import batches
+from db.schema import Quarantine
+
+
+@dataclass(frozen=True)
+class RefusedRecord:
+    """One refusal.
+
+    Attributes:
+        sha256: Of the file, or of the series' content.
+        scope: `file`, `archive`, `series`, `mask` or `study`.
+        code: As in the list of codes.
+        found: What was there.
+        wanted: What would have been used.
+        fix: What to do.
+        path: Where it was found.
+        study_uid: Where it is known.
+        series_uid: Where it is known.
+        detail: A traceback, where the cause was not foreseen.
+    """
+
+    sha256: str
+    scope: str
+    code: str
+    found: str
+    wanted: str
+    fix: str
+    path: str
+    study_uid: str | None = None
+    series_uid: str | None = None
+    detail: str | None = None
+
+
+def add(session: Session, refused: RefusedRecord) -> bool:
+    """Note a refusal; one that is known already was seen once more and is open again.
+
+    Returns:
+        True when it is new.
+    """
+    now = datetime.now(UTC)
+    known = session.scalar(select(Quarantine).filter_by(sha256=refused.sha256, code=refused.code))
+    if known is None:
+        session.add(Quarantine(**asdict(refused), first_seen=now, last_seen=now, tries=1))
+        session.flush()
+        return True
+    for name, value in asdict(refused).items():
+        setattr(known, name, value)  # where it lies now, and today's words
+    known.last_seen, known.tries, known.resolved_at = now, known.tries + 1, None
+    session.flush()
+    return False
+
+
+def resolve(
+    session: Session, *, series_uid: str | None = None, sha256s: Collection[str] = ()
+) -> int:
+    """Close what a later success has answered.
+
+    Args:
+        session: The caller's transaction.
+        series_uid: Close every refusal of this series.
+        sha256s: Close every refusal of these contents.
+
+    Returns:
+        How many rows were open and are closed now.
+    """
+    of_series = [] if series_uid is None else [Quarantine.series_uid == series_uid]
+    closed = 0
+    for some in batches(sorted(sha256s)) or [[]]:
+        closing = (
+            update(Quarantine)
+            .where(Quarantine.resolved_at.is_(None))
+            .where(or_(Quarantine.sha256.in_(some), *of_series))
+            .values(resolved_at=datetime.now(UTC))
+            .returning(Quarantine.id)
+        )
+        closed += len(session.scalars(closing).all())
+    return closed
+
+
+def unresolved(session: Session, study_uid: str | None = None) -> list[schema.Quarantine]:
+    """Open refusals, of one study or of all, in the order in which they were first seen."""
+    query = select(Quarantine).where(Quarantine.resolved_at.is_(None)).order_by(Quarantine.id)
+    if study_uid is not None:
+        query = query.where(Quarantine.study_uid == study_uid)
+    return list(session.scalars(query))

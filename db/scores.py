@@ -1,0 +1,140 @@
+"""Scores: which nodes still need one, and how they are stored, once for every engine."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Select, exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, aliased
+
+from db.batches import batches
+from db.schema import Base, LymphNode, PatchFile, Score, Series, Study
+
+SCORABLE = ("ready", "scored")
+
+
+@dataclass(frozen=True)
+class NodeToScore:
+    """One node and where its patch lies: file, index in the file, hash of the patch."""
+
+    node_id: int
+    series_id: int
+    study_id: int
+    study_uid: str
+    patch_file_sha256: str
+    patch_index: int
+    patch_sha256: str
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """What the engine says of one node; probabilities 0-1, calls 0 or 1."""
+
+    node_id: int
+    probability: float
+    local_probability: float | None
+    global_probability: float | None
+    calibrated_probability: float | None
+    calls: dict[str, int]
+    patch_sha256: str
+
+
+def to_score(
+    session: Session,
+    engine_id: int | None,
+    study_uids: Sequence[str] | None = None,
+    *,
+    again: bool = False,
+) -> list[NodeToScore]:
+    """Nodes of current revisions, in the order in which they lie in the patch store.
+
+    Args:
+        session: The caller's transaction.
+        engine_id: Leave out what this engine has scored; None, an engine that is new.
+        study_uids: Only these studies.
+        again: Leave out nothing.
+    """
+    query = (
+        select(
+            LymphNode.id,
+            Series.id,
+            Study.id,
+            Study.study_uid,
+            PatchFile.sha256,
+            LymphNode.patch_index,
+            LymphNode.patch_sha256,
+        )
+        .join(Series, LymphNode.series_id == Series.id)
+        .join(Study, Series.study_id == Study.id)
+        .join(PatchFile, Series.patch_file_id == PatchFile.id)
+        .where(Series.status.in_(SCORABLE))
+        .order_by(Study.id, Series.id, LymphNode.patch_index)
+    )
+    if engine_id is not None and not again:
+        query = query.where(~exists().where(_is_score_of(engine_id, LymphNode)))
+    if study_uids is None:
+        return _rows(session, query)
+    some = batches(sorted(set(study_uids)))
+    found = [row for uids in some for row in _rows(session, query.where(Study.study_uid.in_(uids)))]
+    return sorted(found, key=lambda row: (row.study_id, row.series_id, row.patch_index))
+
+
+def add(session: Session, run_id: int, engine_id: int, records: Sequence[ScoreRecord]) -> int:
+    """Store scores; a score that is there already stays as it is.
+
+    A series whose every node this engine has scored becomes `scored`.
+
+    Returns:
+        How many rows are new.
+    """
+    if not records:
+        return 0
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    now = datetime.now(UTC)
+    shared = {"run_id": run_id, "engine_id": engine_id, "created_at": now}
+    rows = [_row(record) | shared for record in records]
+    insert = dialect.insert(Base.metadata.tables["score"]).on_conflict_do_nothing()
+    added = session.connection().execute(insert, rows).rowcount
+    _mark_scored(session, engine_id, [record.node_id for record in records])
+    return added
+
+
+def stored(session: Session, engine_id: int, node_ids: Sequence[int]) -> dict[int, float]:
+    """Node id to the raw probability that this engine gave it, where it gave one."""
+    query = select(Score.lymph_node_id, Score.probability).where(Score.engine_id == engine_id)
+    return {
+        node_id: probability
+        for ids in batches(node_ids)
+        for node_id, probability in session.execute(query.where(Score.lymph_node_id.in_(ids)))
+    }
+
+
+def _rows(session: Session, query: Select) -> list[NodeToScore]:
+    return [NodeToScore(*row) for row in session.execute(query)]
+
+
+def _row(record: ScoreRecord) -> dict[str, object]:
+    row = asdict(record)
+    row["lymph_node_id"] = row.pop("node_id")
+    return row
+
+
+def _is_score_of(engine_id: int, node: type[LymphNode]) -> ColumnElement[bool]:
+    return (Score.lymph_node_id == node.id) & (Score.engine_id == engine_id)
+
+
+def _mark_scored(session: Session, engine_id: int, node_ids: Sequence[int]) -> None:
+    node = aliased(LymphNode)
+    lacking = (
+        exists()
+        .where(node.series_id == Series.id)
+        .where(~exists().where(_is_score_of(engine_id, node)))
+    )
+    for ids in batches(node_ids):
+        touched = select(LymphNode.series_id).where(LymphNode.id.in_(ids))
+        session.execute(
+            update(Series)
+            .where(Series.status == "ready", Series.id.in_(touched), ~lacking)
+            .values(status="scored")
+        )

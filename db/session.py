@@ -1,0 +1,211 @@
+"""Open the study database; one transaction for writing, one snapshot for reading.
+
+The caller owns every transaction: nothing else in `db` commits.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from db import migrate, schema, sqlite_file
+from db.errors import DatabaseError
+from db.location import Location, locate
+
+BUSY_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open study database.
+
+    Attributes:
+        location: What messages may show: a path, or a URL without its password.
+        path: The SQLite file; None on a server.
+        dialect: `sqlite` or `postgresql`.
+    """
+
+    location: str
+    path: Path | None
+    dialect: str
+    _engine: sa.Engine = field(repr=False)
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """One write transaction: committed at the end, rolled back on any error.
+
+        Raises:
+            DatabaseError: D04, D07, D08 or D09, the database failed in a known way.
+        """
+        with rephrased(self.location), Session(self._engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One snapshot that cannot write; rolled back at the end.
+
+        Raises:
+            DatabaseError: As `begin`.
+        """
+        reader = self._engine.execution_options(**_READ_OPTIONS[self.dialect])
+        with rephrased(self.location), Session(reader) as session:
+            yield session
+
+    def close(self) -> None:
+        """Give the connections back; SQLite folds its log into the file."""
+        self._engine.dispose()
+
+
+_READ_OPTIONS: dict[str, dict[str, Any]] = {
+    "sqlite": {"lnscore_reads": True},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+
+
+def open_database(location: str, *, create: bool = False) -> Database:
+    """Open a study database, bringing an older schema up to date.
+
+    Args:
+        location: SQLite file, `sqlite:///FILE`, or `postgresql://USER@HOST/NAME`.
+        create: Make the tables where there are none.
+
+    Returns:
+        The database; close it when done.
+
+    Raises:
+        DatabaseError: D01 to D09. What is refused before it is opened was never written to.
+    """
+    place = locate(location)
+    revision = _found_revision(place)
+    if revision is None and not create:
+        raise DatabaseError(
+            "D01",
+            f"no study database at {place.shown}",
+            "one that `lnscore ingest` made",
+            "Correct --db, or ingest first.",
+        )
+    if revision != schema.HEAD:
+        migrate.refuse_unknown(revision, place.shown)
+        if place.path is not None:
+            sqlite_file.make_private(place.path)
+            migrate.back_up(place.path, revision)
+        with rephrased(place.shown), connected(place, foreign_keys=False) as connection:
+            migrate.upgrade(connection, place.shown)
+    elif place.path is not None:
+        sqlite_file.make_private(place.path)
+    engine = make_engine(place)
+    return Database(place.shown, place.path, engine.dialect.name, engine)
+
+
+def _found_revision(place: Location) -> str | None:
+    if place.path is not None:
+        sqlite_file.check_place(place.path)
+        return sqlite_file.revision_in(place.path)
+    with rephrased(place.shown), connected(place) as connection:
+        return migrate.server_revision(connection, place.shown)
+
+
+@contextmanager
+def connected(place: Location, *, foreign_keys: bool = True) -> Iterator[sa.Connection]:
+    """One connection with one transaction, committed at the end; nothing is kept open."""
+    engine = make_engine(place, foreign_keys=foreign_keys)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def make_engine(place: Location, *, foreign_keys: bool = True) -> sa.Engine:
+    """An SQLAlchemy engine with the house's connect hooks; connects to nothing yet.
+
+    Raises:
+        DatabaseError: D06, PostgreSQL's driver is not installed.
+    """
+    if place.path is None:
+        return _postgresql(place)
+    engine = sa.create_engine(place.url, connect_args={"timeout": BUSY_TIMEOUT_S})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:  # noqa: ANN401
+        connection.isolation_level = None  # pysqlite begins nothing by itself; `_begin` does
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_S * 1000}",
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
+            "trusted_schema = OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        reads = connection.get_execution_options().get("lnscore_reads", False)
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
+        # A writer takes its lock at once: a read lock that grows could deadlock.
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(place: Location) -> sa.Engine:
+    settings: dict[str, Any] = {"application_name": "lnscore"}
+    if "connect_timeout" not in place.url.query:
+        settings["connect_timeout"] = CONNECT_TIMEOUT_S
+    try:
+        return sa.create_engine(place.url, connect_args=settings, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            "D06",
+            f"{place.shown} needs the package {error.name}, which is not installed",
+            "the PostgreSQL driver",
+            "Install lnscore[postgres], or use a SQLite file.",
+        ) from error
+
+
+@contextmanager
+def rephrased(shown: str) -> Iterator[None]:
+    """Turn a driver's known failures into one sentence with what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        known = _known(error, shown)
+        if known is None:
+            raise
+        raise known from error
+
+
+_SQLITE_FAILURES = (
+    # part of SQLite's text, code, wanted, what to do
+    ("locked", "D09", "no other program writing to it", "Wait for it to end and run again."),
+    ("readonly", "D04", "a file that can be written", "Correct the permissions."),
+    ("unable to open", "D04", "a file that can be opened", "Correct the permissions."),
+    ("disk is full", "D04", "room on the disk", "Make room and run again."),
+    ("disk I/O error", "D08", "a disk that works", "Check the disk, then run again."),
+    ("malformed", "D08", "a whole SQLite file", "Restore the last backup."),
+    ("not a database", "D08", "a whole SQLite file", "Restore the last backup."),
+)
+
+
+def _known(error: DBAPIError, shown: str) -> DatabaseError | None:
+    text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason"
+    if type(error.orig).__module__.startswith("psycopg"):
+        if not error.connection_invalidated and error.statement is not None:
+            return None
+        return DatabaseError(
+            "D07",
+            f"{shown} does not answer ({text})",
+            "a PostgreSQL server that accepts this user",
+            "Start the server, or correct the URL.",
+        )
+    for part, code, wanted, fix in _SQLITE_FAILURES:
+        if part in text:
+            return DatabaseError(code, f"{shown}: {text}", wanted, fix)
+    return None

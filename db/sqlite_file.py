@@ -1,0 +1,113 @@
+"""Look at a SQLite file before it is opened: what is refused here was never written to."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from db.errors import DatabaseError
+from db.filesystems import network_type
+
+OURS = frozenset({"alembic_version", "audit_log", "lymph_node", "score"})
+"""Tables that a study database has, and hardly anything else."""
+
+
+def check_place(path: Path) -> None:
+    """Refuse a folder or a file that cannot be a working database.
+
+    Raises:
+        DatabaseError: D01 no such folder; D04 read-only; D05 a network file system.
+    """
+    if not path.parent.is_dir():
+        raise DatabaseError(
+            "D01", f"no folder {path.parent}", "one that exists", "Make it, or correct --db."
+        )
+    kind = network_type(path)
+    if kind is not None:
+        raise DatabaseError(
+            "D05",
+            f"{path} is on a network file system ({kind})",
+            "a local disk, because SQLite's locks and shared memory fail on networks",
+            "Keep the file on this machine, or give a PostgreSQL URL.",
+        )
+    for place in (path.parent, path):
+        if place.exists() and not _writable(place):
+            raise DatabaseError(
+                "D04",
+                f"{place} is read-only for this user",
+                "a file and a folder that can be written (SQLite keeps its log beside the file)",
+                "Correct the permissions, or use a copy.",
+            )
+
+
+def revision_in(path: Path) -> str | None:
+    """Schema revision of a file that may be a study database.
+
+    Returns:
+        The revision; None where there is no file, or it is empty.
+
+    Raises:
+        DatabaseError: D02, not SQLite or another program's; D08, damaged.
+    """
+    if not path.exists():
+        return None
+    if not path.is_file():
+        raise DatabaseError("D02", f"{path} is no file", "a SQLite file", "Correct --db.")
+    try:
+        with closing(sqlite3.connect(_uri(path), uri=True)) as connection:
+            return _revision(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
+
+
+def _uri(path: Path) -> str:
+    # `immutable` leaves no -shm behind; a log that a killed run left must be read, though.
+    wal = path.with_name(path.name + "-wal")
+    unfinished = wal.exists() and wal.stat().st_size > 0
+    return path.as_uri() + ("?mode=ro" if unfinished else "?mode=ro&immutable=1")
+
+
+def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+    if not names:
+        return None
+    if not names >= OURS:
+        raise DatabaseError(
+            "D02",
+            f"{path} is the SQLite database of another program",
+            "one that lnscore made",
+            "Correct --db.",
+        )
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> DatabaseError:
+    if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+        return DatabaseError(
+            "D02", f"{path} is not a SQLite database", "one that lnscore made", "Correct --db."
+        )
+    return DatabaseError(
+        "D08",
+        f"{path} cannot be read ({error})",
+        "a whole SQLite file",
+        "Restore the last backup; keep the damaged file.",
+    )
+
+
+def _writable(place: Path) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return os.access(place, os.W_OK, effective_ids=effective)
+
+
+def make_private(path: Path) -> None:
+    """Make the file where there is none, readable by its owner only; tighten an older one.
+
+    SQLite gives its log and shared memory the mode of the file.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        status = path.stat()
+        if status.st_mode & 0o077 and os.name == "posix" and status.st_uid == os.geteuid():
+            path.chmod(0o600)
