@@ -81,6 +81,24 @@ CODES: dict[str, str] = {
     "N07": "several stations of one system are named",
     "N08": "the station is the nearest one within 5 mm, not one that the node lies in",
     "N09": "specks of the mask were dropped, or more components than can be nodes",
+    "M42": "nothing says which CT a structure set or an ROI belongs to",
+    "M43": "an ROI number names no ROI, or more than one",
+    "M44": "the ROI has no contours",
+    "M45": "contour data are not finite x y z triplets",
+    "M46": "the ROI has too many contours or points to be a node",
+    "M47": "contours that enclose nothing (open, fewer than 3 points, no area) are left out",
+    "M48": "a contour does not lie in the plane of the CT's slices",
+    "M49": "a contour or point lies outside the CT",
+    "M50": "the ROI encloses no pixel centre of the CT",
+    "M51": "the ROI is of a type that is no lymph node, such as EXTERNAL",
+    "M52": "a contour lies between two slices and was put on the nearest",
+    "M53": "a contour names an image that is not where the contour lies; its place was used",
+    "M54": "contours on every second slice or fewer; the slices between were interpolated",
+    "M55": "slices without a contour between others; they stay empty",
+    "M56": "contours finer than the CT; of those that fall on one slice the nearest was used",
+    "M57": "contours of one slice cross (their overlap is left out) or repeat (used once)",
+    "M58": "a contour reaches beyond the CT's matrix and was cut",
+    "M59": "contours have another number of points than they state",
     # --- workers (workers) ---
     "W01": "a worker ran out of time on this study or file",
     "W02": "a worker process died on this study or file",
@@ -128,6 +146,8 @@ CODES: dict[str, str] = {
     "U01": "a database URL needs LNSCORE_STORE and LNSCORE_SECRET to be set",
     "U02": "the secret that keys the pseudonyms is missing or damaged",
     "U03": "a setting's value does not fit",
+    # --- phantom (H) ---
+    "H01": "the phantom's folder is not empty",
 }
 
 

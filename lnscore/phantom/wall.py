@@ -94,9 +94,7 @@ class Wall:
         if not part.size:
             return
         y, x = self.raster.y_mm[rows], self.raster.x_mm[None, columns]
-        above = np.clip(
-            (z_mm - HEIGHT_MM["shoulder"]) / (HEIGHT_MM["apex"] - HEIGHT_MM["shoulder"]), 0, 1
-        )
+        above = np.clip((z_mm - SHOULDER_MM) / (APEX_MM - SHOULDER_MM), 0, 1)
         rim = np.sqrt(max(1 - above**2.5, 1e-6)) * 0.985
         radius = self._cavity[rows, columns]
         pleura = half_width_mm(y, z_mm).astype(np.float32)[:, None]

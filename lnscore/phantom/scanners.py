@@ -1,0 +1,119 @@
+"""Scanners and their habits: slice thickness, pixel size, storage, noise."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lnscore.phantom.render import Exposure, Slices
+from lnscore.phantom.wall import Raster
+
+MATRIX = 512
+FULL_MM, CHEST_MM = (-302.0, 140.0), (-190.0, 140.0)
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+
+
+@dataclass(frozen=True)
+class Habit:
+    """What a scanner always does.
+
+    Attributes:
+        model: ManufacturerModelName.
+        kernel: ConvolutionKernel.
+        cutoff_per_mm: The kernel's window (see `noise.bank`).
+        spacing_mm: Slice step and thickness.
+        span_mm: Lowest and highest z that it covers.
+        intercept: RescaleIntercept.
+        signed: PixelRepresentation.
+        padding: PixelPaddingValue outside the round field of view, None without one.
+        descending: Files are numbered from the head down.
+        turned: Rows and columns run the other way (a patient scanned prone).
+        localizer: A scout view lies in the series.
+        syntax: Transfer syntax UID.
+    """
+
+    model: str
+    kernel: str
+    cutoff_per_mm: float
+    spacing_mm: float = 5.0
+    span_mm: tuple[float, float] = FULL_MM
+    intercept: int = -1024
+    signed: bool = True
+    padding: int | None = None
+    descending: bool = False
+    turned: bool = False
+    localizer: bool = False
+    syntax: str = EXPLICIT
+
+
+HABITS = (
+    Habit("Alpha 16", "B30f", 0.45, signed=False, localizer=True),
+    Habit("Alpha 64", "B40f", 0.52, 2.5, CHEST_MM, signed=False, syntax=JPEG_LS),
+    Habit("Bravo", "STANDARD", 0.5, padding=-2000, descending=True),
+    Habit("Charlie", "FC18", 0.48, intercept=0, turned=True),
+    Habit("Alpha 128", "B50f", 0.6, 1.25, (-150.0, 140.0), signed=False, descending=True),
+    Habit("Delta", "B", 0.45, signed=False),
+    Habit("Bravo HD", "STANDARD", 0.5, 3.0, padding=-2000),
+    Habit("Charlie", "FC08", 0.42, intercept=0, descending=True, syntax=IMPLICIT),
+    Habit("Alpha 128", "B31f", 0.46, 2.0, CHEST_MM, signed=False),
+    Habit("Delta", "C", 0.55, signed=False, localizer=True, descending=True),
+    Habit("Bravo HD", "SOFT", 0.42, padding=-2000),
+    Habit("Alpha 16", "B20f", 0.4),
+)
+"""Patient 1 has the first, patient 13 the first again; two thirds are 5 mm."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One acquisition.
+
+    Attributes:
+        habit: The scanner's.
+        pixel_mm: Pixel spacing, both ways.
+        centre_mm: Middle of the field of view, x y.
+        exposure: Its noise.
+        first_mm: Lowest slice.
+        count: Slices.
+    """
+
+    habit: Habit
+    pixel_mm: float
+    centre_mm: tuple[float, float]
+    exposure: Exposure
+    first_mm: float
+    count: int
+
+    @property
+    def slices(self) -> Slices:
+        """Every slice and pixel, z and rows and columns ascending."""
+        offsets = (np.arange(MATRIX) - (MATRIX - 1) / 2) * self.pixel_mm
+        x, y = ((centre + offsets).astype(np.float32) for centre in self.centre_mm)
+        z = self.first_mm + self.habit.spacing_mm * np.arange(self.count)
+        return Slices(z, Raster(y, x), self.habit.spacing_mm)
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Voxel z y x of `slices` to LPS mm x y z, float64 4x4."""
+        affine = np.zeros((4, 4))
+        affine[2, 0], affine[1, 1], affine[0, 2] = self.habit.spacing_mm, *[self.pixel_mm] * 2
+        half = (MATRIX - 1) / 2 * self.pixel_mm
+        affine[:, 3] = self.centre_mm[0] - half, self.centre_mm[1] - half, self.first_mm, 1
+        return affine
+
+
+def draw_scan(rng: np.random.Generator, habit: Habit) -> Scan:
+    """One acquisition by a scanner: field of view, dose, where the slices fall."""
+    low, high = habit.span_mm
+    pixel_mm = round(float(rng.uniform(0.6, 0.98)), 3)
+    x, y = np.round(rng.normal(0, 4, 2), 1).tolist()
+    # Thin slices get less dose each, though not as little as their thickness says.
+    noise_hu = rng.uniform(8.5, 13.0) * (5.0 / habit.spacing_mm) ** 0.4
+    first_mm = round(low + float(rng.uniform(0, habit.spacing_mm)), 1)
+    return Scan(
+        habit,
+        pixel_mm,
+        (x, y + 6.0),
+        Exposure(float(noise_hu), habit.cutoff_per_mm),
+        first_mm,
+        int((high - first_mm) // habit.spacing_mm) + 1,
+    )
