@@ -11,9 +11,41 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from lnscore.geometry import CtGrid, Geometry
+from lnscore.masks import Region
+
 LYMPH_NODE = Code("59441001", "SCT", "Lymph node")
 
 Kind = Literal["BINARY", "FRACTIONAL", "LABELMAP"]
+
+
+def grid_of(ct_slices: Sequence[Dataset]) -> CtGrid:
+    """The grid of sound CT slices, sorted along their normal."""
+    first = ct_slices[0]
+    row, column = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
+    normal = np.cross(row, column)
+    ordered = sorted(ct_slices, key=lambda ds: np.array(ds.ImagePositionPatient, float) @ normal)
+    positions = np.array([ds.ImagePositionPatient for ds in ordered], float)
+    affine = np.eye(4)
+    affine[:3, 0] = (positions[-1] - positions[0]) / (len(positions) - 1)
+    affine[:3, 1] = column * float(first.PixelSpacing[0])
+    affine[:3, 2] = row * float(first.PixelSpacing[1])
+    affine[:3, 3] = positions[0]
+    return CtGrid(
+        study_uid=str(first.StudyInstanceUID),
+        series_uid=str(first.SeriesInstanceUID),
+        for_uid=str(first.FrameOfReferenceUID),
+        sop_uids=tuple(str(ds.SOPInstanceUID) for ds in ordered),
+        geometry=Geometry(affine, (len(ordered), int(first.Rows), int(first.Columns))),
+    )
+
+
+def on_grid(region: Region, grid: CtGrid) -> np.ndarray:
+    """The region's mask on the whole CT, bool z y x."""
+    whole = np.zeros(grid.geometry.shape, bool)
+    box = zip(region.origin_vox, region.mask.shape, strict=True)
+    whole[tuple(slice(start, start + size) for start, size in box)] = region.mask
+    return whole
 
 
 def describe(

@@ -1,0 +1,180 @@
+"""The frames of a DICOM SEG: where each lies, and which pixels belong to which segment.
+
+highdicom's `get_volume` builds the whole volume of every segment; nodes are a few hundred
+voxels, so frames are unpacked one by one and cut to what is set.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from lnscore.errors import Refusal
+
+MAX_PIXELS = 1 << 26
+"""A frame larger than 8192 x 8192 is no CT slice."""
+
+FRACTION = 0.5
+"""Of MaximumFractionalValue: from here a FRACTIONAL voxel belongs to its segment."""
+
+_BACKGROUND = ("DCM", "125040")
+
+_MALFORMED = (
+    ArithmeticError, AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What pydicom and its decoders raise on a damaged object."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Place and owner of one frame.
+
+    Attributes:
+        position_mm: LPS x y z of the centre of its first pixel.
+        orientation: Cosines of the row, then of the column.
+        spacing_mm: Between rows, between columns.
+        step_mm: SpacingBetweenSlices, where stated.
+        segment: ReferencedSegmentNumber; None in a LABELMAP, whose pixels say it.
+    """
+
+    position_mm: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing_mm: tuple[float, ...]
+    step_mm: float | None
+    segment: int | None
+
+    @property
+    def steps_mm(self) -> np.ndarray:
+        """Step from row to row and from column to column, shape (3, 2), LPS x y z."""
+        row, column = np.array(self.orientation[:3]), np.array(self.orientation[3:])
+        return np.stack([column * self.spacing_mm[0], row * self.spacing_mm[1]], axis=1)
+
+
+def read_frames(dataset: Dataset) -> list[Frame]:
+    """Read the functional groups of every frame, in stored order.
+
+    Raises:
+        Refusal: M01 where one cannot be read, or their number is not NumberOfFrames.
+    """
+    try:
+        shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+        groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
+        frames = [_frame(group, shared[0]) for group in groups]
+        wanted = int(dataset.get("NumberOfFrames") or 0) if "PixelData" in dataset else len(frames)
+    except _MALFORMED as error:
+        raise _damaged(f"functional groups that cannot be read ({error})") from error
+    if len(frames) != wanted:
+        raise _damaged(f"{wanted} frames but {len(frames)} descriptions of frames")
+    return frames
+
+
+def frame_pixels(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode the frames one by one.
+
+    Yields:
+        Frame number from 0 and its stored values, shape (rows, columns), 0 or 1 where the
+        object is packed. Frames with nothing set may be left out.
+
+    Raises:
+        Refusal: M01 where the pixels are truncated or cannot be decoded.
+    """
+    if "PixelData" not in dataset:
+        return
+    try:
+        yield from _decode(dataset)
+    except _MALFORMED as error:
+        raise _damaged(f"pixels that cannot be decoded ({error})") from error
+
+
+def segment_masks(
+    dataset: Dataset, frame: Frame, stored: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Tell the segments of one frame apart.
+
+    Args:
+        dataset: The SEG.
+        frame: Description of the frame.
+        stored: Its values, shape (rows, columns).
+
+    Yields:
+        Segment number and its mask, bool, same shape. A LABELMAP's background is 0,
+        PixelPaddingValue, and the segment that is described as background.
+    """
+    if dataset.SegmentationType == "LABELMAP":
+        present = np.flatnonzero(np.bincount(stored.ravel())).tolist()
+        for value in set(present) - background(dataset):
+            yield value, stored == value
+    elif dataset.SegmentationType == "FRACTIONAL":
+        limit = FRACTION * int(dataset.get("MaximumFractionalValue", 255))
+        yield frame.segment or 0, stored >= limit
+    else:
+        yield frame.segment or 0, stored.astype(bool)
+
+
+def background(dataset: Dataset) -> set[int]:
+    """Values of a LABELMAP that stand for nothing."""
+    values = {0, int(dataset.get("PixelPaddingValue") or 0)}
+    for item in dataset.get("SegmentSequence") or []:
+        types = item.get("SegmentedPropertyTypeCodeSequence") or [Dataset()]
+        if (types[0].get("CodingSchemeDesignator"), types[0].get("CodeValue")) == _BACKGROUND:
+            values.add(int(item.get("SegmentNumber", 0)))
+    return values
+
+
+def _frame(group: Dataset, shared: Dataset) -> Frame:
+    def macro(keyword: str) -> Dataset:
+        return (group.get(keyword) or shared[keyword].value)[0]
+
+    identified = group.get("SegmentIdentificationSequence") or shared.get(
+        "SegmentIdentificationSequence"
+    )
+    measures = macro("PixelMeasuresSequence")
+    step_mm = measures.get("SpacingBetweenSlices")
+    return Frame(
+        _numbers(macro("PlanePositionSequence").ImagePositionPatient, 3),
+        _numbers(macro("PlaneOrientationSequence").ImageOrientationPatient, 6),
+        _numbers(measures.PixelSpacing, 2),
+        float(step_mm) if step_mm is not None else None,
+        int(identified[0].ReferencedSegmentNumber) if identified else None,
+    )
+
+
+def _numbers(values: object, count: int) -> tuple[float, ...]:
+    numbers = tuple(map(float, values))  # pyright: ignore[reportArgumentType] - a MultiValue
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise ValueError(f"{count} numbers wanted, not {list(numbers)}")
+    return numbers
+
+
+def _decode(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
+    size = int(dataset.Rows) * int(dataset.Columns)
+    if not 0 < size <= MAX_PIXELS:
+        raise ValueError(f"{dataset.Rows} x {dataset.Columns} pixels")
+    native = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
+    if native and dataset.BitsAllocated == 1:
+        return _packed(dataset, size)
+    from pydicom.pixels.utils import iter_pixels
+
+    return enumerate(iter_pixels(dataset))
+
+
+def _packed(dataset: Dataset, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Unpack 1-bit frames, which begin anywhere in a byte (PS3.5 8.1.1)."""
+    stored = np.frombuffer(dataset.PixelData, np.uint8)
+    count = int(dataset.NumberOfFrames)
+    if len(stored) * 8 < count * size:
+        raise ValueError(f"{len(stored)} bytes for {count} frames of {size} pixels")
+    for number in range(count):
+        first, last = number * size, (number + 1) * size
+        part = stored[first // 8 : (last + 7) // 8]
+        if part.any():
+            bits = np.unpackbits(part, bitorder="little")[first % 8 :][:size]
+            yield number, bits.reshape(dataset.Rows, dataset.Columns)
+
+
+def _damaged(found: str) -> Refusal:
+    return Refusal(
+        "M01", f"the SEG has {found}", "a whole DICOM SEG", "Export the segmentation again"
+    )
