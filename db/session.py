@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -24,7 +24,7 @@ CONNECT_TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class Database:
-    """An open study database.
+    """An open study database; `with` closes it.
 
     Attributes:
         location: What messages may show: a path, or a URL without its password.
@@ -61,6 +61,12 @@ class Database:
     def close(self) -> None:
         """Give the connections back; SQLite folds its log into the file."""
         self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 _READ_OPTIONS: dict[str, dict[str, Any]] = {

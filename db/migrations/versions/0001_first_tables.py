@@ -73,7 +73,7 @@ def upgrade() -> None:
         sa.Column("trained", INTEGER, nullable=False),
         sa.Column("manifest", TEXT, nullable=False),
         sa.Column("created_at", TEXT, nullable=False),
-        sa.CheckConstraint("trained IN (0, 1)", name="ck_engine_trained_binary"),
+        sa.CheckConstraint("trained IN (0, 1)", name=op.f("ck_engine_trained_binary")),
         sa.PrimaryKeyConstraint("id", name="pk_engine"),
         sa.UniqueConstraint(
             "weights_sha256",
@@ -95,7 +95,7 @@ def upgrade() -> None:
         sa.Column("spec_version", INTEGER, nullable=False),
         sa.Column("spec_hash", TEXT, nullable=False),
         sa.Column("created_at", TEXT, nullable=False),
-        sa.CheckConstraint("node_count > 0", name="ck_patch_file_node_count_positive"),
+        sa.CheckConstraint("node_count > 0", name=op.f("ck_patch_file_node_count_positive")),
         sa.PrimaryKeyConstraint("id", name="pk_patch_file"),
         sa.UniqueConstraint("sha256", name="uq_patch_file_sha256"),
         sqlite_strict=True,
@@ -113,7 +113,7 @@ def upgrade() -> None:
         sa.Column("created_at", TEXT, nullable=False),
         sa.CheckConstraint(
             "neoadjuvant IN ('none', 'chemo', 'chemoradio', 'unknown')",
-            name="ck_pathology_report_neoadjuvant_known",
+            name=op.f("ck_pathology_report_neoadjuvant_known"),
         ),
         sa.ForeignKeyConstraint(
             ["superseded_by_id"],
@@ -139,7 +139,7 @@ def upgrade() -> None:
         sa.Column("sex", TEXT, nullable=False),
         sa.Column("birth_year", INTEGER, nullable=True),
         sa.Column("identity_check", TEXT, nullable=True),
-        sa.CheckConstraint("sex IN ('F', 'M', 'O', '')", name="ck_patient_sex_known"),
+        sa.CheckConstraint("sex IN ('F', 'M', 'O', '')", name=op.f("ck_patient_sex_known")),
         sa.PrimaryKeyConstraint("id", name="pk_patient"),
         sa.UniqueConstraint("pseudo_key", name="uq_patient_pseudo_key"),
         sqlite_strict=True,
@@ -163,9 +163,9 @@ def upgrade() -> None:
         sa.Column("resolved_at", TEXT, nullable=True),
         sa.CheckConstraint(
             "scope IN ('file', 'archive', 'series', 'mask', 'study')",
-            name="ck_quarantine_scope_known",
+            name=op.f("ck_quarantine_scope_known"),
         ),
-        sa.CheckConstraint("tries >= 1", name="ck_quarantine_tries_from_1"),
+        sa.CheckConstraint("tries >= 1", name=op.f("ck_quarantine_tries_from_1")),
         sa.PrimaryKeyConstraint("id", name="pk_quarantine"),
         sa.UniqueConstraint("sha256", "code", name="uq_quarantine_sha256_code"),
         sqlite_strict=True,
@@ -192,11 +192,11 @@ def upgrade() -> None:
         sa.Column("source_column", TEXT, nullable=False),
         sa.CheckConstraint(
             "status IN ('positive', 'negative', 'not_sampled', 'indeterminate')",
-            name="ck_finding_status_known",
+            name=op.f("ck_finding_status_known"),
         ),
         sa.CheckConstraint(
             "n_examined >= 0 AND n_positive BETWEEN 0 AND n_examined",
-            name="ck_finding_counts_ordered",
+            name=op.f("ck_finding_counts_ordered"),
         ),
         sa.ForeignKeyConstraint(
             ["report_id"], ["pathology_report.id"], name="fk_finding_report_id_pathology_report"
@@ -250,7 +250,7 @@ def upgrade() -> None:
         sa.Column("source", TEXT, nullable=False),
         sa.CheckConstraint(
             "relation IN ('equal', 'narrower', 'broader', 'overlaps')",
-            name="ck_station_crosswalk_relation_known",
+            name=op.f("ck_station_crosswalk_relation_known"),
         ),
         sa.ForeignKeyConstraint(
             ["from_station_id"], ["station.id"], name="fk_station_crosswalk_from_station_id_station"
@@ -312,9 +312,9 @@ def upgrade() -> None:
         sa.Column("created_at", TEXT, nullable=False),
         sa.CheckConstraint(
             "status IN ('waiting', 'ready', 'scored', 'quarantined', 'superseded')",
-            name="ck_series_status_known",
+            name=op.f("ck_series_status_known"),
         ),
-        sa.CheckConstraint("revision >= 1", name="ck_series_revision_from_1"),
+        sa.CheckConstraint("revision >= 1", name=op.f("ck_series_revision_from_1")),
         sa.ForeignKeyConstraint(
             ["patch_file_id"], ["patch_file.id"], name="fk_series_patch_file_id_patch_file"
         ),
@@ -347,7 +347,7 @@ def upgrade() -> None:
         sa.Column("details", TEXT, nullable=True),
         sa.CheckConstraint(
             "format IN ('SEG', 'RTSTRUCT', 'NIFTI', 'NRRD', 'POINTS', 'PHANTOM')",
-            name="ck_annotation_format_known",
+            name=op.f("ck_annotation_format_known"),
         ),
         sa.ForeignKeyConstraint(
             ["series_id"], ["series.id"], name="fk_annotation_series_id_series"
@@ -394,19 +394,20 @@ def upgrade() -> None:
         sa.Column("padded_fraction", NUMBER, nullable=False),
         sa.CheckConstraint(
             "station_source IN ('explicit', 'overlap', 'nearest', 'unassigned')",
-            name="ck_lymph_node_station_source_known",
+            name=op.f("ck_lymph_node_station_source_known"),
         ),
         sa.CheckConstraint(
-            "(short_axis_mm IS NULL) = (long_axis_mm IS NULL)", name="ck_lymph_node_axes_together"
+            "(short_axis_mm IS NULL) = (long_axis_mm IS NULL)",
+            name=op.f("ck_lymph_node_axes_together"),
         ),
         sa.CheckConstraint(
-            "padded_fraction BETWEEN 0 AND 1", name="ck_lymph_node_padded_fraction_range"
+            "padded_fraction BETWEEN 0 AND 1", name=op.f("ck_lymph_node_padded_fraction_range")
         ),
-        sa.CheckConstraint("patch_index >= 0", name="ck_lymph_node_patch_index_from_0"),
+        sa.CheckConstraint("patch_index >= 0", name=op.f("ck_lymph_node_patch_index_from_0")),
         sa.CheckConstraint(
-            "short_axis_mm BETWEEN 0 AND long_axis_mm", name="ck_lymph_node_axes_ordered"
+            "short_axis_mm BETWEEN 0 AND long_axis_mm", name=op.f("ck_lymph_node_axes_ordered")
         ),
-        sa.CheckConstraint("volume_mm3 > 0", name="ck_lymph_node_volume_positive"),
+        sa.CheckConstraint("volume_mm3 > 0", name=op.f("ck_lymph_node_volume_positive")),
         sa.ForeignKeyConstraint(
             ["annotation_id"], ["annotation.id"], name="fk_lymph_node_annotation_id_annotation"
         ),
@@ -434,7 +435,7 @@ def upgrade() -> None:
         sa.Column("value", INTEGER, nullable=False),
         sa.Column("source", TEXT, nullable=False),
         sa.Column("created_at", TEXT, nullable=False),
-        sa.CheckConstraint("value IN (0, 1)", name="ck_label_value_binary"),
+        sa.CheckConstraint("value IN (0, 1)", name=op.f("ck_label_value_binary")),
         sa.ForeignKeyConstraint(
             ["lymph_node_id"], ["lymph_node.id"], name="fk_label_lymph_node_id_lymph_node"
         ),
@@ -456,11 +457,13 @@ def upgrade() -> None:
         sa.Column("patch_sha256", TEXT, nullable=False),
         sa.Column("created_at", TEXT, nullable=False),
         sa.CheckConstraint(
-            "calibrated_probability BETWEEN 0 AND 1", name="ck_score_calibrated_range"
+            "calibrated_probability BETWEEN 0 AND 1", name=op.f("ck_score_calibrated_range")
         ),
-        sa.CheckConstraint("global_probability BETWEEN 0 AND 1", name="ck_score_global_range"),
-        sa.CheckConstraint("local_probability BETWEEN 0 AND 1", name="ck_score_local_range"),
-        sa.CheckConstraint("probability BETWEEN 0 AND 1", name="ck_score_probability_range"),
+        sa.CheckConstraint(
+            "global_probability BETWEEN 0 AND 1", name=op.f("ck_score_global_range")
+        ),
+        sa.CheckConstraint("local_probability BETWEEN 0 AND 1", name=op.f("ck_score_local_range")),
+        sa.CheckConstraint("probability BETWEEN 0 AND 1", name=op.f("ck_score_probability_range")),
         sa.ForeignKeyConstraint(["engine_id"], ["engine.id"], name="fk_score_engine_id_engine"),
         sa.ForeignKeyConstraint(
             ["lymph_node_id"], ["lymph_node.id"], name="fk_score_lymph_node_id_lymph_node"
