@@ -28,6 +28,11 @@ class Alignment:
     drift_vox: tuple[float, float, float]
     shape: tuple[int, int, int]
 
+    @property
+    def through(self) -> int:
+        """The CT axis that a frame (two axes) lies across."""
+        return (set(range(3)) - set(self.axes)).pop()
+
     def place(
         self, block: np.ndarray, at: tuple[int, ...], corner_vox: np.ndarray
     ) -> tuple[np.ndarray, tuple[int, int, int]] | None:

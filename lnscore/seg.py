@@ -18,7 +18,7 @@ from lnscore.masks import (
     check_frame_of_reference,
     check_slices_present,
 )
-from lnscore.seg_frames import FRACTION, background, frame_pixels, read_frames, segment_masks
+from lnscore.seg_frames import FRACTION, background, frame_pixels, read_frame, segment_masks
 from lnscore.seg_placing import Piece, Placing
 from lnscore.stations import station_in, station_of_codes
 
@@ -95,16 +95,17 @@ def _references(dataset: Dataset, grid: CtGrid) -> list[str]:
 
 def _pieces(dataset: Dataset, grid: CtGrid) -> tuple[dict[int, list[Piece]], dict[int, int]]:
     """The parts of every segment on the CT, and its voxels in the SEG, inside the CT or not."""
-    frames = read_frames(dataset)
-    placing = Placing(frames, grid)
+    placing, nothing = Placing(grid), background(dataset)
     pieces: dict[int, list[Piece]] = {}
     voxels: dict[int, int] = {}
     for number, stored in frame_pixels(dataset):
-        for segment, mask in segment_masks(dataset, frames[number], stored):
+        frame = read_frame(dataset, number)
+        for segment, mask in segment_masks(dataset, frame, stored, nothing):
             if set_voxels := int(np.count_nonzero(mask)):
                 voxels[segment] = voxels.get(segment, 0) + set_voxels
-                if piece := placing.place(number, mask):
+                if piece := placing.place(frame, mask):
                     pieces.setdefault(segment, []).append(piece)
+    placing.refuse_coarser()
     return pieces, voxels
 
 

@@ -52,22 +52,23 @@ class Frame:
         return np.stack([column * self.spacing_mm[0], row * self.spacing_mm[1]], axis=1)
 
 
-def read_frames(dataset: Dataset) -> list[Frame]:
-    """Read the functional groups of every frame, in stored order.
+def read_frame(dataset: Dataset, number: int) -> Frame:
+    """Read the functional groups of one frame.
+
+    Args:
+        dataset: The SEG.
+        number: In stored order, from 0.
 
     Raises:
-        Refusal: M01 where one cannot be read, or their number is not NumberOfFrames.
+        Refusal: M01 where they cannot be read.
     """
     try:
         shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
-        groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
-        frames = [_frame(group, shared[0]) for group in groups]
-        wanted = int(dataset.get("NumberOfFrames") or 0) if "PixelData" in dataset else len(frames)
+        return _frame(dataset.PerFrameFunctionalGroupsSequence[number], shared[0])
     except _MALFORMED as error:
-        raise _damaged(f"functional groups that cannot be read ({error})") from error
-    if len(frames) != wanted:
-        raise _damaged(f"{wanted} frames but {len(frames)} descriptions of frames")
-    return frames
+        raise _damaged(
+            f"a frame {number + 1} whose description cannot be read ({error})"
+        ) from error
 
 
 def frame_pixels(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
@@ -89,7 +90,7 @@ def frame_pixels(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def segment_masks(
-    dataset: Dataset, frame: Frame, stored: np.ndarray
+    dataset: Dataset, frame: Frame, stored: np.ndarray, nothing: set[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Tell the segments of one frame apart.
 
@@ -97,14 +98,13 @@ def segment_masks(
         dataset: The SEG.
         frame: Description of the frame.
         stored: Its values, shape (rows, columns).
+        nothing: The values of a LABELMAP's background.
 
     Yields:
-        Segment number and its mask, bool, same shape. A LABELMAP's background is 0,
-        PixelPaddingValue, and the segment that is described as background.
+        Segment number and its mask, bool, same shape.
     """
     if dataset.SegmentationType == "LABELMAP":
-        present = np.flatnonzero(np.bincount(stored.ravel())).tolist()
-        for value in set(present) - background(dataset):
+        for value in set(np.unique(stored[stored != 0]).tolist()) - nothing:
             yield value, stored == value
     elif dataset.SegmentationType == "FRACTIONAL":
         limit = FRACTION * int(dataset.get("MaximumFractionalValue", 255))
@@ -114,7 +114,10 @@ def segment_masks(
 
 
 def background(dataset: Dataset) -> set[int]:
-    """Values of a LABELMAP that stand for nothing."""
+    """Values of a LABELMAP that stand for nothing.
+
+    They are 0, PixelPaddingValue, and the segment that is described as background.
+    """
     values = {0, int(dataset.get("PixelPaddingValue") or 0)}
     for item in dataset.get("SegmentSequence") or []:
         types = item.get("SegmentedPropertyTypeCodeSequence") or [Dataset()]
@@ -152,26 +155,29 @@ def _decode(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
     size = int(dataset.Rows) * int(dataset.Columns)
     if not 0 < size <= MAX_PIXELS:
         raise ValueError(f"{dataset.Rows} x {dataset.Columns} pixels")
-    native = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
-    if native and dataset.BitsAllocated == 1:
-        return _packed(dataset, size)
+    described = len(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    if described != int(dataset.NumberOfFrames):
+        raise ValueError(f"{dataset.NumberOfFrames} frames but {described} descriptions of frames")
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated and dataset.BitsAllocated in (1, 8):
+        return _native(dataset, size)
     from pydicom.pixels.utils import iter_pixels
 
     return enumerate(iter_pixels(dataset))
 
 
-def _packed(dataset: Dataset, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Unpack 1-bit frames, which begin anywhere in a byte (PS3.5 8.1.1)."""
-    stored = np.frombuffer(dataset.PixelData, np.uint8)
-    count = int(dataset.NumberOfFrames)
-    if len(stored) * 8 < count * size:
-        raise ValueError(f"{len(stored)} bytes for {count} frames of {size} pixels")
+def _native(dataset: Dataset, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Frames of 8 bits, or of 1 bit, which begin anywhere in a byte (PS3.5 8.1.1)."""
+    stored, bits = np.frombuffer(dataset.PixelData, np.uint8), int(dataset.BitsAllocated)
+    count, shape = int(dataset.NumberOfFrames), (int(dataset.Rows), int(dataset.Columns))
+    if len(stored) * 8 < count * size * bits:
+        raise ValueError(f"{len(stored)} bytes for {count} frames of {size} pixels of {bits} bits")
     for number in range(count):
-        first, last = number * size, (number + 1) * size
+        first, last = number * size * bits, (number + 1) * size * bits
         part = stored[first // 8 : (last + 7) // 8]
         if part.any():
-            bits = np.unpackbits(part, bitorder="little")[first % 8 :][:size]
-            yield number, bits.reshape(dataset.Rows, dataset.Columns)
+            if bits == 1:
+                part = np.unpackbits(part, bitorder="little")[first % 8 :][:size]
+            yield number, part.reshape(shape)
 
 
 def _damaged(found: str) -> Refusal:

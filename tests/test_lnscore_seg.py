@@ -227,8 +227,8 @@ def test_a_segment_wholly_outside_is_refused_alone(ct):
         ({"spacing_mm": (5.0, 0.8, 0.83)}, r"M04: the SEG has 20 x 24 pixels of 0.8 x 0.83 mm"),
         ({"spacing_mm": (5.0, 1.6, 1.6)}, r"M04: .* 1.6 x 1.6 mm.*of 5 x 0.8 x 0.8 mm"),
         ({"orientation": (0.6, 0.8, 0, -0.8, 0.6, 0)}, r"M04: .*orientation \(0.6, 0.8, 0, -0.8"),
-        ({"origin_mm": (0.4, 0, 0)}, r"M04: frame 1 of the SEG, at .* lies 0.50 pixels off"),
-        ({"origin_mm": (0, 0, 2.0)}, r"M08: frame 1 of the SEG, at .* mm, lies 0.40 slices off"),
+        ({"origin_mm": (0.4, 0, 0)}, r"M04: a frame of the SEG, at .* lies 0.50 pixels off"),
+        ({"origin_mm": (0, 0, 2.0)}, r"M08: a frame of the SEG, at .* mm, lies 0.40 slices off"),
         ({"spacing_mm": (3.0, 0.8, 0.8)}, r"M08: .* lies 0.40 slices off the nearest slice"),
     ],
 )
@@ -289,7 +289,7 @@ def claim_a_huge_frame(seg):
     [
         (truncate, "pixels that cannot be decoded"),
         (drop_a_description, "8 frames but 7 descriptions"),
-        (drop_orientation, "functional groups that cannot be read"),
+        (drop_orientation, "a frame 1 whose description cannot be read"),
         (claim_a_huge_frame, "65535 x 65535 pixels"),
     ],
 )
