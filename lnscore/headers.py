@@ -84,6 +84,7 @@ class FileHeader:
     who: Who
     slices: tuple[SliceHeader, ...] = ()
     made: str = ""
+    for_uid: str = ""
 
 
 def read_header(path: str, shown: str) -> FileHeader | None:
@@ -173,6 +174,9 @@ def _facts(
     path: str,
     shown: str,
 ) -> FileHeader:
+    for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        if not text(dataset, keyword):
+            raise Refusal("F13", f"no {keyword}", "all three UIDs", "Export the file again.")
     slices: tuple[SliceHeader, ...] = ()
     if kind == "ct":
         slices = (plain_slice(dataset, _native_offset(dataset, raw, at), path, shown),)
@@ -196,6 +200,7 @@ def _facts(
         ),
         slices,
         text(dataset, "ContentDate") + text(dataset, "ContentTime"),
+        text(dataset, "FrameOfReferenceUID"),
     )
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import mmap
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,30 +116,20 @@ def _decoded(one: SliceHeader) -> np.ndarray:
     return decoded
 
 
-def fingerprint(path: str, headers: Sequence[SliceHeader] = ()) -> str:
-    """SHA-256 of a file's bytes, and a look whether its pixels are all there.
-
-    Raises:
-        Refusal: F09, the file ends before its pixels do.
-    """
+def fingerprint(path: str, pixels: Pixels | None = None) -> tuple[str, Refusal | None]:
+    """SHA-256 of a file's bytes, and what is wrong where its pixels are not all there (F09)."""
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-        for one in headers[:1]:
-            _refuse_truncated(raw, one.pixels)
-        return hashlib.sha256(raw).hexdigest()
+        return hashlib.sha256(raw).hexdigest(), _truncation(raw, pixels) if pixels else None
 
 
-def _refuse_truncated(raw: mmap.mmap, pixels: Pixels) -> None:
+def _truncation(raw: mmap.mmap, pixels: Pixels) -> Refusal | None:
     if pixels.offset is not None:
         there, wanted = len(raw) - pixels.offset, 2 * pixels.rows * pixels.columns
-        if there < wanted:
-            raise _cut_short(max(there, 0), wanted)
-    elif pixels.transfer_syntax not in NATIVE and b"\xfe\xff\xdd\xe0" not in raw[-65536:]:
-        raise Refusal(
-            "F09",
-            "a compressed image without its end mark",
-            "a whole file",
-            "Send the file again.",
-        )
+        return _cut_short(max(there, 0), wanted) if there < wanted else None
+    if pixels.transfer_syntax in NATIVE or b"\xfe\xff\xdd\xe0" in raw[-65536:]:
+        return None
+    found = "a compressed image without its end mark"
+    return Refusal("F09", found, "a whole file", "Send the file again.")
 
 
 def _cut_short(there: int, wanted: int) -> Refusal:

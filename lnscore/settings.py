@@ -75,3 +75,13 @@ def load(db: str | None = None, jobs: int | None = None) -> Settings:
         raise Refusal(
             "U03", f"{name}={first['input']!r}", first["msg"], "Correct the setting."
         ) from error
+
+
+def actor() -> str:
+    """Who runs this, for the audit log: the account's name."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -25,6 +25,7 @@ FEW_SLICES = 16
 CACHED_SLICES = 128
 
 TILTED, FILLED, SHORT, SINGLE = "G07", "G08", "G09", "G10"
+ASSUMED = "S16"
 
 
 @dataclass
@@ -80,6 +81,8 @@ def place_stack(
     rescaled = refuse_what_is_not_hu(stack.slices, assume_hu=assume_hu)
     slots, flags = _slots(rescaled, fill_gaps)
     affine = _affine(rescaled, slots)
+    if rescaled is not stack.slices:
+        flags += (ASSUMED,)
     if _tilt_slope(affine) > TILT_SLOPE:
         flags += (TILTED,)
     ordered: list[SliceHeader | None] = [None] * (max(slots) + 1)

@@ -19,7 +19,11 @@ def slices_of(paths: Iterable[Path]) -> list[SliceHeader]:
 def stacks_of(paths: Iterable[Path]) -> list[Stack]:
     """The stacks of one series."""
     slices = slices_of(paths)
-    hashes = {one.path: fingerprint(one.path, [one]) for one in slices}
+    hashes = {}
+    for one in slices:
+        hashes[one.path], problem = fingerprint(one.path, one.pixels)
+        if problem:
+            raise problem
     return split_series(slices, hashes)[0]
 
 
