@@ -3,6 +3,8 @@
 The caller owns every transaction: nothing else in `db` commits.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +47,7 @@ class Database:
             DatabaseError: D04, D07, D08 or D09, the database failed in a known way.
         """
         with rephrased(self.location), Session(self._engine) as session, session.begin():
+            session.connection()  # takes the write lock now, not at the first statement
             yield session
 
     @contextmanager
@@ -144,12 +147,12 @@ def make_engine(place: Location, *, foreign_keys: bool = True) -> sa.Engine:
         connection.isolation_level = None  # pysqlite begins nothing by itself; `_begin` does
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_S * 1000}",
-            "journal_mode = WAL",
             "synchronous = NORMAL",
             f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
             "trusted_schema = OFF",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        _use_wal(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -159,6 +162,19 @@ def make_engine(place: Location, *, foreign_keys: bool = True) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for this lock itself when two processes open a new file at once."""
+    deadline_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.01)
 
 
 def _postgresql(place: Location) -> sa.Engine:

@@ -11,6 +11,9 @@ from db.filesystems import network_type
 OURS = frozenset({"alembic_version", "audit_log", "lymph_node", "score"})
 """Tables that a study database has, and hardly anything else."""
 
+SMALLEST_PAGE = 512
+"""Bytes of the smallest SQLite file that holds anything."""
+
 
 def check_place(path: Path) -> None:
     """Refuse a folder or a file that cannot be a working database.
@@ -53,6 +56,8 @@ def revision_in(path: Path) -> str | None:
         return None
     if not path.is_file():
         raise DatabaseError("D02", f"{path} is no file", "a SQLite file", "Correct --db.")
+    if 0 < path.stat().st_size < SMALLEST_PAGE:  # SQLite would take it for an empty database
+        raise _not_sqlite(path)
     try:
         with closing(sqlite3.connect(_uri(path), uri=True)) as connection:
             return _revision(connection, path)
@@ -84,14 +89,18 @@ def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
 
 def _unreadable(path: Path, error: sqlite3.DatabaseError) -> DatabaseError:
     if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-        return DatabaseError(
-            "D02", f"{path} is not a SQLite database", "one that lnscore made", "Correct --db."
-        )
+        return _not_sqlite(path)
     return DatabaseError(
         "D08",
         f"{path} cannot be read ({error})",
         "a whole SQLite file",
         "Restore the last backup; keep the damaged file.",
+    )
+
+
+def _not_sqlite(path: Path) -> DatabaseError:
+    return DatabaseError(
+        "D02", f"{path} is not a SQLite database", "one that lnscore made", "Correct --db."
     )
 
 
