@@ -84,6 +84,21 @@ def crop(
     return mask[tuple(box)].copy(), (start[0], start[1], start[2])
 
 
+def from_voxels(voxels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Make the mask of a set of voxels.
+
+    Args:
+        voxels: CT index z y x, shape (voxel, 3), at least one.
+
+    Returns:
+        The mask cropped to its box, and the CT index of its first voxel.
+    """
+    low = voxels.min(axis=0)
+    mask = np.zeros(voxels.max(axis=0) - low + 1, bool)
+    mask[tuple((voxels - low).T)] = True
+    return mask, (int(low[0]), int(low[1]), int(low[2]))
+
+
 def check_frame_of_reference(for_uid: str, grid: CtGrid, kind: str) -> None:
     """Refuse a mask whose millimetres are not the CT's.
 
