@@ -109,9 +109,9 @@ def test_new_database_is_at_head(database):
 
 
 @pytest.mark.usefixtures("next_version")
-def test_older_database_is_upgraded_on_opening(location):
-    with_row(location)
-    with open_database(location) as database, database.read() as session:
+def test_older_database_is_upgraded_on_opening(own_location):
+    with_row(own_location)
+    with open_database(own_location) as database, database.read() as session:
         row = session.execute(sa.text("SELECT study_uid, note FROM study")).one()
     assert tuple(row) == ("1.2.3", None)
 
@@ -143,14 +143,14 @@ def test_upgrade_leaves_a_private_copy_of_the_older_database(migrated_file, tmp_
 
 
 @pytest.mark.usefixtures("next_version")
-def test_failed_upgrade_changes_nothing(location, monkeypatch):
-    with_row(location)
+def test_failed_upgrade_changes_nothing(own_location, monkeypatch):
+    with_row(own_location)
     script = next((migrate.SCRIPTS / "versions").glob("0002*"))
     script.write_text(LATER + "    op.execute('SELECT nothing FROM nowhere')\n")
     with pytest.raises(sa.exc.DBAPIError):
-        open_database(location)
+        open_database(own_location)
     monkeypatch.setattr(schema, "HEAD", "0001")
-    with open_database(location) as database, database.read() as session:
+    with open_database(own_location) as database, database.read() as session:
         columns = {
             column["name"] for column in sa.inspect(session.connection()).get_columns("study")
         }
@@ -172,10 +172,10 @@ def test_newer_sqlite_is_refused_without_a_write(sqlite_database):
     assert snapshot(sqlite_database.path.parent) == before
 
 
-def test_newer_database_is_refused(location):
-    set_revision(location, "0999")
+def test_newer_database_is_refused(own_location):
+    set_revision(own_location, "0999")
     with pytest.raises(DatabaseError, match=r"^D03: .* has schema 0999"):
-        open_database(location)
+        open_database(own_location)
 
 
 def set_revision(location, revision):

@@ -165,7 +165,7 @@ def test_sqlite_file_of_another_program_is_refused_untouched(tmp_path, mode):
 @pytest.mark.postgres
 def test_server_database_of_another_program_is_refused(new_server_database):
     url = new_server_database()
-    other = sa.create_engine(url.replace("://", "+psycopg://"))
+    other = sa.create_engine(url)
     with other.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE customers (id integer)")
     with pytest.raises(DatabaseError, match=r"^D02: .* holds the tables of another program"):
