@@ -14,6 +14,8 @@ from db.session import make_engine, rephrased
 LOCK_CLASS = 0x6C6E7363
 """First key of PostgreSQL's advisory lock: "lnsc"; the second is the schema's name."""
 
+TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:of, hashtext(current_schema()))")
+
 
 @contextmanager
 def writer_lock(location: str) -> Iterator[None]:
@@ -61,15 +63,14 @@ def _server_lock(place: Location) -> Iterator[None]:
     try:
         with rephrased(place.shown):
             connection = engine.connect()
-            held = connection.scalar(
-                sa.text("SELECT pg_try_advisory_lock(:of, hashtext(current_schema()))"),
-                {"of": LOCK_CLASS},
-            )
-        if not held:
-            raise _held(place.shown)
-        yield
+        with connection:
+            with rephrased(place.shown):
+                held = connection.scalar(TRY_LOCK, {"of": LOCK_CLASS})
+            if not held:
+                raise _held(place.shown)
+            yield
     finally:
-        engine.dispose()  # with its connection goes the lock
+        engine.dispose()  # closes the connection, and with it goes the lock
 
 
 def _held(shown: str) -> DatabaseError:
