@@ -95,9 +95,10 @@ def add(session: Session, run_id: int, engine_id: int, records: Sequence[ScoreRe
     shared = {"run_id": run_id, "engine_id": engine_id, "created_at": now}
     rows = [_row(record) | shared for record in records]
     insert = dialect.insert(Base.metadata.tables["score"]).on_conflict_do_nothing()
-    added = session.connection().execute(insert, rows).rowcount
+    # Counted by what comes back: PostgreSQL's driver knows no row count of many rows.
+    added = session.connection().execute(insert.returning(Score.id), rows).all()
     _mark_scored(session, engine_id, [record.node_id for record in records])
-    return added
+    return len(added)
 
 
 def stored(session: Session, engine_id: int, node_ids: Sequence[int]) -> dict[int, float]:

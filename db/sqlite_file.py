@@ -11,6 +11,9 @@ from db.filesystems import network_type
 OURS = frozenset({"alembic_version", "audit_log", "lymph_node", "score"})
 """Tables that a study database has, and hardly anything else."""
 
+OLDEST = (3, 37, 0)
+"""The first SQLite with STRICT tables (RETURNING is older)."""
+
 SMALLEST_PAGE = 512
 """Bytes of the smallest SQLite file that holds anything."""
 
@@ -19,8 +22,16 @@ def check_place(path: Path) -> None:
     """Refuse a folder or a file that cannot be a working database.
 
     Raises:
-        DatabaseError: D01 no such folder; D04 read-only; D05 a network file system.
+        DatabaseError: D01 no such folder; D04 read-only; D05 a network file system; D06
+            this Python's SQLite is too old.
     """
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise DatabaseError(
+            "D06",
+            f"SQLite {sqlite3.sqlite_version} in this Python",
+            "3.37 or newer",
+            "Use a newer Python, or give a PostgreSQL URL.",
+        )
     if not path.parent.is_dir():
         raise DatabaseError(
             "D01", f"no folder {path.parent}", "one that exists", "Make it, or correct --db."

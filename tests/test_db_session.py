@@ -189,6 +189,11 @@ def test_damaged_file_is_refused_untouched(sqlite_database):
     refuses_untouched(sqlite_database.path, "^D08: .* cannot be read")
 
 
+def test_old_sqlite_is_refused_untouched(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    refuses_untouched(tmp_path / "x.db", r"^D06: SQLite .* in this Python; wanted 3\.37 or newer")
+
+
 def test_network_file_system_is_refused_untouched(sqlite_database, tmp_path, monkeypatch):
     sqlite_database.close()
     mounts = tmp_path.parent / f"{tmp_path.name}-mounts"
