@@ -33,6 +33,25 @@ class Alignment:
         """The CT axis that a frame (two axes) lies across."""
         return (set(range(3)) - set(self.axes)).pop()
 
+    def turn(self, block: np.ndarray) -> np.ndarray:
+        """Bring the other grid's axes into the CT's order and direction (a view)."""
+        flips = tuple(slice(None, None, sign) for sign in self.signs)
+        return block[flips].transpose(np.argsort(self.axes))
+
+    def covers(self, sizes: tuple[int, ...], origin_vox: np.ndarray) -> bool:
+        """Whether a volume of these sizes is the CT's grid, voxel for voxel.
+
+        Args:
+            sizes: Voxels along the other grid's three axes.
+            origin_vox: CT index z y x (not rounded) of its first voxel.
+        """
+        first = np.zeros(3)
+        for axis, sign, size in zip(self.axes, self.signs, sizes, strict=True):
+            first[axis] = 0 if sign > 0 else size - 1
+        same_shape = tuple(np.array(sizes)[np.argsort(self.axes)]) == self.shape
+        off_vox = np.abs(origin_vox - first) + self.drift_vox
+        return same_shape and bool(off_vox.max() <= TOLERANCE_VOX)
+
     def place(
         self, block: np.ndarray, at: tuple[int, ...], corner_vox: np.ndarray
     ) -> tuple[np.ndarray, tuple[int, int, int]] | None:
@@ -50,8 +69,7 @@ class Alignment:
         start = np.array(corner_vox, int)
         for axis, sign, first, size in zip(self.axes, self.signs, at, block.shape, strict=True):
             start[axis] += sign * first if sign > 0 else -(first + size - 1)
-        flips = tuple(slice(None, None, sign) for sign in self.signs)
-        turned = block[flips].transpose(np.argsort(self.axes))
+        turned = self.turn(block)
         for axis in sorted(set(range(3)) - set(self.axes)):
             turned = np.expand_dims(turned, axis)
         return crop(*_inside(turned, start, self.shape))

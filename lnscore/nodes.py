@@ -4,9 +4,11 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from db.studies import StationKey
 from lnscore.axes import axial_axes_mm
 from lnscore.components import label_components
 from lnscore.errors import Refusal
@@ -27,19 +29,25 @@ class Measured:
 
     Attributes:
         centroid_mm: LPS x y z; a point's own place.
-        bbox_vox: First voxel and end (exclusive), CT index z y x; None for a point, as are
-            all below.
+        bbox_vox: First voxel and end (exclusive), CT index z y x. None for a point, as are
+            volume and axes.
         volume_mm3: Voxels times their volume.
-        long_axis_mm: See `axes`.
         short_axis_mm: See `axes`.
-        warnings: The region's own, and N01 to N04.
+        long_axis_mm: See `axes`.
+        station: Stated by the region, or from a station map (`assign_stations`).
+        station_source: `explicit`, `overlap`, `nearest` or `unassigned`.
+        station_candidates: `{"system", "code", "overlap"}`, largest overlap first.
+        warnings: The region's own, N01 to N04, and N08 of a station map.
     """
 
     centroid_mm: tuple[float, float, float]
-    bbox_vox: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+    bbox_vox: list[list[int]] | None = None
     volume_mm3: float | None = None
     short_axis_mm: float | None = None
     long_axis_mm: float | None = None
+    station: StationKey | None = None
+    station_source: str = "unassigned"
+    station_candidates: list[dict[str, Any]] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -50,8 +58,14 @@ def measure(region: Region, grid: CtGrid) -> Measured:
         region: A mask with at least one voxel, or a point.
         grid: The CT.
     """
+    source = "explicit" if region.station else "unassigned"
     if region.mask is None:
-        return Measured(region.centre_mm or (0.0, 0.0, 0.0), warnings=region.warnings)
+        return Measured(
+            region.centre_mm or (0.0, 0.0, 0.0),
+            station=region.station,
+            station_source=source,
+            warnings=region.warnings,
+        )
     mask, geometry = region.mask, grid.geometry
     voxels = np.argwhere(mask) + region.origin_vox
     centre = geometry.to_mm(voxels.mean(axis=0, keepdims=True))[0].tolist()
@@ -66,10 +80,12 @@ def measure(region: Region, grid: CtGrid) -> Measured:
     )
     return Measured(
         (centre[0], centre[1], centre[2]),
-        ((low[0], low[1], low[2]), (high[0], high[1], high[2])),
+        [low, high],
         volume_mm3,
-        short_axis_mm=short_mm,
-        long_axis_mm=long_mm,
+        short_mm,
+        long_mm,
+        region.station,
+        source,
         warnings=region.warnings + tuple(code for code, true in warnings if true),
     )
 

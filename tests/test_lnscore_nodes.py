@@ -88,7 +88,7 @@ def test_a_box_measures_its_voxels():
     grid = grid_on(affine_of((5, 0.5, 0.8), AXIAL, (10, 20, 30)))
     region = Region("LN 1", 1, mask=np.ones((2, 8, 1), bool), origin_vox=(3, 4, 5))
     measured = measure(region, grid)
-    assert measured.bbox_vox == ((3, 4, 5), (5, 12, 6))
+    assert measured.bbox_vox == [[3, 4, 5], [5, 12, 6]]
     assert measured.volume_mm3 == pytest.approx(16 * 5 * 0.5 * 0.8)
     assert measured.centroid_mm == pytest.approx((10 + 5 * 0.8, 20 + 7.5 * 0.5, 30 + 3.5 * 5))
     assert measured.long_axis_mm == pytest.approx(7 * 0.5 + 2 * 0.25 * 0.5)
