@@ -101,6 +101,10 @@ CODES: dict[str, str] = {
     "N07": "several stations of one system are named",
     "N08": "the station is the nearest one within 5 mm, not one that the node lies in",
     "N09": "specks of the mask were dropped, or more components than can be nodes",
+    "K01": "the points file is damaged, or a row of it is",
+    "K02": "the coordinate system of points is not stated, or stated twice differently",
+    "K03": "a point lies outside the scan",
+    "K04": "the station map has labels that its legend does not name",
     # --- workers (workers) ---
     "W01": "a worker ran out of time on this study or file",
     "W02": "a worker process died on this study or file",
@@ -146,6 +150,7 @@ CODES: dict[str, str] = {
     "D15": "the patch store cannot be written",
     "D16": "a patch file is missing",
     "D17": "a patch file is damaged",
+    "D18": "a reader labelled a node otherwise before",
     # --- report (R) ---
     "R01": "the database has no study of that UID",
     "R02": "a file of the report cannot be written",
