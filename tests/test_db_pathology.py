@@ -1,0 +1,88 @@
+"""Pathology reports: findings with their stations, versions that replace each other."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from db import pathology
+from db.pathology import FindingRecord, ReportRecord
+from db.schema import Finding, FindingStation, PathologyReport, Station
+from db.studies import StationKey
+
+pytest_plugins = ["db_fixtures"]
+
+UPPER, LOWER, CARINA = (StationKey("AJCC8", "2017-ESO", code) for code in ("2R", "4R", "7"))
+REPORT = ReportRecord(
+    patient_key="key",
+    report_id="R1",
+    report_date="2026-02-01",
+    surgery_date="2026-01-20",
+    neoadjuvant="none",
+    source_sha256="a" * 64,
+    findings=(
+        FindingRecord((UPPER, LOWER), "positive", 1, 7, 2),
+        FindingRecord((CARINA,), "not_sampled", 2),
+    ),
+)
+
+
+def _add(database, record: ReportRecord) -> int:
+    with database.begin() as session:
+        return pathology.add_report(session, record)
+
+
+def _stations_of_findings(database) -> list[tuple[str, int | None, str]]:
+    query = (
+        select(Finding.status, Finding.n_positive, Station.code)
+        .join(FindingStation, FindingStation.finding_id == Finding.id)
+        .join(Station, Station.id == FindingStation.station_id)
+        .order_by(Finding.source_row, Station.code)
+    )
+    with database.read() as session:
+        return [tuple(row) for row in session.execute(query)]
+
+
+def test_a_merged_specimen_is_one_finding_about_two_stations(database):
+    _add(database, REPORT)
+    assert _stations_of_findings(database) == [
+        ("positive", 2, "2R"), ("positive", 2, "4R"), ("not_sampled", None, "7"),
+    ]  # fmt: skip
+
+
+def test_the_same_report_again_adds_nothing(database):
+    assert _add(database, REPORT) == _add(database, REPORT)
+    assert len(_stations_of_findings(database)) == 3
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_latest_report_date_counts_whichever_came_first(database, newest_first):
+    later = replace(REPORT, report_date="2026-03-01", source_sha256="b" * 64)
+    for record in (later, REPORT) if newest_first else (REPORT, later):
+        _add(database, record)
+    with database.read() as session:
+        reports = {row.report_date: row for row in session.scalars(select(PathologyReport))}
+        assert reports["2026-03-01"].superseded_by_id is None
+        assert reports["2026-02-01"].superseded_by_id == reports["2026-03-01"].id
+
+
+def test_reports_of_two_patients_do_not_replace_each_other(database):
+    _add(database, REPORT)
+    _add(database, replace(REPORT, patient_key="other"))
+    with database.read() as session:
+        assert session.scalars(select(PathologyReport.superseded_by_id)).all() == [None, None]
+
+
+def test_more_positive_than_examined_is_refused_and_leaves_nothing(database):
+    wrong = replace(REPORT, findings=(FindingRecord((CARINA,), "positive", 1, 2, 3),))
+    with pytest.raises(IntegrityError, match="counts_ordered"):
+        _add(database, wrong)
+    with database.read() as session:
+        assert session.scalars(select(PathologyReport)).all() == []
+
+
+def test_a_finding_without_a_station_is_refused(database):
+    wrong = replace(REPORT, findings=(FindingRecord((), "positive", 1, 2, 1),))
+    with pytest.raises(ValueError, match="a finding of report R1 names no station"):
+        _add(database, wrong)
