@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Select, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import QueryableAttribute, Session, aliased
 
 from db.batches import batches
 from db.schema import Base, LymphNode, PatchFile, Score, Series, Study
@@ -72,7 +72,7 @@ def to_score(
         .order_by(Study.id, Series.id, LymphNode.patch_index)
     )
     if engine_id is not None and not again:
-        query = query.where(~exists().where(_is_score_of(engine_id, LymphNode)))
+        query = query.where(~exists().where(_is_score_of(engine_id, LymphNode.id)))
     if study_uids is None:
         return _rows(session, query)
     some = batches(sorted(set(study_uids)))
@@ -121,8 +121,8 @@ def _row(record: ScoreRecord) -> dict[str, object]:
     return row
 
 
-def _is_score_of(engine_id: int, node: type[LymphNode]) -> ColumnElement[bool]:
-    return (Score.lymph_node_id == node.id) & (Score.engine_id == engine_id)
+def _is_score_of(engine_id: int, node_id: QueryableAttribute[int]) -> ColumnElement[bool]:
+    return (Score.lymph_node_id == node_id) & (Score.engine_id == engine_id)
 
 
 def _mark_scored(session: Session, engine_id: int, node_ids: Sequence[int]) -> None:
@@ -130,7 +130,7 @@ def _mark_scored(session: Session, engine_id: int, node_ids: Sequence[int]) -> N
     lacking = (
         exists()
         .where(node.series_id == Series.id)
-        .where(~exists().where(_is_score_of(engine_id, node)))
+        .where(~exists().where(_is_score_of(engine_id, node.id)))
     )
     for ids in batches(node_ids):
         touched = select(LymphNode.series_id).where(LymphNode.id.in_(ids))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -65,7 +65,7 @@ class Database:
         """Give the connections back; SQLite folds its log into the file."""
         self._engine.dispose()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Database":
         return self
 
     def __exit__(self, *_: object) -> None:
