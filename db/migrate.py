@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
+UPGRADE_LOCK = 0x6C6E736375700000
+"""PostgreSQL's advisory lock of an upgrade: "lnscup"; another than the writer's, who holds
+that one while it upgrades."""
+
 
 def _config() -> "Config":
     from alembic.config import Config
@@ -91,8 +95,10 @@ def upgrade(connection: sa.Connection, shown: str) -> None:
     """
     from alembic import command
 
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
     names = sa.inspect(connection).get_table_names()
-    if "alembic_version" in names:  # read again: now the write lock is held
+    if "alembic_version" in names:  # read again: now nobody else upgrades
         revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
         refuse_unknown(revision, shown)
     config = _config()

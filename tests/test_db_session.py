@@ -302,11 +302,40 @@ def test_creation_that_was_killed_is_taken_up_again(tmp_path):
         assert count(database, schema.Run) == 0
 
 
-def test_two_processes_may_create_at_once(tmp_path):
+def test_processes_may_create_at_once(empty_location):
     script = "import sys; from db import session; session.open_database(sys.argv[1], create=True)"
-    location = str(tmp_path / "x.db")
-    starts = [subprocess.Popen([sys.executable, "-c", script, location]) for _ in range(3)]
+    command = [sys.executable, "-c", script, empty_location]
+    starts = [subprocess.Popen(command) for _ in range(3)]
     assert [start.wait() for start in starts] == [0, 0, 0]
+
+
+def test_full_disk_is_told(sqlite_database):
+    def fill():
+        with sqlite_database.begin() as writing:
+            writing.execute(sa.text("PRAGMA max_page_count = 1"))  # not below what is there
+            for _ in range(1000):
+                a_run(writing)
+
+    with pytest.raises(DatabaseError, match=r"^D04: .*full; wanted room on the disk"):
+        fill()
+    assert count(sqlite_database, schema.Run) == 0
+
+
+@pytest.mark.postgres
+def test_connection_that_breaks_is_told(emptied_server_database):
+    def break_off():
+        with database.begin() as writing:
+            writing.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with open_database(emptied_server_database) as database:
+        with pytest.raises(DatabaseError, match=r"^D07: postgresql://.* does not answer"):
+            break_off()
+        assert count(database, schema.Run) == 0, "the next block connects anew"
+
+
+def test_other_errors_of_the_database_stay_what_they_are(database):
+    with pytest.raises(sa.exc.DBAPIError), database.begin() as writing:
+        writing.execute(sa.text("SELECT nothing FROM nowhere"))
 
 
 @pytest.mark.postgres
