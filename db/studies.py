@@ -8,8 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from db import schema
-from db.errors import IdentityConflict
+from db import identity, schema
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,10 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> Added:
         IdentityConflict: D12, D13 or D14; nothing was written.
         ValueError: A node names an annotation that the record does not have.
     """
-    patient = _find_patient(session, record.study.patient)
-    study = _find_study(session, record, patient)
-    current = _current(session, record, study)
+    known = record.study.patient
+    patient = identity.find_patient(session, known.pseudo_key, known.identity_check)
+    study = identity.find_study(session, record.study.study_uid, patient)
+    current = identity.find_current_series(session, record.series_uid, study)
     if current is not None and _is_same(current, record):
         return Added(current.id, "same", len(current.nodes))
     revision = 1 if current is None else current.revision + 1
@@ -153,7 +153,7 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> Added:
         current.status = "superseded"
         session.flush()  # before the next: the schema allows one current revision
     now = datetime.now(UTC)
-    patient = _write_patient(session, patient, record.study.patient)
+    patient = _write_patient(session, patient, known)
     study = study or _write_study(session, patient, record.study, now)
     series = _write_series(session, study, record, revision, run_id, now)
     _write_content(session, series.id, record)
@@ -170,6 +170,24 @@ def current_contents(session: Session, study_uid: str) -> dict[str, str]:
     return {series_uid: content for series_uid, content in session.execute(query)}
 
 
+def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
+    """As `current_contents`, of series that could be used.
+
+    What was refused or waits is read again each time: a newer version may accept it.
+    """
+    query = (
+        select(schema.Series.series_uid, schema.Series.content_sha256)
+        .join(schema.Study)
+        .where(schema.Study.study_uid == study_uid, schema.Series.status.in_(("ready", "scored")))
+    )
+    return {series_uid: content for series_uid, content in session.execute(query)}
+
+
+def any_patient(session: Session) -> bool:
+    """Whether the database knows a patient already."""
+    return session.scalar(select(schema.Patient.id).limit(1)) is not None
+
+
 def station_ids(session: Session, keys: Iterable[StationKey]) -> dict[StationKey, int]:
     """Id of every station, adding those that are new."""
     table = schema.Station
@@ -183,51 +201,6 @@ def station_ids(session: Session, keys: Iterable[StationKey]) -> dict[StationKey
             found = station.id
         ids[key] = found
     return ids
-
-
-def _find_patient(session: Session, record: PatientRecord) -> schema.Patient | None:
-    patient = session.scalar(select(schema.Patient).filter_by(pseudo_key=record.pseudo_key))
-    checks = {record.identity_check, patient.identity_check if patient else None} - {None}
-    if len(checks) > 1:
-        raise IdentityConflict(
-            "D12",
-            "a patient number that is known with another birth date",
-            "one person for one number and issuer",
-            "Correct the PatientID, or its issuer, and send the study again.",
-        )
-    return patient
-
-
-def _find_study(
-    session: Session, record: SeriesRecord, patient: schema.Patient | None
-) -> schema.Study | None:
-    uid = record.study.study_uid
-    study = session.scalar(select(schema.Study).filter_by(study_uid=uid))
-    if study is not None and (patient is None or study.patient_id != patient.id):
-        raise IdentityConflict(
-            "D13",
-            f"study {uid} under another patient than before",
-            "one patient for one study",
-            "Find out whose study it is; send it again under that PatientID.",
-        )
-    return study
-
-
-def _current(
-    session: Session, record: SeriesRecord, study: schema.Study | None
-) -> schema.Series | None:
-    table = schema.Series
-    current = session.scalar(
-        select(table).where(table.series_uid == record.series_uid, table.status != "superseded")
-    )
-    if current is not None and (study is None or current.study_id != study.id):
-        raise IdentityConflict(
-            "D14",
-            f"series {record.series_uid} in another study than before",
-            "one study for one series UID",
-            "Export one of the two with a UID of its own.",
-        )
-    return current
 
 
 def _is_same(current: schema.Series, record: SeriesRecord) -> bool:

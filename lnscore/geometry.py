@@ -56,6 +56,8 @@ class CtGrid:
         for_uid: FrameOfReferenceUID.
         sop_uids: SOPInstanceUIDs in slice order: `sop_uids[z]` is slice z of `geometry`.
         geometry: The grid.
+        others: SOPInstanceUIDs of the same series that are no slices of this grid
+            (localizers, another acquisition): a mask may list them too.
     """
 
     study_uid: str
@@ -63,3 +65,4 @@ class CtGrid:
     for_uid: str
     sop_uids: tuple[str, ...]
     geometry: Geometry
+    others: frozenset[str] = frozenset()

@@ -40,7 +40,7 @@ class Ingested:
 
     def lines(self) -> list[str]:
         """What happened, in a few lines."""
-        series = ", ".join(f"{count} {name}" for name, count in sorted(self.series.items()))
+        series = ", ".join(f"{count} {name}" for name, count in sorted(self.series.items()) if count)
         lines = [
             f"{self.files} files, {self.studies} studies, series: {series or 'none'}; "
             f"{self.nodes} nodes added"

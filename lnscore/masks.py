@@ -130,7 +130,7 @@ def check_slices_present(sop_uids: Iterable[str], grid: CtGrid, kind: str) -> No
     Raises:
         Refusal: M03 (see `WAITING`).
     """
-    absent = sorted(set(sop_uids) - set(grid.sop_uids))
+    absent = sorted(set(sop_uids) - set(grid.sop_uids) - grid.others)
     if absent:
         raise Refusal(
             "M03",

@@ -30,11 +30,13 @@ class Stack:
         series_uid: SeriesInstanceUID; `#2`, `#3` ... for further stacks of the same series.
         slices: At least one.
         flags: Codes of what was done to get here.
+        others: SOPInstanceUIDs of the series that are not in this stack.
     """
 
     series_uid: str
     slices: tuple[SliceHeader, ...]
     flags: tuple[str, ...] = ()
+    others: frozenset[str] = frozenset()
 
 
 def split_series(
@@ -63,10 +65,15 @@ def split_series(
     flags += (LOCALIZER_DROPPED,) if stray else ()
     stacks = [stack for group in kept for stack in _by_phase(group)]
     flags += (PHASES_SPLIT,) if len(stacks) > 1 else ()
-    return [
-        Stack(one[0].series_uid + (f"#{number}" if number > 1 else ""), tuple(one), flags)
-        for number, one in enumerate(stacks, 1)
-    ], stray
+    uids = frozenset(one.sop_uid for one in slices)
+    return [_stack(number, one, flags, uids) for number, one in enumerate(stacks, 1)], stray
+
+
+def _stack(
+    number: int, slices: list[SliceHeader], flags: tuple[str, ...], uids: frozenset[str]
+) -> Stack:
+    uid = slices[0].series_uid + (f"#{number}" if number > 1 else "")
+    return Stack(uid, tuple(slices), flags, uids - {one.sop_uid for one in slices})
 
 
 def _drop_duplicates(

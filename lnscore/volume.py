@@ -96,6 +96,7 @@ def place_stack(
         rescaled[0].for_uid,
         tuple(one.sop_uid if one else "" for one in ordered),
         geometry,
+        stack.others,
     )
     return Scan(grid, tuple(ordered), stack.flags + flags)
 

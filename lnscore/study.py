@@ -1,0 +1,339 @@
+"""One study, read by a worker: its files in, series with nodes and patches out.
+
+A function of its argument alone. Whatever of the study cannot be used comes back as a
+refusal beside the rest; nothing is written here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from db.quarantine import RefusedRecord
+from db.studies import SeriesRecord, StudyRecord
+from engines.patch import SPEC
+from lnscore.cutting import Cut, cut_nodes
+from lnscore.errors import Refusal
+from lnscore.headers import FileHeader
+from lnscore.mask_files import BadMask, MaskFile, read_dicom_masks, read_named_masks, sha256_of
+from lnscore.masks import WAITING
+from lnscore.ready_scans import Failed, Ready, ready_scans
+from lnscore.slice_headers import SliceHeader
+from lnscore.station_map import StationMap, read_station_map
+from lnscore.volume import ASSUMED, FILLED
+
+INGEST_VERSION = 1
+"""Raised when the same files would give other nodes or patches than before."""
+NO_MASKS = Refusal(
+    "S12", "no node masks", "a SEG or RTSTRUCT of the series", "Send the masks when they are drawn."
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of how to read.
+
+    Attributes:
+        masks: NIfTI or NRRD label maps of nodes.
+        points: Files of points.
+        coord: Coordinate system of the points.
+        stations: Label map of stations.
+        series: The CT series that these belong to.
+        fill_gaps: Missing slices in a row that may be interpolated.
+        assume_hu: Accept plausible values without a rescale tag.
+        names: Patterns (`LN*`): only segments, structures and labels of such names.
+    """
+
+    masks: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
+    coord: str | None = None
+    stations: str | None = None
+    series: str | None = None
+    fill_gaps: int = 0
+    assume_hu: bool = False
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        masks: Sequence[Path] | None,
+        points: Sequence[Path] | None,
+        coord: str | None,
+        stations: Path | None,
+        series: str | None,
+        fill_gaps: int,
+        assume_hu: bool,
+        names: Sequence[str] | None = None,
+    ) -> "Options":
+        """Options from the command line.
+
+        Raises:
+            Refusal: F10, a file that is not there.
+        """
+        files = [*(masks or ()), *(points or ()), *([stations] if stations else ())]
+        for file in files:
+            if not file.is_file():
+                raise Refusal("F10", f"no file '{file}'", "one that exists", "Check it.")
+        return cls(
+            tuple(map(str, masks or ())),
+            tuple(map(str, points or ())),
+            coord,
+            str(stations) if stations else None,
+            series,
+            fill_gaps,
+            assume_hu,
+            tuple(names or ()),
+        )
+
+    def wants(self, label: str) -> bool:
+        """Whether a region of this name is to be used; case does not matter."""
+        patterns = [pattern.casefold() for pattern in self.names]
+        return not patterns or any(fnmatchcase(label.casefold(), one) for one in patterns)
+
+    @property
+    def named(self) -> bool:
+        """Whether the command line names files of one series."""
+        return bool(self.masks or self.points or self.stations)
+
+
+@dataclass(frozen=True)
+class StudyTask:
+    """What a worker needs to know of one study.
+
+    Attributes:
+        study: Pseudonymous facts.
+        slices: Every CT slice of the study.
+        masks: Its SEG and RTSTRUCT files.
+        options: How to read; its named files are for this study's series, if it has them.
+        known: Series UID to content of what the database holds and could use.
+    """
+
+    study: StudyRecord
+    slices: tuple[SliceHeader, ...]
+    masks: tuple[FileHeader, ...]
+    options: Options
+    known: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SeriesResult:
+    """One series, ready to be stored; the patch file is still to be written."""
+
+    record: SeriesRecord
+    patches: np.ndarray | None = None
+    masks: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What came of one study.
+
+    Attributes:
+        series: New or changed.
+        same: Series that the database holds already.
+        refused: Series, masks and regions that were not used.
+        localizers: Images left out.
+        used: SHA-256 of mask files that were used: earlier refusals of them are answered.
+    """
+
+    series: tuple[SeriesResult, ...] = ()
+    same: tuple[str, ...] = ()
+    refused: tuple[RefusedRecord, ...] = ()
+    localizers: int = 0
+    used: tuple[str, ...] = ()
+
+
+def read_study(task: StudyTask) -> StudyResult:
+    """Read, check, measure and cut one study."""
+    options, study_uid = task.options, task.study.study_uid
+    scans = ready_scans(task.slices, study_uid, options.fill_gaps, assume_hu=options.assume_hu)
+    read, bad = read_dicom_masks(task.masks, [one.scan for one in scans.ready])
+    if options.named:
+        target = _target(scans.ready, options.series)
+        named = read_named_masks(options.masks, options.points, options.coord, target.scan)
+        read, bad = read + named[0], bad + named[1]
+    results = [_failed(one, task) for one in scans.failed]
+    results += [_finish(one, read, bad, task) for one in _wanted(scans.ready, read, bad)]
+    orphans = [_mask_refusal(one, study_uid) for one in bad]
+    return StudyResult(
+        tuple(chain.from_iterable(one.series for one in results)),
+        tuple(chain.from_iterable(one.same for one in results)),
+        (*orphans, *chain.from_iterable(one.refused for one in results)),
+        scans.localizers,
+        tuple(one.annotation.sha256 for one in read),
+    )
+
+
+def _target(ready: Sequence[Ready], series: str | None) -> Ready:
+    """The scan that the command line's files are for."""
+    fitting = [one for one in ready if series in (None, one.scan.grid.series_uid)]
+    if len(fitting) != 1:
+        raise Refusal(
+            "S14",
+            f"{len(fitting)} CT series that the given masks or points could be of",
+            "one",
+            "Name it with --series.",
+        )
+    return fitting[0]
+
+
+def _wanted(
+    ready: Sequence[Ready], read: Sequence[MaskFile], bad: Sequence[BadMask]
+) -> list[Ready]:
+    """Scans with masks; where there is none at all, every scan (it waits for its masks)."""
+    drawn = {one.series_uid for one in [*read, *bad]}
+    return [one for one in ready if one.scan.grid.series_uid in drawn] or list(ready)
+
+
+def _finish(
+    ready: Ready, read: Sequence[MaskFile], bad: Sequence[BadMask], task: StudyTask
+) -> StudyResult:
+    """One scan with its masks: known already, cut anew, or put aside with a reason."""
+    uid = ready.scan.grid.series_uid
+    mine = [one for one in read if one.series_uid == uid]
+    refused = [one for one in bad if one.series_uid == uid]
+    content = _content(ready, mine, refused, task.options)
+    if task.known.get(uid) == content:
+        return StudyResult(same=(uid,))
+    if not mine:
+        reason = refused[0].refusal if refused else NO_MASKS
+        aside = _aside(reason)
+        return StudyResult((SeriesResult(_record(ready, task, content, aside, reason)),))
+    found = [
+        (one.annotation, region)
+        for one in mine
+        for region in one.annotated.regions
+        if task.options.wants(region.label)
+    ]
+    cut = cut_nodes(ready.scan, found, _stations(task.options, ready))
+    record = _record(ready, task, content, "ready", None, mine, cut)
+    left_out = [
+        *((one.annotation.sha256, one.annotation.path, r) for one in mine
+          for r in one.annotated.refusals),
+        *((content, mine[0].annotation.path, r) for r in cut.refusals),
+    ]  # fmt: skip
+    refusals = tuple(
+        _refused("mask", sha256, path, refusal, task.study.study_uid, uid)
+        for sha256, path, refusal in left_out
+    )
+    return StudyResult((SeriesResult(record, cut.patches, cut.masks),), refused=refusals)
+
+
+def _stations(options: Options, ready: Ready) -> StationMap | None:
+    if options.stations is None or options.series not in (None, ready.scan.grid.series_uid):
+        return None
+    return read_station_map(Path(options.stations), ready.scan.grid)
+
+
+def _aside(reason: Refusal) -> str:
+    waits = reason.code in WAITING or reason is NO_MASKS
+    return "waiting" if waits else "quarantined"
+
+
+def _record(
+    ready: Ready,
+    task: StudyTask,
+    content: str,
+    status: str,
+    reason: Refusal | None,
+    masks: Sequence[MaskFile] = (),
+    cut: Cut | None = None,
+) -> SeriesRecord:
+    scan = ready.scan
+    geometry = scan.grid.geometry
+    return SeriesRecord(
+        task.study,
+        scan.grid.series_uid,
+        status,
+        content,
+        scan.grid.for_uid or None,
+        reason.code if reason else None,
+        str(reason) if reason else None,
+        {
+            "affine": geometry.affine.tolist(),
+            "shape": list(geometry.shape),
+            "flags": sorted(set(scan.flags)),
+        },
+        dict(next(one for one in scan.slices if one).scanner),
+        instances=list(ready.instances),
+        annotations=[one.annotation for one in masks],
+        nodes=cut.nodes if cut else [],
+    )
+
+
+def _failed(failed: Failed, task: StudyTask) -> StudyResult:
+    """A series that cannot be used: its own row and a row of refusal."""
+    content = _digest({"images": _images(failed.instances), "code": failed.refusal.code})
+    record = SeriesRecord(
+        task.study,
+        failed.series_uid,
+        "quarantined",
+        content,
+        failed.for_uid or None,
+        failed.refusal.code,
+        str(failed.refusal),
+        instances=list(failed.instances),
+    )
+    refused = _refused(
+        "series", content, failed.path, failed.refusal, task.study.study_uid, failed.series_uid
+    )
+    return StudyResult((SeriesResult(record),), refused=(refused,))
+
+
+def _mask_refusal(bad: BadMask, study_uid: str) -> RefusedRecord:
+    return _refused("mask", bad.sha256, bad.path, bad.refusal, study_uid, bad.series_uid)
+
+
+def _refused(
+    scope: str,
+    sha256: str,
+    path: str,
+    refusal: Refusal,
+    study_uid: str | None,
+    series_uid: str | None,
+) -> RefusedRecord:
+    return RefusedRecord(
+        sha256,
+        scope,
+        refusal.code,
+        refusal.found,
+        refusal.wanted,
+        refusal.fix,
+        path,
+        study_uid,
+        series_uid,
+    )
+
+
+def _content(
+    ready: Ready, read: Sequence[MaskFile], bad: Sequence[BadMask], options: Options
+) -> str:
+    """What this revision is made of; options count only where they did something."""
+    return _digest(
+        {
+            "version": INGEST_VERSION,
+            "spec": SPEC.hash,
+            "images": _images(ready.instances),
+            "masks": sorted(one.annotation.sha256 for one in read),
+            "refused": sorted(one.sha256 for one in bad),
+            "fill_gaps": options.fill_gaps if FILLED in ready.scan.flags else 0,
+            "assume_hu": ASSUMED in ready.scan.flags,
+            "coord": options.coord if options.points else None,
+            "stations": sha256_of(options.stations) if options.stations else None,
+            "names": sorted(options.names),
+        }
+    )
+
+
+def _images(instances: Iterable[Any]) -> list[list[str]]:
+    return [[one.sop_uid, one.sha256] for one in instances]
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
