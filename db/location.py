@@ -1,6 +1,6 @@
 """Where a study database is: a SQLite file, or a PostgreSQL URL whose password stays unseen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -23,7 +23,7 @@ class Location:
     """
 
     path: Path | None
-    url: URL
+    url: URL = field(repr=False)
     shown: str
 
 

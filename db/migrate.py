@@ -74,15 +74,27 @@ def back_up(path: Path, revision: str | None) -> Path | None:
 
     Returns:
         The copy, readable by its owner only; None where there was nothing to copy.
+
+    Raises:
+        DatabaseError: D04, the copy could not be written.
     """
     if revision is None:
         return None
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     copy = path.with_name(f"{path.name}.schema-{revision}-{stamp}.backup")
     # VACUUM INTO accepts an empty file and leaves its mode alone.
     os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("VACUUM INTO ?", (str(copy),))
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+    except sqlite3.Error as error:
+        copy.unlink()
+        raise DatabaseError(
+            "D04",
+            f"no backup of {path} could be written ({error})",
+            "a copy beside it before its schema changes",
+            "Make room on the disk and run again; nothing was changed.",
+        ) from error
     return copy
 
 

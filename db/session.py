@@ -23,6 +23,9 @@ from db.location import Location, locate
 BUSY_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 10
 
+HIDE_VALUES = True
+"""A failed statement's message goes into logs: a path in it may hold a patient's name."""
+
 
 @dataclass(frozen=True)
 class Database:
@@ -140,7 +143,9 @@ def make_engine(place: Location, *, foreign_keys: bool = True) -> sa.Engine:
     """
     if place.path is None:
         return _postgresql(place)
-    engine = sa.create_engine(place.url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    engine = sa.create_engine(
+        place.url, connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=HIDE_VALUES
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: object) -> None:  # noqa: ANN401
@@ -182,7 +187,9 @@ def _postgresql(place: Location) -> sa.Engine:
     if "connect_timeout" not in place.url.query:
         settings["connect_timeout"] = CONNECT_TIMEOUT_S
     try:
-        return sa.create_engine(place.url, connect_args=settings, pool_pre_ping=True)
+        return sa.create_engine(
+            place.url, connect_args=settings, pool_pre_ping=True, hide_parameters=HIDE_VALUES
+        )
     except ModuleNotFoundError as error:
         raise DatabaseError(
             "D06",

@@ -157,6 +157,20 @@ def test_failed_upgrade_changes_nothing(own_location, monkeypatch):
     assert "note" not in columns
 
 
+@pytest.mark.usefixtures("next_version")
+def test_without_a_backup_there_is_no_upgrade(migrated_file, tmp_path, monkeypatch):
+    path = shutil.copy(migrated_file, tmp_path / "lnscore.db")
+    before = snapshot(tmp_path)
+
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(migrate.sqlite3, "connect", full)
+    with pytest.raises(DatabaseError, match=r"^D04: no backup of .* \(database or disk is full\)"):
+        migrate.back_up(path, "0001")
+    assert snapshot(tmp_path) == before
+
+
 def test_current_database_is_opened_without_a_backup(sqlite_database):
     open_database(sqlite_database.location).close()
     assert list(sqlite_database.path.parent.glob("*.backup")) == []

@@ -71,6 +71,14 @@ def test_opening_again_keeps_the_rows(empty_location):
         assert count(database, schema.Run) == 1
 
 
+@pytest.mark.parametrize("name", [":memory:", "a?mode=ro&b", "50%.db", "ein Fall#1 ü.db"])
+def test_odd_name_is_only_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        open_database(name, create=True).close()
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize(
     ("pragma", "value"),
     [
@@ -333,9 +341,12 @@ def test_connection_that_breaks_is_told(emptied_server_database):
         assert count(database, schema.Run) == 0, "the next block connects anew"
 
 
-def test_other_errors_of_the_database_stay_what_they_are(database):
-    with pytest.raises(sa.exc.DBAPIError), database.begin() as writing:
-        writing.execute(sa.text("SELECT nothing FROM nowhere"))
+def test_other_errors_stay_what_they_are_but_hide_the_values(database):
+    secret = {"path": "DOE^JOHN"}
+    with pytest.raises(sa.exc.DBAPIError) as told, database.begin() as writing:
+        writing.execute(sa.text("SELECT path FROM nowhere WHERE path = :path"), secret)
+    assert "nowhere" in str(told.value)
+    assert "DOE" not in str(told.value)
 
 
 @pytest.mark.postgres
