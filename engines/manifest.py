@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -99,7 +99,7 @@ class Manifest(About):
     golden: File
 
     @model_validator(mode="after")
-    def _has_reference(self) -> Self:
+    def _has_reference(self) -> "Manifest":
         if "fp32" not in self.models:
             raise ValueError("no fp32 graph, which is the reference of every other")
         return self

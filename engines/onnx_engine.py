@@ -10,7 +10,7 @@ import numpy as np
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL
-from engines.patch import crop
+from engines.patch import SPEC, crop
 from engines.protocol import Availability, Precision, installed
 from engines.scores import Scores, check_patches, check_scores
 from engines.shapes import Patches
@@ -39,9 +39,13 @@ class OnnxEngine:
     precision: Precision
     reason: str
     session: "InferenceSession"
+    batch_nodes: int = BATCH_NODES
 
     def score(self, patches: Patches) -> Scores:
-        """Score HU patches in batches.
+        """Score HU patches in batches of one size.
+
+        The last batch is filled up with its first node: the runtime chooses its kernels by
+        the size, and a node's score must not depend on how many came with it.
 
         Args:
             patches: HU, shape (node, 18, 80, 80); may be memory-mapped.
@@ -56,11 +60,12 @@ class OnnxEngine:
         check_patches(patches)
         names = [output.name for output in self.session.get_outputs()]
         columns = {name: np.empty(len(patches), np.float32) for name in names}
-        for start in range(0, len(patches), BATCH_NODES):
-            batch = slice(start, start + BATCH_NODES)
-            hu = crop(patches[batch]).astype(np.float32)
+        hu = np.empty((self.batch_nodes, *SPEC.crop_vox), np.float32)
+        for start in range(0, len(patches), self.batch_nodes):
+            batch = crop(patches[start : start + self.batch_nodes])
+            hu[: len(batch)], hu[len(batch) :] = batch, batch[0]
             for name, values in zip(names, self.session.run(names, {INPUT: hu}), strict=True):
-                columns[name][batch] = values
+                columns[name][start : start + len(batch)] = np.asarray(values)[: len(batch)]
         scores = Scores(
             columns[FUSED], columns.get(LOCAL), columns.get(GLOBAL), columns[FUSED_LOGIT]
         )

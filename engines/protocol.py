@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from engines.scores import Scores
 from engines.shapes import Patches
@@ -30,19 +30,30 @@ class Availability:
         return self.ok
 
 
+@runtime_checkable
 class Engine(Protocol):
-    """A loaded bundle that scores. `reason` is the line that says why this back end."""
+    """A loaded bundle that scores.
+
+    Attributes:
+        bundle: What was loaded.
+        backend: The back end's name.
+        precision: Of weights and arithmetic.
+        reason: The line that says why this back end.
+        batch_nodes: How many nodes at a time it scores fastest.
+    """
 
     bundle: "Bundle"
     backend: str
     precision: Precision
     reason: str
+    batch_nodes: int
 
     def score(self, patches: Patches) -> Scores:
         """Score HU patches of shape (node, 18, 80, 80); no node at all is fine."""
         ...
 
 
+@runtime_checkable
 class Backend(Protocol):
     """A back end's module."""
 

@@ -1,6 +1,6 @@
 """Every knob of the networks, frozen; the value is the record of what was built."""
 
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -62,7 +62,7 @@ class TwoStreamConfig(BaseModel):
         return SPEC.crop_vox[1] * self.input_upsample
 
     @model_validator(mode="after")
-    def _window_is_open(self) -> Self:
+    def _window_is_open(self) -> "TwoStreamConfig":
         low, high = self.clip_hu
         if not low < high:
             raise ValueError(f"clip_hu is ({low:g}, {high:g}); wanted low < high")

@@ -70,16 +70,14 @@ def untrained(config: TwoStreamConfig, patches: Patches, seed: int) -> TwoStream
     Returns:
         The network in evaluation mode.
     """
-    with torch.random.fork_rng():
+    hu = torch.from_numpy(crop(patches).astype(np.float32))
+    with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         network = TwoStream(config)
-    hu = torch.from_numpy(crop(patches).astype(np.float32))
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None  # a plain mean, not a moving one
-    network.train()
-    with torch.no_grad():
-        network(hu)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None  # a plain mean, not a moving one
+        network.train()(hu)
         network.eval()
         for unit, logits in zip(_units(network), network(hu), strict=False):
             _spread(unit, logits)
