@@ -168,6 +168,19 @@ def conflicting():
     ]
 
 
+@pytest.mark.parametrize("state", ["waiting", "quarantined"])
+def test_usable_contents_leave_out_what_is_read_again(session, run, state):
+    add_series(session, series(), run)
+    add_series(session, replace(series(series_uid="1.2.1.2"), status=state), run)
+    assert studies.usable_contents(session, "1.2.1") == {"1.2.1.1": digest("1.2.1.1 first")}
+
+
+def test_first_patient_is_noticed(session, run):
+    assert studies.any_patient(session) is False
+    add_series(session, series(), run)
+    assert studies.any_patient(session) is True
+
+
 @pytest.mark.parametrize(("code", "record"), conflicting())
 def test_conflict_of_identity_writes_nothing(session, run, code, record):
     add_series(session, series(), run)
