@@ -61,8 +61,7 @@ def _series(patient: PhantomPatient) -> "Dataset":
     ds = Dataset()
     ds.SOPClassUID, ds.Modality = CT_IMAGE, "CT"
     ds.PatientName, ds.PatientID = f"Phantom^{number:04d}", patient.patient_id
-    ds.PatientBirthDate = f"{1940 + number % 40}{1 + number % 12:02d}{1 + number % 28:02d}"
-    ds.PatientSex = "MF"[number % 3 == 0]
+    ds.PatientBirthDate, ds.PatientSex = patient.birth_date, patient.sex
     day = patient.study_day.strftime("%Y%m%d")
     ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = day
     ds.StudyTime, ds.SeriesTime, ds.AcquisitionTime, ds.ContentTime = (

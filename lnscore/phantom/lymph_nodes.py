@@ -85,23 +85,23 @@ class Chance:
 class Cues:
     """How benign and malignant nodes differ (ours; tuned, see docs/phantom.md)."""
 
-    short_axis_mm: Bell = Bell(6.6, 8.8, 0.33, (4.0, 20.0))
-    stretch: Bell = Bell(0.52, 0.38, 0.5, (0.05, 1.4))
+    short_axis_mm: Bell = Bell(7.0, 9.9, 0.31, (4.0, 20.0))
+    stretch: Bell = Bell(0.48, 0.42, 0.5, (0.05, 1.4))
     """Long over short axis, less 1."""
-    enhancement_hu: Bell = Bell(74.0, 88.0, 16.0, (35.0, 140.0), log=False)
-    heterogeneity_hu: Bell = Bell(7.0, 13.0, 0.5, (1.0, 45.0))
+    enhancement_hu: Bell = Bell(68.0, 96.0, 16.0, (30.0, 150.0), log=False)
+    heterogeneity_hu: Bell = Bell(8.0, 15.5, 0.55, (2.0, 50.0))
     """Standard deviation of the texture inside the node."""
-    irregularity: Bell = Bell(0.04, 0.055, 0.5, (0.005, 0.2))
+    irregularity: Bell = Bell(0.045, 0.05, 0.5, (0.005, 0.2))
     """Standard deviation of the radius, relative."""
-    border_mm: Bell = Bell(1.2, 1.7, 0.4, (0.5, 5.0))
+    border_mm: Bell = Bell(1.2, 1.26, 0.4, (0.5, 5.0))
     """Width of the edge."""
-    necrosis: Chance = Chance(0.05, 0.5, 4.5, 9.0)
-    hilum: Chance = Chance(0.5, 0.14, 3.0, 8.0)
+    necrosis: Chance = Chance(0.04, 0.22, 5.0, 10.0)
+    hilum: Chance = Chance(0.42, 0.25, 4.5, 9.0)
     core_hu: tuple[float, float] = (8.0, 6.0)
     """Mean and spread of a necrotic core, the same in both classes."""
-    core_part: tuple[float, float] = (0.5, 0.78)
+    core_part: tuple[float, float] = (0.52, 0.78)
     """Radius of the core against the node's, the same in both classes."""
-    hilum_part: tuple[float, float] = (0.42, 0.62)
+    hilum_part: tuple[float, float] = (0.42, 0.6)
     """Radius of the fatty hilum against the node's, the same in both classes."""
 
 
@@ -141,7 +141,7 @@ def draw_traits(rng: np.random.Generator, malignant: bool, cues: Cues) -> Traits
     core_part, hilum_part = rng.uniform(*cues.core_part), rng.uniform(*cues.hilum_part)
     return Traits(
         **values,
-        height=float(rng.uniform(1.0, 1.7)),  # nodes lie along the oesophagus
+        height=float(rng.uniform(1.4, 2.2)),  # nodes lie along the oesophagus
         core_part=float(core_part) if necrotic else 0.0,
         core_hu=float(rng.normal(*cues.core_hu)),
         hilum_part=float(hilum_part) if has_hilum else 0.0,

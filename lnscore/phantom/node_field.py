@@ -16,7 +16,8 @@ SUB_MM = 1.3  # a slice is the mean of planes at most this far apart
 INNER_EDGE_MM = 1.2
 HILUM_HU = -75.0
 WAVES = 14
-WAVE_MM = (6.5, 12.0)
+STRANDS = 0.25  # the texture runs along the body: a thick slice does not average it away
+WAVE_MM = (4.5, 9.0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def draw_form(rng: np.random.Generator) -> Form:
         [[1, 0, 0], [0, np.cos(tilt), np.sin(tilt)], [0, -np.sin(tilt), np.cos(tilt)]]
     )
     bumps = np.c_[rng.normal(0, 2.2, (6, 3)), rng.uniform(0, 2 * np.pi, 6)]
-    aim = rng.normal(0, 1, (WAVES, 3))
+    aim = rng.normal(0, 1, (WAVES, 3)) * (1, 1, STRANDS)
     aim *= (2 * np.pi / rng.uniform(*WAVE_MM, WAVES) / np.linalg.norm(aim, axis=1))[:, None]
     lean = rng.normal(0, 1, 3)
     return Form(
@@ -153,7 +154,9 @@ def _field(
     scaled = turned / np.array(traits.semi_axes_mm, np.float32)
     waves = np.cos(turned / length[:, None] @ form.bumps[:, :3].T + form.bumps[:, 3])
     bulge = 1 + traits.irregularity * waves.sum(axis=1) / math.sqrt(len(form.bumps) / 2)
-    part = np.sqrt((scaled * scaled).sum(axis=1)) / bulge  # 0 at the centre, 1 on the surface
+    across = scaled[:, 0] ** 2 + scaled[:, 1] ** 2
+    # Blunt ends, a bean's: 0 at the centre, 1 on the surface.
+    part = (across**2 + scaled[:, 2] ** 4) ** 0.25 / bulge
     distance = length * (1 - 1 / np.maximum(part, 1e-3))
     hu = np.full(len(points), traits.enhancement_hu, np.float32)
     near = distance < traits.border_mm

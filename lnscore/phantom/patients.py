@@ -17,6 +17,7 @@ NAMESPACE = uuid.UUID("6a1f2c34-5d0e-5c7b-9a53-0d0a1c5e7f10")
 FIRST_DAY = date(2019, 1, 7)
 REACH_MM = 70.0  # spread of metastases along the oesophagus from the tumour
 STATION_TRIES = 6
+NOISE_STREAM, PATIENT_STREAM, SURGERY_STREAM, NAME_STREAM = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,17 @@ class PhantomPatient:
     @property
     def patient_id(self) -> str:
         """PatientID; the same in two cohorts of different seeds."""
-        return f"PH{self.plan.number:04d}"
+        return patient_id(self.plan.number)
+
+    @property
+    def sex(self) -> str:
+        """`M` or `F`."""
+        return sex(self.plan.number)
+
+    @property
+    def birth_date(self) -> str:
+        """As DICOM writes it, YYYYMMDD."""
+        return birth_date(self.plan.number)
 
     @property
     def study_day(self) -> date:
@@ -67,7 +78,19 @@ class PhantomPatient:
         return np.random.default_rng([self.plan.seed, self.plan.number, what])
 
 
-NOISE_STREAM, PATIENT_STREAM, SURGERY_STREAM, NAME_STREAM = 0, 1, 2, 3
+def patient_id(number: int) -> str:
+    """PatientID of a cohort's patient."""
+    return f"PH{number:04d}"
+
+
+def sex(number: int) -> str:
+    """Of three patients two are men."""
+    return "MF"[number % 3 == 0]
+
+
+def birth_date(number: int) -> str:
+    """YYYYMMDD, from the number alone."""
+    return f"{1940 + number % 40}{1 + number % 12:02d}{1 + number % 28:02d}"
 
 
 def draw_patient(plan: Plan, cues: Cues = CUES) -> PhantomPatient:

@@ -84,7 +84,9 @@ def render(
 def _near(organs: Sequence[Organ], slices: Slices) -> list[Organ]:
     low = float(slices.z_mm[0]) - slices.thickness_mm
     high = float(slices.z_mm[-1]) + slices.thickness_mm
-    return [o for o in organs if o.solid.z_range[0] <= high and o.solid.z_range[1] >= low]
+    near = [o for o in organs if o.solid.z_range[0] <= high and o.solid.z_range[1] >= low]
+    parts = [(o, slices.raster.part(o.solid.extent(), EDGE_MM)) for o in near]
+    return [o for o, (r, c) in parts if r.stop > r.start and c.stop > c.start]
 
 
 def _paint_organ(hu: np.ndarray, organ: Organ, z_mm: float, slices: Slices) -> None:

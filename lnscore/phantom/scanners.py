@@ -107,7 +107,7 @@ def draw_scan(rng: np.random.Generator, habit: Habit) -> Scan:
     pixel_mm = round(float(rng.uniform(0.6, 0.98)), 3)
     x, y = np.round(rng.normal(0, 4, 2), 1).tolist()
     # Thin slices get less dose each, though not as little as their thickness says.
-    noise_hu = rng.uniform(8.5, 13.0) * (5.0 / habit.spacing_mm) ** 0.4
+    noise_hu = rng.uniform(7.5, 11.5) * (5.0 / habit.spacing_mm) ** 0.4
     first_mm = round(low + float(rng.uniform(0, habit.spacing_mm)), 1)
     return Scan(
         habit,

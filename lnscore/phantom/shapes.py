@@ -5,8 +5,11 @@ solid is painted on slices and asked where a lymph node has room.
 """
 
 import itertools
+import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,7 +34,26 @@ class Stack:
         """Lowest and highest z, mm."""
         return float(self.z_mm[0]), float(self.z_mm[-1])
 
-    def _at(self, z_mm: np.ndarray | float) -> np.ndarray:
+    @cached_property
+    def _knots(self) -> tuple[list[float], list[list[float]]]:
+        return self.z_mm.tolist(), self.knots_mm.T.tolist()
+
+    def _at(self, z_mm: float) -> tuple[float, float, float, float]:
+        """Centre and radii at one height; plain numbers, for this runs once an organ and slice."""
+        heights, knots = self._knots
+        upper = min(max(bisect_left(heights, z_mm), 1), len(heights) - 1)
+        low, high = heights[upper - 1], heights[upper]
+        part = min(max((z_mm - low) / (high - low), 0.0), 1.0)
+        x, y, radius_x, radius_y = (
+            a + part * (b - a) for a, b in zip(knots[upper - 1], knots[upper], strict=True)
+        )
+        reach = min(radius_x, radius_y)
+        near = min(max(min(z_mm - heights[0], heights[-1] - z_mm), 0.0), reach)
+        shrink = math.sqrt(1 - (1 - near / reach) ** 2)
+        return x, y, radius_x * shrink, radius_y * shrink
+
+    def _at_all(self, z_mm: np.ndarray) -> np.ndarray:
+        """The same at many heights, float32, shape (4, ...)."""
         values = np.stack([np.interp(z_mm, self.z_mm, knots) for knots in self.knots_mm])
         low, high = self.z_range
         reach = np.minimum(values[2], values[3])
@@ -41,12 +63,23 @@ class Stack:
 
     def box(self, z_mm: float) -> Box:
         """Rectangle around the solid at height z."""
-        x, y, radius_x, radius_y = (float(v) for v in self._at(z_mm))
+        x, y, radius_x, radius_y = self._at(z_mm)
         return x - radius_x, x + radius_x, y - radius_y, y + radius_y
+
+    def extent(self) -> Box:
+        """Rectangle around the whole solid."""
+        x, y, radius_x, radius_y = self.knots_mm
+        return (
+            float((x - radius_x).min()), float((x + radius_x).max()),
+            float((y - radius_y).min()), float((y + radius_y).max()),
+        )  # fmt: skip
 
     def distance(self, z_mm: np.ndarray | float, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
         """Signed distance, mm (near the surface; coarser far from it)."""
-        x, y, radius_x, radius_y = self._at(z_mm)
+        if isinstance(z_mm, np.ndarray):
+            x, y, radius_x, radius_y = self._at_all(z_mm)
+        else:
+            x, y, radius_x, radius_y = np.array(self._at(z_mm), np.float32)
         radius_x, radius_y = np.maximum(radius_x, 0.05), np.maximum(radius_y, 0.05)
         across, down = (x_mm - x) / radius_x, (y_mm - y) / radius_y
         return (np.sqrt(across * across + down * down) - 1) * np.minimum(radius_x, radius_y)
@@ -85,6 +118,13 @@ class Rod:
         points = start + near[:, None] * (end - start)
         low, high = points.min(axis=0) - self.radius_mm, points.max(axis=0) + self.radius_mm
         return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+
+    def extent(self) -> Box:
+        """Rectangle around the whole solid."""
+        x0, x1 = sorted((self.start_mm[0], self.end_mm[0]))
+        y0, y1 = sorted((self.start_mm[1], self.end_mm[1]))
+        r = self.radius_mm
+        return x0 - r, x1 + r, y0 - r, y1 + r
 
     def distance(self, z_mm: np.ndarray | float, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
         """Signed distance, mm."""

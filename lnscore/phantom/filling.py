@@ -1,0 +1,53 @@
+"""Phantom patients into the study database: patches, nodes, labels, pathology."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from db import labels, pathology, studies
+from db.labels import LabelRecord
+from db.patchstore import PatchStore
+from db.session import Database
+from db.studies import PatchFileRecord, PatientRecord
+from engines.patch import SPEC
+from lnscore.phantom.patients import Plan, birth_date, patient_id, sex
+from lnscore.phantom.records import Filled, Filling
+from lnscore.pseudonym import Pseudonyms
+
+TRUTH, RADIOLOGIST = "phantom-truth", "radiologist"
+"""Readers: the truth of every node, and what training may see."""
+
+
+def tasks(plans: Iterable[Plan], pseudonyms: Pseudonyms) -> Iterator[Filling]:
+    """Give every planned patient the pseudonymous facts that ingest would give."""
+    for plan in plans:
+        born = birth_date(plan.number)
+        yield Filling(
+            plan,
+            PatientRecord(
+                pseudo_key=pseudonyms.patient("", patient_id(plan.number)),
+                sex=sex(plan.number),
+                birth_year=int(born[:4]),
+                identity_check=pseudonyms.identity_check(born),
+            ),
+        )
+
+
+def store(database: Database, patches: PatchStore, run_id: int, made: Filled) -> None:
+    """Write one patient's patch file, then its rows in one transaction.
+
+    Raises:
+        DatabaseError: The database or the store cannot be written.
+    """
+    sha256, masks_sha256 = patches.write(made.patches, made.masks)
+    file = PatchFileRecord(sha256, masks_sha256, len(made.patches), SPEC.version, SPEC.hash)
+    with database.begin() as session:
+        added = studies.add_series(session, replace(made.record, patch_file=file), run_id)
+        ids = labels.node_ids(session, added.series_id)
+        readers = (TRUTH, RADIOLOGIST) if made.labelled else (TRUTH,)
+        given = [
+            LabelRecord(ids[uid], reader, int(malignant), "phantom")
+            for reader in readers
+            for uid, malignant in made.malignant.items()
+        ]
+        labels.add(session, given)
+        pathology.add_report(session, made.report)
