@@ -1,0 +1,187 @@
+"""`study.json`: everything a report says of one study, with a published schema.
+
+These models are the one form that the CSV, the JSON and the pages are made from.
+`lnscore/data/study.schema.json` is generated from them; a test keeps it current.
+"""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = "1.0"
+"""The first number rises when a reader of the old form would fail or misread."""
+
+NOTICE = "Research use only. Not a medical device. AI output, unverified."
+
+Status = Literal["scored", "partly scored", "not scored", "no nodes", "waiting", "refused", "empty"]
+
+
+class Frozen(BaseModel):
+    """A value; unknown fields are refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,  # every field is always written
+    )
+
+
+class StationFacts(Frozen):
+    """A lymph-node station: never a bare number."""
+
+    system: str
+    version: str
+    code: str
+    meaning: str
+
+
+class CandidateFacts(Frozen):
+    """A station that the node's mask overlaps."""
+
+    system: str
+    code: str
+    overlap: float | None = None
+    """Part of the node inside the station, 0-1."""
+
+
+class OperatingPoint(Frozen):
+    """A threshold of an engine with what it reached on the engine's own test set."""
+
+    name: str
+    threshold: float | None = None
+    sensitivity: float | None = None
+    specificity: float | None = None
+
+
+class EngineFacts(Frozen):
+    """An engine that has scored this study; the newest comes first."""
+
+    key: str
+    """12 hex digits over weights, configuration, patch rules, back end and precision."""
+    name: str
+    backend: str
+    precision: str
+    trained: bool
+    """False for a demonstration engine: its numbers mean nothing."""
+    weights_sha256: str
+    config_hash: str
+    spec_hash: str
+    operating_points: list[OperatingPoint]
+
+
+class ScoreFacts(Frozen):
+    """What one engine says of one node."""
+
+    engine: str
+    """Key of the engine."""
+    probability: float = Field(ge=0, le=1)
+    """Of metastasis, fused head, raw."""
+    calibrated_probability: float | None = Field(default=None, ge=0, le=1)
+    local_probability: float | None = Field(default=None, ge=0, le=1)
+    global_probability: float | None = Field(default=None, ge=0, le=1)
+    calls: dict[str, bool]
+    """Operating point to call: true is positive."""
+    scored_at: str
+    """UTC, ISO 8601."""
+    patch_sha256: str
+    """Of the patch that was scored."""
+
+
+class FlagFacts(Frozen):
+    """Something a reader should know about a node."""
+
+    code: str
+    meaning: str
+
+
+class NodeFacts(Frozen):
+    """One lymph node; nodes are sorted by the newest engine's probability, highest first."""
+
+    number: int
+    """Place in the study, from 1."""
+    tracking_uid: str
+    series_uid: str
+    label: str
+    """The segment's name in the mask."""
+    kind: Literal["mask", "point"]
+    centroid_mm: tuple[float, float, float]
+    """LPS x, y, z."""
+    volume_mm3: float | None
+    short_axis_mm: float | None
+    long_axis_mm: float | None
+    station: StationFacts | None
+    """Null: unassigned."""
+    station_source: Literal["explicit", "overlap", "nearest", "unassigned"]
+    station_candidates: list[CandidateFacts]
+    padded_fraction: float = Field(ge=0, le=1)
+    """Part of the patch that lies outside the scan."""
+    flags: list[FlagFacts]
+    patch_sha256: str
+    scores: list[ScoreFacts]
+    """Newest engine first; empty: not scored yet."""
+
+
+class SeriesFacts(Frozen):
+    """One CT series in its current revision."""
+
+    series_uid: str
+    revision: int
+    status: Literal["waiting", "ready", "scored", "quarantined"]
+    node_count: int
+    slice_mm: float | None
+    flags: list[FlagFacts]
+    facts: dict[str, Any]
+    """Scanner, kernel, kV and the like, as ingest stored them."""
+
+
+class Problem(Frozen):
+    """Something that was not used: refused, or waiting for the rest of it."""
+
+    state: Literal["refused", "waiting"]
+    scope: Literal["file", "archive", "series", "mask", "study"]
+    code: str
+    found: str
+    wanted: str
+    fix: str
+    study_uid: str | None
+    series_uid: str | None
+    sha256: str
+    last_seen: str | None
+    """UTC, ISO 8601; null: found while this report was made."""
+    tries: int
+
+
+class StudyFacts(Frozen):
+    """One study as the database holds it."""
+
+    format: Literal["lnscore.study"] = "lnscore.study"
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    notice: str = NOTICE
+    patient: str
+    """First 12 hex digits of the pseudonymous key."""
+    study: str
+    """12 hex digits made from the StudyInstanceUID: the name of the folder."""
+    study_uid: str
+    study_date: str | None
+    status: Status
+    engines: list[EngineFacts]
+    series: list[SeriesFacts]
+    nodes: list[NodeFacts]
+    problems: list[Problem]
+
+
+def text(study: StudyFacts) -> str:
+    """The study as JSON: the same facts give the same text."""
+    return study.model_dump_json(indent=2) + "\n"
+
+
+def schema_text() -> str:
+    """The published JSON Schema of `study.json` (draft 2020-12)."""
+    schema = StudyFacts.model_json_schema(mode="serialization")
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:lnscore:study:{SCHEMA_VERSION}",
+    }
+    return json.dumps(head | schema, indent=2, sort_keys=True) + "\n"
