@@ -1,6 +1,7 @@
 """The studies that the ingest benchmark reads: 91 x 512 x 512 CT, ten segments in a SEG."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import highdicom as hd
@@ -61,7 +62,7 @@ def _slice(z: int, plane: np.ndarray, study: str, series: str, frame: str) -> Da
     return ds
 
 
-def _segmentation(slices: list[Dataset], rng: np.random.Generator) -> hd.seg.Segmentation:
+def _segmentation(slices: Sequence[Dataset], rng: np.random.Generator) -> hd.seg.Segmentation:
     masks = np.zeros((*SHAPE, NODES), dtype=np.uint8)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     for number in range(NODES):

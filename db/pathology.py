@@ -7,7 +7,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from db import schema
-from db.studies import StationKey, station_ids
+from db.records import StationKey
+from db.studies import station_ids
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What could not be used: one row for a content and a code, however often it comes again."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sqlalchemy import or_, select, update
@@ -9,36 +9,8 @@ from sqlalchemy.orm import Session
 
 from db import schema
 from db.batches import batches
+from db.records import RefusedRecord
 from db.schema import Quarantine
-
-
-@dataclass(frozen=True)
-class RefusedRecord:
-    """One refusal.
-
-    Attributes:
-        sha256: Of the file, or of the series' content.
-        scope: `file`, `archive`, `series`, `mask` or `study`.
-        code: As in the list of codes.
-        found: What was there.
-        wanted: What would have been used.
-        fix: What to do.
-        path: Where it was found.
-        study_uid: Where it is known.
-        series_uid: Where it is known.
-        detail: A traceback, where the cause was not foreseen.
-    """
-
-    sha256: str
-    scope: str
-    code: str
-    found: str
-    wanted: str
-    fix: str
-    path: str
-    study_uid: str | None = None
-    series_uid: str | None = None
-    detail: str | None = None
 
 
 def add(session: Session, refused: RefusedRecord) -> bool:

@@ -1,7 +1,7 @@
 """Studies, series and nodes: what ingest hands over, one series revision at a time."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -9,109 +9,14 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from db import identity, schema
-
-
-@dataclass(frozen=True)
-class PatientRecord:
-    """Pseudonymous facts of one patient."""
-
-    pseudo_key: str
-    sex: str = ""
-    birth_year: int | None = None
-    identity_check: str | None = None
-
-
-@dataclass(frozen=True)
-class StudyRecord:
-    """One study and its patient."""
-
-    patient: PatientRecord
-    study_uid: str
-    study_date: str | None = None
-    accession_hmac: str | None = None
-
-
-@dataclass(frozen=True)
-class InstanceRecord:
-    """One CT image file."""
-
-    sop_uid: str
-    sha256: str
-    path: str
-
-
-@dataclass(frozen=True)
-class AnnotationRecord:
-    """One mask or point file."""
-
-    format: str
-    sha256: str
-    path: str
-    uid: str | None = None
-    for_uid: str | None = None
-    details: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class StationKey:
-    """`(system, version, code)`: never a bare number."""
-
-    system: str
-    version: str
-    code: str
-
-
-@dataclass(frozen=True)
-class NodeRecord:
-    """One node with the place of its patch; units are in the names."""
-
-    annotation_sha256: str
-    tracking_uid: str
-    label: str
-    centroid_mm: tuple[float, float, float]
-    patch_index: int
-    patch_sha256: str
-    patch_affine: list[list[float]]
-    padded_fraction: float
-    bbox_vox: list[list[int]] | None = None
-    volume_mm3: float | None = None
-    short_axis_mm: float | None = None
-    long_axis_mm: float | None = None
-    station: StationKey | None = None
-    station_source: str = "unassigned"
-    station_candidates: list[dict[str, Any]] | None = None
-    mask_sha256: str | None = None
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class PatchFileRecord:
-    """One pair of files in the patch store."""
-
-    sha256: str
-    masks_sha256: str | None
-    node_count: int
-    spec_version: int
-    spec_hash: str
-
-
-@dataclass(frozen=True)
-class SeriesRecord:
-    """One revision of one CT series, complete."""
-
-    study: StudyRecord
-    series_uid: str
-    status: str
-    content_sha256: str
-    for_uid: str | None = None
-    code: str | None = None
-    reason: str | None = None
-    geometry: dict[str, Any] | None = None
-    facts: dict[str, Any] | None = None
-    patch_file: PatchFileRecord | None = None
-    instances: list[InstanceRecord] = field(default_factory=list)
-    annotations: list[AnnotationRecord] = field(default_factory=list)
-    nodes: list[NodeRecord] = field(default_factory=list)
+from db.records import (
+    NodeRecord,
+    PatchFileRecord,
+    PatientRecord,
+    SeriesRecord,
+    StationKey,
+    StudyRecord,
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from db.studies import AnnotationRecord, NodeRecord
+from db.records import AnnotationRecord, NodeRecord
 from engines.patch import SPEC
 from engines.shapes import Masks, Patches
 from lnscore.errors import Refusal

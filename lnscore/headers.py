@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lnscore.elements import text, value_of, whole
 from lnscore.errors import Refusal
-from lnscore.slice_headers import (
-    SliceHeader,
-    enhanced_slices,
-    plain_slice,
-    text,
-    transfer_syntax,
-)
+from lnscore.slice_headers import SliceHeader, enhanced_slices, plain_slice, transfer_syntax
 
 MAX_FILE_BYTES = 4 << 30
 META_BYTES = 1 << 16
+MAX_ID = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -157,8 +153,10 @@ def _parse(raw: mmap.mmap, path: str, shown: str, has_preamble: bool) -> FileHea
 
 def _kind(dataset: Any) -> Kind:  # noqa: ANN401
     """What lnscore does with the file; colour and 8-bit pictures in a CT's clothes are none."""
-    kind = KINDS.get(str(dataset.SOPClassUID), "other")
-    picture = dataset.get("SamplesPerPixel", 1) != 1 or dataset.get("BitsAllocated") == 8
+    kind = KINDS.get(text(dataset, "SOPClassUID"), "other")
+    picture = (
+        whole(dataset, "SamplesPerPixel") not in (None, 1) or whole(dataset, "BitsAllocated") == 8
+    )
     return "other" if kind == "ct" and picture else kind
 
 
@@ -186,7 +184,7 @@ def _facts(
         path,
         shown,
         kind,
-        str(dataset.get("Modality") or dataset.SOPClassUID.name),
+        text(dataset, "Modality") or str(dataset.SOPClassUID.name),
         text(dataset, "SOPInstanceUID"),
         text(dataset, "StudyInstanceUID"),
         text(dataset, "SeriesInstanceUID"),
@@ -205,22 +203,20 @@ def _facts(
 
 
 def _patient_id(dataset: Any) -> str:  # noqa: ANN401
-    value = dataset.get("PatientID")
+    value = value_of(dataset, "PatientID")
+    if isinstance(value, bytes) and value.isascii() and b"\\" not in value:
+        value = value.decode("ascii")
+    elif value is not None:
+        value = dataset.get("PatientID")  # in the file's character set
     if value is not None and not isinstance(value, str):
-        raise Refusal(
-            "F06",
-            "a PatientID of several values (a backslash in it)",
-            "one value",
-            "Correct the PatientID where the scan was registered.",
-        )
-    if value is not None and len(value) > 256:
-        raise Refusal(
-            "F06",
-            f"a PatientID of {len(value)} characters",
-            "at most 256",
-            "Correct the PatientID where the scan was registered.",
-        )
-    return (value or "").strip()
+        raise _bad_id("a PatientID of several values (a backslash in it)", "one value")
+    if value is not None and len(value) > MAX_ID:
+        raise _bad_id(f"a PatientID of {len(value)} characters", f"at most {MAX_ID}")
+    return (value or "").strip("\0 ")
+
+
+def _bad_id(found: str, wanted: str) -> Refusal:
+    return Refusal("F06", found, wanted, "Correct the PatientID where the scan was registered.")
 
 
 def _native_offset(dataset: Any, raw: mmap.mmap, at: int) -> int | None:  # noqa: ANN401

@@ -18,9 +18,8 @@ from db import audit, quarantine, runs, studies
 from db.errors import IdentityConflict
 from db.lock import writer_lock
 from db.patchstore import PatchStore
-from db.quarantine import RefusedRecord
+from db.records import PatchFileRecord, RefusedRecord
 from db.session import Database, open_database
-from db.studies import PatchFileRecord
 from engines.patch import SPEC
 from lnscore import console
 from lnscore.errors import Refusal

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from db.quarantine import RefusedRecord
+from db.records import RefusedRecord
 from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
 
 SHOWN = 20
@@ -40,7 +40,8 @@ class Ingested:
 
     def lines(self) -> list[str]:
         """What happened, in a few lines."""
-        series = ", ".join(f"{count} {name}" for name, count in sorted(self.series.items()) if count)
+        counted = [f"{count} {name}" for name, count in sorted(self.series.items()) if count]
+        series = ", ".join(counted)
         lines = [
             f"{self.files} files, {self.studies} studies, series: {series or 'none'}; "
             f"{self.nodes} nodes added"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.studies import AnnotationRecord
+from db.records import AnnotationRecord
 from lnscore.belonging import scan_of
 from lnscore.errors import Refusal
 from lnscore.headers import FileHeader

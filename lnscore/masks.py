@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from db.studies import StationKey
+from db.records import StationKey
 from lnscore.errors import Refusal
 from lnscore.geometry import CtGrid
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from db.studies import StationKey
+from db.records import StationKey
 from lnscore.axes import axial_axes_mm
 from lnscore.components import label_components
 from lnscore.errors import Refusal

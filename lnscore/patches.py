@@ -19,8 +19,8 @@ from engines.shapes import Affine
 from lnscore.geometry import CtGrid, Geometry
 from lnscore.resample import linear_weights, slab_weights, snapped_centre, z_rule
 
-PlaneOf = Callable[[int], np.ndarray]
-"""Slice number to its pixels, shape (rows, columns)."""
+PlaneOf = Callable[[int, slice, slice], np.ndarray]
+"""Slice number and a part of its rows and columns to the pixels there."""
 
 
 @runtime_checkable
@@ -32,8 +32,8 @@ class SliceSource(Protocol):
         """Where the scan is."""
         ...
 
-    def slice_hu(self, z: int) -> np.ndarray:
-        """HU of slice z, shape (rows, columns)."""
+    def slice_hu(self, z: int, rows: slice, columns: slice) -> np.ndarray:
+        """HU of a part of slice z."""
         ...
 
 
@@ -101,7 +101,13 @@ def cut_patch(
     hu = np.rint(value + (1 - inside) * spec.outside_hu).clip(-32768, 32767).astype(np.int16)
     occupancy = None
     if mask is not None:
-        share, _ = _gather(place, geometry.shape, origin_vox, mask.shape, lambda z: mask[z])
+        share, _ = _gather(
+            place,
+            geometry.shape,
+            origin_vox,
+            mask.shape,
+            lambda z, rows, columns: mask[z, rows, columns],
+        )
         occupancy = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
     return Patch(hu, occupancy, place.affine, float(1 - inside.mean()), place.rule)
 
@@ -227,7 +233,7 @@ def _sample(
 ) -> np.ndarray:
     """Three small matrix products; the stack first where that leaves fewer planes."""
     (row_part, rows), (column_part, columns) = bands
-    block = np.stack([plane_of(int(z))[row_part, column_part] for z in slices])
+    block = np.stack([plane_of(int(z), row_part, column_part) for z in slices])
     block, stack = block.astype(np.float32, copy=False), stack.astype(np.float32)
     if len(slices) > len(stack):
         return rows @ np.tensordot(stack, block, axes=1) @ columns.T

@@ -32,14 +32,9 @@ DECODERS = {
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
-def hu_of(one: SliceHeader) -> np.ndarray:
-    """HU of one slice: float32, shape (rows, columns); padding and below air are -1024.
-
-    Raises:
-        Refusal: F08 the pixels cannot be decoded, F09 they are cut short.
-    """
-    stored = stored_pixels(one)
-    pixels = one.pixels
+def to_hu(stored: np.ndarray, pixels: Pixels) -> np.ndarray:
+    """HU of stored values: float32, the same shape; padding and below air are -1024."""
+    stored = _without_spare_bits(stored, pixels)
     hu = stored.astype(np.float32)
     if pixels.slope != 1.0:
         hu *= np.float32(pixels.slope)
@@ -51,30 +46,34 @@ def hu_of(one: SliceHeader) -> np.ndarray:
     return hu
 
 
+def _without_spare_bits(stored: np.ndarray, pixels: Pixels) -> np.ndarray:
+    """Old scanners keep overlays in the bits beyond BitsStored, others leave the sign there."""
+    spare = 16 - pixels.bits_stored
+    return (stored << spare) >> spare if spare else stored
+
+
 def stored_pixels(one: SliceHeader) -> np.ndarray:
-    """The numbers of one slice as stored, bits beyond BitsStored taken away.
+    """The numbers of one slice as stored, int16 or uint16, shape (rows, columns).
+
+    Native pixels stay in the file: only what is looked at is read.
 
     Raises:
-        Refusal: F08, F09.
+        Refusal: F08 the pixels cannot be decoded, F09 they are cut short.
     """
     pixels = one.pixels
     raw = _native(one) if pixels.offset is not None else _decoded(one)
-    raw = raw.astype(np.int16 if pixels.signed else np.uint16, copy=False)
-    spare = 16 - pixels.bits_stored
-    # Old scanners keep overlays in the spare bits, others leave the sign there.
-    return (raw << spare) >> spare if spare else raw
+    return raw.astype(np.int16 if pixels.signed else np.uint16, copy=False)
 
 
 def _native(one: SliceHeader) -> np.ndarray:
-    pixels = one.pixels
+    pixels, offset = one.pixels, one.pixels.offset or 0
     count = pixels.rows * pixels.columns
-    kind = "<i2" if pixels.signed else "<u2"
     with Path(one.path).open("rb") as file:
-        file.seek(pixels.offset or 0)
-        data = file.read(2 * count)
-    if len(data) < 2 * count:
-        raise _cut_short(len(data), 2 * count)
-    return np.frombuffer(data, kind).reshape(pixels.rows, pixels.columns)
+        raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if len(raw) < offset + 2 * count:
+        raise _cut_short(max(len(raw) - offset, 0), 2 * count)
+    stored = np.frombuffer(raw, "<i2" if pixels.signed else "<u2", count, offset)
+    return stored.reshape(pixels.rows, pixels.columns)
 
 
 def _decoded(one: SliceHeader) -> np.ndarray:
@@ -158,7 +157,8 @@ def refuse_what_is_not_hu(
     silent = [one for one in slices if one.pixels.slope is None or one.pixels.intercept is None]
     if not silent:
         return slices
-    lowest = int(stored_pixels(slices[len(slices) // 2]).min())
+    middle = slices[len(slices) // 2]
+    lowest = int(_without_spare_bits(stored_pixels(middle), middle.pixels).min())
     if assume_hu and lowest <= SURELY_HU_BELOW:
         return tuple(
             replace(one, pixels=replace(one.pixels, slope=1.0, intercept=0.0)) for one in slices

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db.studies import InstanceRecord
+from db.records import InstanceRecord
 from lnscore.errors import Refusal
 from lnscore.pixels import fingerprint
 from lnscore.series import Stack, split_series

@@ -12,6 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from lnscore.contours import Contour, draw
+from lnscore.elements import text
 from lnscore.errors import Refusal
 from lnscore.geometry import CtGrid
 from lnscore.masks import (
@@ -20,7 +21,6 @@ from lnscore.masks import (
     check_frame_of_reference,
     check_slices_present,
 )
-from lnscore.slice_headers import text
 from lnscore.stations import station_in
 from lnscore.structures import (
     Structure,

@@ -1,16 +1,24 @@
 """Geometry, phase and pixel coding of CT slices, from single- and multi-frame data sets."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from lnscore.elements import numbers, text, texts, whole
 from lnscore.errors import Refusal
+
+Value = TypeVar("Value")
 
 MAX_FRAMES = 20_000
 MAX_PIXELS = 1 << 24  # 4096 x 4096
 SCANNER = ("Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "KVP", "PatientPosition",
            "SliceThickness", "GantryDetectorTilt")  # fmt: skip
+PHASE_TAGS = (
+    ("AcquisitionNumber", "FrameAcquisitionNumber"),
+    ("TemporalPositionIdentifier", "TemporalPositionIndex"),
+    ("TriggerTime", "NominalCardiacTriggerDelayTime"),
+    ("AcquisitionDateTime", "FrameAcquisitionDateTime", "AcquisitionTime"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def plain_slice(dataset: Any, offset: int | None, path: str, shown: str) -> Slic
     Raises:
         Refusal: F05, F07: several frames, or sizes that no CT has.
     """
-    if int(dataset.get("NumberOfFrames") or 1) != 1:
+    if (whole(dataset, "NumberOfFrames") or 1) != 1:
         raise Refusal(
             "F05",
             f"a CT Image with {dataset.NumberOfFrames} frames",
@@ -112,58 +120,63 @@ def _slice(
     path: str,
     shown: str,
 ) -> SliceHeader:
-    def get(*keywords: str) -> Any:  # noqa: ANN401
-        """First of these tags that is there, a frame's own before the shared one."""
-        found = (p.get(keyword) for keyword in keywords for p in [*parts, dataset])
-        return next((value for value in found if value is not None), None)
-
-    image_type = get("FrameType", "ImageType") or ()
-    phases = (
-        get("AcquisitionNumber", "FrameAcquisitionNumber"),
-        get("TemporalPositionIdentifier", "TemporalPositionIndex"),
-        get("TriggerTime", "NominalCardiacTriggerDelayTime"),
-        get("AcquisitionDateTime", "FrameAcquisitionDateTime", "AcquisitionTime"),
-    )
+    holders = [*parts, dataset]  # a frame's own value before the shared one
+    thickness = _numbers(holders, "SliceThickness", 1)
     return SliceHeader(
         path,
         shown,
         text(dataset, "SOPInstanceUID"),
         text(dataset, "SeriesInstanceUID"),
         text(dataset, "FrameOfReferenceUID"),
-        (image_type,) if isinstance(image_type, str) else tuple(str(v) for v in image_type),
-        numbers(get("ImagePositionPatient"), 3),
-        numbers(get("ImageOrientationPatient"), 6),
-        numbers(get("PixelSpacing"), 2),
-        (numbers([get("SliceThickness")], 1) or (None,))[0],
-        tuple("" if value is None else str(value) for value in phases),
-        _pixels(dataset, get, offset, frame),
-        tuple((name, str(get(name))) for name in SCANNER if get(name) not in (None, "")),
+        _first(holders, texts, "FrameType", "ImageType") or (),
+        _numbers(holders, "ImagePositionPatient", 3),
+        _numbers(holders, "ImageOrientationPatient", 6),
+        _numbers(holders, "PixelSpacing", 2),
+        thickness[0] if thickness else None,
+        tuple(_first(holders, text, *keywords) or "" for keywords in PHASE_TAGS),
+        _pixels(dataset, holders, offset, frame),
+        tuple((name, value) for name in SCANNER if (value := _first(holders, text, name))),
     )
 
 
-def _pixels(dataset: Any, get: Any, offset: int | None, frame: int | None) -> Pixels:  # noqa: ANN401
-    rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-    if not 0 < rows * columns <= MAX_PIXELS or int(dataset.get("SamplesPerPixel") or 1) > 4:
+def _first(holders: list[Any], read: Callable[[Any, str], Value], *keywords: str) -> Value | None:
+    """First of these tags that says something."""
+    found = (read(holder, keyword) for keyword in keywords for holder in holders)
+    return next((value for value in found if value not in (None, "", ())), None)
+
+
+def _numbers(holders: list[Any], keyword: str, count: int) -> tuple[float, ...] | None:
+    return _first(holders, lambda holder, name: numbers(holder, name, count), keyword)
+
+
+def _pixels(dataset: Any, holders: list[Any], offset: int | None, frame: int | None) -> Pixels:  # noqa: ANN401
+    rows, columns, samples = (
+        whole(dataset, name) or missing
+        for name, missing in (("Rows", 0), ("Columns", 0), ("SamplesPerPixel", 1))
+    )
+    if not 0 < rows * columns <= MAX_PIXELS:
         raise Refusal(
             "F07",
             f"an image of {rows} x {columns} pixels",
             f"1 to {MAX_PIXELS} pixels",
             "Check what wrote the file.",
         )
-    stored = int(dataset.get("BitsStored") or 16)
-    signed = bool(dataset.get("PixelRepresentation") or 0)
-    slope, intercept = (numbers([get(name)], 1) for name in ("RescaleSlope", "RescaleIntercept"))
+    stored = whole(dataset, "BitsStored") or 16
+    high_bit = whole(dataset, "HighBit")
+    signed = bool(whole(dataset, "PixelRepresentation"))
+    slope = _numbers(holders, "RescaleSlope", 1)
+    intercept = _numbers(holders, "RescaleIntercept", 1)
     return Pixels(
         transfer_syntax(dataset),
         rows,
         columns,
-        int(dataset.get("BitsAllocated") or 0) * int(dataset.get("SamplesPerPixel") or 1),
+        (whole(dataset, "BitsAllocated") or 0) * samples,
         stored,
-        int(dataset.get("HighBit") or stored - 1),
+        stored - 1 if high_bit is None else high_bit,
         signed,
         slope[0] if slope else None,
         intercept[0] if intercept else None,
-        str(get("RescaleType") or ""),
+        _first(holders, text, "RescaleType") or "",
         _padding(dataset, signed),
         offset,
         frame,
@@ -172,33 +185,17 @@ def _pixels(dataset: Any, get: Any, offset: int | None, frame: int | None) -> Pi
 
 def _padding(dataset: Any, signed: bool) -> tuple[int, int] | None:  # noqa: ANN401
     """Stored values that stand for 'no pixel'; scanners write negative ones as unsigned too."""
-    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
-    if not isinstance(value, int):
+    value = whole(dataset, "PixelPaddingValue")
+    if value is None:
         return None
-    ends = [_as_stored(v, signed) for v in (value, limit) if isinstance(v, int)]
+    limit = whole(dataset, "PixelPaddingRangeLimit")
+    ends = [_as_stored(v, signed) for v in (value, limit) if v is not None]
     return min(ends), max(ends)
 
 
 def _as_stored(value: int, signed: bool) -> int:
     value &= 0xFFFF
     return value - 0x10000 if signed and value >= 0x8000 else value
-
-
-def numbers(values: Any, count: int) -> tuple[float, ...] | None:  # noqa: ANN401
-    """`count` finite numbers, or None: a missing, short or non-numeric value is missing."""
-    if values is None or isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        return None
-    try:
-        found = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        return None
-    return found if len(found) == count and all(map(math.isfinite, found)) else None
-
-
-def text(dataset: Any, keyword: str) -> str:  # noqa: ANN401
-    """A tag as text; empty where it is absent or has several values."""
-    value = dataset.get(keyword)
-    return str(value).strip() if isinstance(value, (str, int, float)) else ""
 
 
 def transfer_syntax(dataset: Any) -> str:  # noqa: ANN401

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from db.studies import StationKey
+from db.records import StationKey
 from lnscore.errors import Refusal
 
 VERSIONS = {

@@ -16,9 +16,9 @@ from pydicom.errors import BytesLengthException
 from pydicom.sequence import Sequence as Items
 
 from engines.shapes import PointsMm
+from lnscore.elements import text
 from lnscore.errors import Refusal
 from lnscore.masks import MAX_REGIONS
-from lnscore.slice_headers import text
 
 MAX_CONTOURS = 20_000
 MAX_POINTS = 1_000_000

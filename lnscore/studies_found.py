@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from db.studies import PatientRecord, StudyRecord
+from db.records import PatientRecord, StudyRecord
 from lnscore.errors import Refusal
 from lnscore.headers import FileHeader, Who
 from lnscore.pseudonym import Pseudonyms

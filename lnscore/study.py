@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from db.quarantine import RefusedRecord
-from db.studies import SeriesRecord, StudyRecord
+from db.records import RefusedRecord, SeriesRecord, StudyRecord
 from engines.patch import SPEC
 from lnscore.cutting import Cut, cut_nodes
 from lnscore.errors import Refusal

@@ -11,7 +11,7 @@ import numpy as np
 
 from lnscore.errors import Refusal
 from lnscore.geometry import CtGrid, Geometry
-from lnscore.pixels import hu_of, refuse_what_is_not_hu
+from lnscore.pixels import refuse_what_is_not_hu, stored_pixels, to_hu
 from lnscore.series import Stack
 from lnscore.slice_headers import SliceHeader
 
@@ -22,7 +22,8 @@ OFF_AFFINE_MM = 0.3
 TILT_SLOPE = 0.01  # 0.6 degrees
 UNIT_TOL = 1e-3
 FEW_SLICES = 16
-CACHED_SLICES = 128
+CACHED_SLICES = 128  # half a megabyte each, or an open map of the file
+WHOLE = slice(None)
 
 TILTED, FILLED, SHORT, SINGLE = "G07", "G08", "G09", "G10"
 ASSUMED = "S16"
@@ -43,23 +44,34 @@ class Scan:
     flags: tuple[str, ...]
     _cache: OrderedDict[int, np.ndarray] = field(default_factory=OrderedDict)
 
-    def slice_hu(self, z: int) -> np.ndarray:
-        """HU of slice z, float32, shape (rows, columns); a filled gap is interpolated."""
+    def slice_hu(self, z: int, rows: slice = WHOLE, columns: slice = WHOLE) -> np.ndarray:
+        """HU of a part of slice z, float32; a filled gap is interpolated.
+
+        The slice is decoded once and kept as stored: only what is asked for becomes HU.
+
+        Raises:
+            Refusal: F08 the pixels cannot be decoded, F09 they are cut short.
+        """
+        header = self.slices[z]
+        if header is None:
+            return self._filled(z, rows, columns)
+        return to_hu(self._stored(z, header)[rows, columns], header.pixels)
+
+    def _stored(self, z: int, header: SliceHeader) -> np.ndarray:
         if z in self._cache:
             self._cache.move_to_end(z)
             return self._cache[z]
-        header = self.slices[z]
-        plane = self._filled(z) if header is None else hu_of(header)
-        self._cache[z] = plane
+        plane = self._cache[z] = stored_pixels(header)
         if len(self._cache) > CACHED_SLICES:
             self._cache.popitem(last=False)
         return plane
 
-    def _filled(self, z: int) -> np.ndarray:
+    def _filled(self, z: int, rows: slice, columns: slice) -> np.ndarray:
         below = max(n for n in range(z) if self.slices[n] is not None)
         above = min(n for n in range(z + 1, len(self.slices)) if self.slices[n] is not None)
         part = np.float32((z - below) / (above - below))
-        return (1 - part) * self.slice_hu(below) + part * self.slice_hu(above)
+        low, high = (self.slice_hu(n, rows, columns) for n in (below, above))
+        return (1 - part) * low + part * high
 
 
 def place_stack(

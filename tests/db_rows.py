@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from db.studies import (
+from db.records import (
     AnnotationRecord,
     InstanceRecord,
     NodeRecord,

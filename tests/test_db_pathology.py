@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from db import pathology
 from db.pathology import FindingRecord, ReportRecord
+from db.records import StationKey
 from db.schema import Finding, FindingStation, PathologyReport, Station
-from db.studies import StationKey
 
 pytest_plugins = ["db_fixtures"]
 

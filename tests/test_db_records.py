@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from db import audit, counts, engines, quarantine, runs, schema, scores
 from db.errors import DatabaseError
-from db.quarantine import RefusedRecord
+from db.records import RefusedRecord
 from db.studies import add_series
 from db_rows import digest, series, study
 

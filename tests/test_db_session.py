@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from db import filesystems, runs, schema, session, studies
 from db.errors import DatabaseError
+from db.records import InstanceRecord
 from db.session import open_database
-from db.studies import InstanceRecord
 from db_rows import digest, series, snapshot
 
 pytest_plugins = ["db_fixtures"]

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from db import runs, schema, studies
 from db.errors import IdentityConflict
-from db.studies import PatientRecord, StationKey, add_series, current_contents
+from db.records import PatientRecord, StationKey
+from db.studies import add_series, current_contents
 from db_rows import digest, node, series, study
 
 pytest_plugins = ["db_fixtures"]

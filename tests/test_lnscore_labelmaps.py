@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from db.studies import StationKey
+from db.records import StationKey
 from fake_ct import affine_of
 from fake_seg import grid_of, on_grid
 from lnscore.errors import Refusal

@@ -32,9 +32,9 @@ class ArrayScan:
         shape = self.voxels.shape
         return CtGrid("1", "2", "3", ("",) * shape[0], Geometry(self.affine, shape))
 
-    def slice_hu(self, z: int) -> np.ndarray:
+    def slice_hu(self, z: int, rows: slice, columns: slice) -> np.ndarray:
         self.asked.add(z)
-        return self.voxels[z]
+        return self.voxels[z, rows, columns]
 
 
 def scan_of(affine: np.ndarray, shape: tuple[int, int, int], hu) -> ArrayScan:

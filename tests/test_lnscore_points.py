@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from db.studies import StationKey
+from db.records import StationKey
 from fake_ct import affine_of
 from lnscore.errors import Refusal
 from lnscore.geometry import CtGrid, Geometry

@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.sr.coding import Code
 from pydicom.uid import RLELossless
 
-from db.studies import StationKey
+from db.records import StationKey
 from fake_ct import affine_of, make_ct
 from fake_seg import grid_of, make_seg, on_grid
 from lnscore.errors import Refusal

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from db.studies import StationKey
+from db.records import StationKey
 from fake_ct import affine_of
 from lnscore.errors import Refusal
 from lnscore.geometry import CtGrid, Geometry

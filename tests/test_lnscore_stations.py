@@ -1,7 +1,7 @@
 import pytest
 from pydicom.dataset import Dataset
 
-from db.studies import StationKey
+from db.records import StationKey
 from lnscore.errors import Refusal
 from lnscore.stations import parse_station, station_in, station_of_codes
 

@@ -1,0 +1,136 @@
+"""What the rooms hand to the database: plain values, so that a worker needs no SQL library."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PatientRecord:
+    """Pseudonymous facts of one patient."""
+
+    pseudo_key: str
+    sex: str = ""
+    birth_year: int | None = None
+    identity_check: str | None = None
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One study and its patient."""
+
+    patient: PatientRecord
+    study_uid: str
+    study_date: str | None = None
+    accession_hmac: str | None = None
+
+
+@dataclass(frozen=True)
+class InstanceRecord:
+    """One CT image file."""
+
+    sop_uid: str
+    sha256: str
+    path: str
+
+
+@dataclass(frozen=True)
+class AnnotationRecord:
+    """One mask or point file."""
+
+    format: str
+    sha256: str
+    path: str
+    uid: str | None = None
+    for_uid: str | None = None
+    details: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class StationKey:
+    """`(system, version, code)`: never a bare number."""
+
+    system: str
+    version: str
+    code: str
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """One node with the place of its patch; units are in the names."""
+
+    annotation_sha256: str
+    tracking_uid: str
+    label: str
+    centroid_mm: tuple[float, float, float]
+    patch_index: int
+    patch_sha256: str
+    patch_affine: list[list[float]]
+    padded_fraction: float
+    bbox_vox: list[list[int]] | None = None
+    volume_mm3: float | None = None
+    short_axis_mm: float | None = None
+    long_axis_mm: float | None = None
+    station: StationKey | None = None
+    station_source: str = "unassigned"
+    station_candidates: list[dict[str, Any]] | None = None
+    mask_sha256: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PatchFileRecord:
+    """One pair of files in the patch store."""
+
+    sha256: str
+    masks_sha256: str | None
+    node_count: int
+    spec_version: int
+    spec_hash: str
+
+
+@dataclass(frozen=True)
+class SeriesRecord:
+    """One revision of one CT series, complete."""
+
+    study: StudyRecord
+    series_uid: str
+    status: str
+    content_sha256: str
+    for_uid: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    geometry: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
+    patch_file: PatchFileRecord | None = None
+    instances: list[InstanceRecord] = field(default_factory=list)
+    annotations: list[AnnotationRecord] = field(default_factory=list)
+    nodes: list[NodeRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RefusedRecord:
+    """One refusal.
+
+    Attributes:
+        sha256: Of the file, or of the series' content.
+        scope: `file`, `archive`, `series`, `mask` or `study`.
+        code: As in the list of codes.
+        found: What was there.
+        wanted: What would have been used.
+        fix: What to do.
+        path: Where it was found.
+        study_uid: Where it is known.
+        series_uid: Where it is known.
+        detail: A traceback, where the cause was not foreseen.
+    """
+
+    sha256: str
+    scope: str
+    code: str
+    found: str
+    wanted: str
+    fix: str
+    path: str
+    study_uid: str | None = None
+    series_uid: str | None = None
+    detail: str | None = None

@@ -1,0 +1,82 @@
+"""Values of a data set straight from their bytes, where pydicom's element objects cost more.
+
+A header has forty values and a night has a hundred thousand headers. What does not decode
+is missing, never a guess.
+"""
+
+import math
+from functools import cache
+from typing import Any
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.tag import BaseTag, Tag
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(tag_for_keyword(keyword) or 0)
+
+
+def value_of(dataset: Any, keyword: str) -> Any:  # noqa: ANN401
+    """A value as it lies in the file: bytes, or pydicom's value where it was converted."""
+    element = dataset.get_item(_tag(keyword))
+    return None if element is None else element.value
+
+
+def text(dataset: Any, keyword: str) -> str:  # noqa: ANN401
+    """A tag as text; empty where it is absent or has several values."""
+    value = value_of(dataset, keyword)
+    if isinstance(value, bytes):
+        if not value.isascii():
+            value = dataset.get(keyword)
+        elif b"\\" in value:
+            return ""
+        else:
+            return value.decode("ascii").strip("\0 ")
+    return str(value).strip() if isinstance(value, (str, int, float)) else ""
+
+
+def texts(dataset: Any, keyword: str) -> tuple[str, ...]:  # noqa: ANN401
+    """All values of a tag as text."""
+    value = value_of(dataset, keyword)
+    if isinstance(value, bytes):
+        return tuple(part.strip("\0 ") for part in value.decode("latin-1").split("\\"))
+    if value is None or isinstance(value, str):
+        return (value,) if value else ()
+    return tuple(str(part) for part in value)
+
+
+def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:  # noqa: ANN401
+    """`count` finite numbers of a decimal string tag, or None."""
+    value = value_of(dataset, keyword)
+    if isinstance(value, bytes):
+        value = value.strip(b"\0 ").split(b"\\")
+    elif isinstance(value, (int, float)):
+        value = [value]
+    elif value is None or isinstance(value, str):
+        return None
+    try:
+        found = tuple(float(part) for part in value)
+    except (TypeError, ValueError):
+        return None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
+    """A binary or an integer string tag; None where it is absent or none.
+
+    A binary value is taken as unsigned.
+    """
+    element = dataset.get_item(_tag(keyword))
+    if element is None or element.value is None:
+        return None
+    value = element.value
+    try:
+        if isinstance(value, bytes):
+            if len(value) == 2 and element.VR not in ("IS", "DS"):
+                order = "little" if getattr(element, "is_little_endian", True) else "big"
+                return int.from_bytes(value, order)
+            return int(value.strip(b"\0 "))
+        return int(value)
+    except (TypeError, ValueError):
+        return None
