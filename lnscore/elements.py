@@ -10,6 +10,9 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
+from pydicom.valuerep import STANDARD_VR
+
+STANDARD = frozenset(str(one) for one in STANDARD_VR)
 
 
 @cache
@@ -20,7 +23,10 @@ def _tag(keyword: str) -> BaseTag:
 def value_of(dataset: Any, keyword: str) -> Any:  # noqa: ANN401
     """A value as it lies in the file: bytes, or pydicom's value where it was converted."""
     element = dataset.get_item(_tag(keyword))
-    return None if element is None else element.value
+    if element is None:
+        return None
+    known = element.VR is None or element.VR in STANDARD
+    return element.value if known else dataset.get(keyword)  # raises what pydicom says of it
 
 
 def text(dataset: Any, keyword: str) -> str:  # noqa: ANN401
