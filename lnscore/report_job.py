@@ -85,8 +85,10 @@ def _wanted(session: Session, study: str | None, is_refused: bool) -> Sequence[s
     uids = reading.study_uids(session)
     if study is None:
         return uids
-    if study in uids or is_refused:
-        return [study] if study in uids else []
+    if study in uids:
+        return [study]
+    if is_refused:
+        return []
     raise Refusal(
         "R01",
         f"no study {study} among the {len(uids)} of this database",

@@ -40,7 +40,8 @@ class ReportSummary:
             f"{self.pages_current} already current"
         ]
         if self.problems:
-            lines.append(f"{self.problems} refused or waiting: listed in the index")
+            place = "on the page" if self.tables_kept else "in the index"
+            lines.append(f"{self.problems} refused or waiting: listed {place}")
         if self.lacking:
             lines.append(
                 f"{_count(len(self.lacking), 'study', 'studies')} with pictures or the page "
