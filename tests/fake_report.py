@@ -11,8 +11,7 @@ import numpy as np
 
 from db import engines, quarantine, runs, schema, scores, studies
 from db.patchstore import PatchStore
-from db.session import Database, open_database
-from db.studies import (
+from db.records import (
     AnnotationRecord,
     InstanceRecord,
     NodeRecord,
@@ -22,6 +21,7 @@ from db.studies import (
     StationKey,
     StudyRecord,
 )
+from db.session import Database, open_database
 from engines.patch import SPEC
 from fake_nodes import centred_affine, node_patch
 from lnscore.settings import Settings

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 import lnscore
-from db import studies
 from db.errors import DatabaseError
+from db.records import StationKey
 from fake_report import AJCC_7, SECRETS, Engine, Hospital, Node, fill, uid
 from lnscore import report_html, report_job, report_study
 from lnscore.errors import Refusal
@@ -484,7 +484,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 def test_markup_in_any_name_is_only_text(hospital: Hospital) -> None:
-    station = studies.StationKey("<b>", "v", SCRIPT)
+    station = StationKey("<b>", "v", SCRIPT)
     hospital.add_study(
         "a",
         [Node(0.5, f'"><img src=x onerror=alert(1)>{SCRIPT}', station, SCRIPT, warnings=(SCRIPT,))],
@@ -501,7 +501,7 @@ def test_markup_in_any_name_is_only_text(hospital: Hospital) -> None:
 
 def test_formulas_in_any_name_are_only_text(hospital: Hospital) -> None:
     formula = '=HYPERLINK("http://planted.test","x")'
-    station = studies.StationKey(formula, formula, formula)
+    station = StationKey(formula, formula, formula)
     hospital.add_study(
         "a", [Node(0.5, formula, station, formula)], Engine(formula, points=((formula, 0.4),))
     )
