@@ -1,18 +1,24 @@
-"""What the benchmarks compare: each runs as a process of its own, imports and all.
+"""What the benchmarks compare: each run is a process of its own, imports and all.
 
-`python -m benchmarks.contestants NAME FOLDER` is one run of one contestant.
+`python -m benchmarks.contestants NAME FOLDER` is one run of one contestant. Those of
+scoring print the seconds of their loop alone.
 """
 
-import os
-import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+BATCHES = (1, 8, 16, 32, 64)
+
 
 def only_read(folder: Path) -> None:
-    """The floor: pydicom decodes every file into an array; nothing else."""
+    """The floor of ingest: pydicom decodes every file into an array; nothing else."""
     from pydicom import dcmread
 
     for study in sorted(folder.glob("study*")):
@@ -32,8 +38,7 @@ def usual_way(folder: Path) -> None:
             for uid in reader.GetGDCMSeriesIDs(str(study))
         ]
         reader.SetFileNames(max(series, key=len))
-        image = reader.Execute()
-        resampled = _resample(image, (0.795, 0.795, 5.0))
+        resampled = _resample(reader.Execute(), (0.795, 0.795, 5.0))
         array = np.pad(sitk.GetArrayFromImage(resampled), ((9, 9), (40, 40), (40, 40)))
         seg = hd.seg.segread(study / "seg.dcm")
         for number in seg.segment_numbers:
@@ -44,7 +49,7 @@ def usual_way(folder: Path) -> None:
             np.ascontiguousarray(array[z : z + 18, y : y + 80, x : x + 80])
 
 
-def _resample(image: "sitk.Image", spacing_mm: tuple[float, ...]) -> "sitk.Image":  # noqa: F821
+def _resample(image: "sitk.Image", spacing_mm: tuple[float, ...]) -> "sitk.Image":
     import SimpleITK as sitk
 
     scale = np.array(image.GetSpacing()) / np.array(spacing_mm)
@@ -58,19 +63,82 @@ def _resample(image: "sitk.Image", spacing_mm: tuple[float, ...]) -> "sitk.Image
     return resample.Execute(image)
 
 
-def lnscore_ingest(folder: Path, jobs: int) -> None:
-    """`lnscore ingest` into a database that exists and is empty."""
-    command = [sys.executable, "-m", "lnscore", "ingest", str(folder)]
-    command += ["--db", os.environ["BENCH_DB"], "--jobs", str(jobs)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+def bare_session(folder: Path) -> None:
+    """The ceiling of scoring: ONNX Runtime on crops in memory, at its best batch size."""
+    import onnxruntime
+
+    from benchmarks.data import demo_model, hu_crops
+
+    session = onnxruntime.InferenceSession(
+        demo_model().read_bytes(), providers=["CPUExecutionProvider"]
+    )
+    crops = hu_crops(folder)
+    best = 1e9
+    for size in BATCHES:
+        session.run(None, {"hu": crops[:size]})
+        started = time.perf_counter()
+        for start in range(0, len(crops), size):
+            session.run(None, {"hu": crops[start : start + size]})
+        best = min(best, time.perf_counter() - started)
+    _print_seconds(best)
+
+
+def torch_eager(folder: Path) -> None:
+    """The same network in torch, eager, at its best batch size of 8 and 32."""
+    import torch
+
+    from benchmarks.data import hu_crops
+    from trainer.demo import CONFIG
+    from trainer.networks.two_stream import TwoStream
+
+    network = TwoStream(CONFIG).eval()
+    crops = torch.from_numpy(hu_crops(folder))
+    best = 1e9
+    with torch.inference_mode():
+        for size in (8, 32):
+            network(crops[:size])
+            started = time.perf_counter()
+            for start in range(0, len(crops), size):
+                network(crops[start : start + size])
+            best = min(best, time.perf_counter() - started)
+    _print_seconds(best)
+
+
+def lnscore_score(folder: Path) -> None:
+    """`lnscore score --pending`: from the patch store into the database, commits and all."""
+    from lnscore import score
+    from lnscore.settings import Settings
+
+    summary = score.run(Settings(db=str(folder / "scores.db")), score.PENDING, "demo", "auto")
+    if summary.added != summary.nodes or not summary.nodes:
+        raise SystemExit("lnscore scored nothing new")
+    _print_seconds(summary.duration_s)
+
+
+def _print_seconds(seconds: float) -> None:
+    sys.stdout.write(f"{seconds:.6f}\n")
+
+
+def make(folder: Path, count: int) -> None:
+    """Studies, or a database of `count` nodes: made apart, so that no peak is inherited."""
+    from benchmarks.data import make_cohort, make_studies
+
+    if folder.suffix == ".db":
+        make_cohort(folder, count)
+    else:
+        make_studies(folder, count)
 
 
 CONTESTANTS = {
     "read": only_read,
     "usual": usual_way,
-    "lnscore": lambda folder: lnscore_ingest(folder, 1),
-    "lnscore2": lambda folder: lnscore_ingest(folder, 2),
+    "bare": bare_session,
+    "torch": torch_eager,
+    "score": lnscore_score,
 }
 
 if __name__ == "__main__":
-    CONTESTANTS[sys.argv[1]](Path(sys.argv[2]))
+    if sys.argv[1] == "make":
+        make(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        CONTESTANTS[sys.argv[1]](Path(sys.argv[2]))

@@ -1,5 +1,6 @@
-"""The studies that the ingest benchmark reads: 91 x 512 x 512 CT, ten segments in a SEG."""
+"""What the benchmarks read: studies of 91 x 512 x 512 with ten segments; a database of patches."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,17 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+import engines
+from db.records import (
+    AnnotationRecord,
+    NodeRecord,
+    PatchFileRecord,
+    PatientRecord,
+    SeriesRecord,
+    StudyRecord,
+)
+from engines.patch import SPEC, crop
 
 SHAPE = (91, 512, 512)
 SPACING_MM = (5.0, 0.795, 0.795)
@@ -99,3 +111,57 @@ def _segmentation(slices: Sequence[Dataset], rng: np.random.Generator) -> hd.seg
         software_versions="1",
         device_serial_number="1",
     )
+
+
+def make_cohort(database: Path, nodes: int) -> None:
+    """A database with this many unscored nodes, ten a study, patches of noise in the store."""
+    from db import runs, studies
+    from db.patchstore import PatchStore
+    from db.session import open_database
+    from lnscore.settings import Settings
+
+    rng = np.random.default_rng(1)
+    store = PatchStore(Settings(db=str(database)).store_root)
+    with open_database(str(database), create=True) as opened, opened.begin() as session:
+        run_id = runs.start(session, "benchmark", [], "0")
+        for number in range(nodes // NODES):
+            hu = rng.normal(40, 60, (NODES, *SPEC.size_vox)).astype(np.int16)
+            sha256, _ = store.write(hu, None)
+            studies.add_series(session, _series_record(number, hu, sha256), run_id)
+
+
+def _series_record(number: int, hu: np.ndarray, sha256: str) -> SeriesRecord:
+    annotation = AnnotationRecord("PHANTOM", sha256, "none")
+    nodes = [
+        NodeRecord(
+            sha256,
+            f"2.25.{number}{index:03d}",
+            f"LN {index + 1}",
+            (0.0, 0.0, 0.0),
+            index,
+            hashlib.sha256(patch.tobytes()).hexdigest(),
+            np.eye(4).tolist(),
+            0.0,
+        )
+        for index, patch in enumerate(hu)
+    ]
+    return SeriesRecord(
+        StudyRecord(PatientRecord(f"{number:064x}"), f"1.2.3.{number}"),
+        f"1.2.3.{number}.1",
+        "ready",
+        sha256,
+        patch_file=PatchFileRecord(sha256, None, len(hu), SPEC.version, SPEC.hash),
+        annotations=[annotation],
+        nodes=nodes,
+    )
+
+
+def hu_crops(folder: Path) -> np.ndarray:
+    """What the network sees of every stored patch, float32 (node, 16, 64, 64), in memory."""
+    files = sorted((folder / "scores.db.patches").rglob("*.npy"))
+    return np.concatenate([crop(np.load(file)).astype(np.float32) for file in files])
+
+
+def demo_model() -> Path:
+    """The fp32 graph of the engine that the repository ships."""
+    return Path(engines.__file__).parent / "bundles" / "demo" / "model.onnx"
