@@ -22,6 +22,7 @@ from engines.bundle import MANIFEST, Bundle
 from engines.errors import EngineError
 
 SHIPPED = Path(bundles.__file__).parent / "bundles"
+DEMO = "demo"
 Place = Literal["shipped", "imported"]
 
 MAX_FILES = 64
@@ -55,6 +56,14 @@ class Checked:
     outcome: Literal["passed", "failed", "absent"]
     reason: str
     figures: parity.Parity | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The engine to score with, and why this one."""
+
+    bundle: Bundle
+    why: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,40 @@ def show(name: str, home: Path) -> Bundle:
     raise EngineError(
         "E11", f"engine '{name}'", f"one of: {known}", "Import it with `lnscore engine import`."
     )
+
+
+def choose(wanted: str | None, home: Path) -> Chosen:
+    """The engine of that name or in that folder; without a name, the only trained one.
+
+    Args:
+        wanted: A name, a bundle's folder, or `auto` (also None): the only trained engine,
+            or where none is trained the demonstration engine.
+        home: Folder of imported engines.
+
+    Raises:
+        EngineError: E11 no such engine; E17 several are trained; E01 to E07 it cannot be used.
+    """
+    if wanted is None or wanted == load.AUTO:
+        return _only_trained(list_engines(home))
+    if (Path(wanted) / MANIFEST).is_file():
+        return Chosen(bundles.read(Path(wanted)), "the folder asked for")
+    return Chosen(show(wanted, home), "asked for")
+
+
+def _only_trained(rows: list[Listed]) -> Chosen:
+    sound = [row for row in rows if row.problem is None]
+    trained = [row for row in sound if row.trained]
+    if len(trained) > 1:
+        raise EngineError(
+            "E17",
+            f"{len(trained)} trained engines: {', '.join(row.name for row in trained)}",
+            "the name of one",
+            "Choose one with --engine.",
+        )
+    if trained:
+        return Chosen(bundles.read(trained[0].path), "the only trained engine here")
+    why = "no trained engine is here; this one demonstrates and its scores mean nothing"
+    return Chosen(bundles.read(SHIPPED / DEMO), why)
 
 
 def verify(name: str, home: Path) -> list[Checked]:
