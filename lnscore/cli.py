@@ -86,7 +86,7 @@ def ingest(
     """Read every CT series and its node masks under PATHS into the database."""
     from lnscore import ingest as job
     from lnscore import settings
-    from lnscore.study import Options
+    from lnscore.study_task import Options
 
     options = Options.of(masks, points, coord, stations, series, fill_gaps, assume_hu)
     summary = job.run(paths, settings.load(db, jobs), options)

@@ -6,18 +6,25 @@ is missing, never a guess.
 
 import math
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydicom.datadict import tag_for_keyword
-from pydicom.tag import BaseTag, Tag
-from pydicom.valuerep import STANDARD_VR
-
-STANDARD = frozenset(str(one) for one in STANDARD_VR)
+if TYPE_CHECKING:
+    from pydicom.tag import BaseTag
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
+def _tag(keyword: str) -> "BaseTag":
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.tag import Tag
+
     return Tag(tag_for_keyword(keyword) or 0)
+
+
+@cache
+def _standard_vrs() -> frozenset[str]:
+    from pydicom.valuerep import STANDARD_VR
+
+    return frozenset(map(str, STANDARD_VR))
 
 
 def value_of(dataset: Any, keyword: str) -> Any:  # noqa: ANN401
@@ -25,7 +32,7 @@ def value_of(dataset: Any, keyword: str) -> Any:  # noqa: ANN401
     element = dataset.get_item(_tag(keyword))
     if element is None:
         return None
-    known = element.VR is None or element.VR in STANDARD
+    known = element.VR is None or element.VR in _standard_vrs()
     return element.value if known else dataset.get(keyword)  # raises what pydicom says of it
 
 

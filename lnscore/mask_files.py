@@ -9,9 +9,7 @@ from db.records import AnnotationRecord
 from lnscore.belonging import scan_of
 from lnscore.errors import Refusal
 from lnscore.headers import FileHeader
-from lnscore.labelmaps import read_label_map
 from lnscore.masks import Annotated
-from lnscore.points import read_points
 from lnscore.rtstruct import read_rtstruct
 from lnscore.seg import read_seg
 from lnscore.volume import Scan
@@ -72,6 +70,9 @@ def read_named_masks(
     masks: Sequence[str], points: Sequence[str], coord: str | None, scan: Scan
 ) -> tuple[list[MaskFile], list[BadMask]]:
     """Read the label maps and point files that the command line names for this scan."""
+    from lnscore.labelmaps import read_label_map
+    from lnscore.points import read_points
+
     jobs: list[tuple[str, str, Callable[[Path], Annotated]]] = [
         (path, _format(path), lambda one: read_label_map(one, scan.grid)) for path in masks
     ]

@@ -83,6 +83,11 @@ class Workers:
             self._pool.stop()
         self._pool.join()
 
+    def warm(self, load: Callable[[int], None]) -> None:
+        """Start every worker now and let it load its libraries; nothing waits for it."""
+        for number in range(self.limits.jobs):
+            self._pool.schedule(load, args=[number])
+
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[Done[Task, Result]]:

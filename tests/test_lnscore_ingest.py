@@ -24,11 +24,11 @@ from db.session import open_database
 from fake_ct import make_ct, save, sphere
 from fake_rtstruct import FakeRoi, grid_of, make_rtstruct, square
 from fake_seg import make_seg
-from lnscore import ingest
+from lnscore import ingest, ingesting
 from lnscore.errors import Refusal
 from lnscore.settings import Settings
 from lnscore.sources import find
-from lnscore.study import Options
+from lnscore.study_task import Options
 from lnscore.workers import Limits, Workers
 
 SHAPE, SPACING = (20, 64, 64), (5.0, 0.8, 0.8)
@@ -78,7 +78,9 @@ class Site:
         found = find(list(paths) or [self.inbox])
         database = open_database(self.settings.db, create=True)
         try:
-            return ingest.ingest(database, found, self.settings, Options(**options), self.workers)
+            return ingesting.ingest(
+                database, found, self.settings, Options(**options), self.workers
+            )
         finally:
             database.close()
 
