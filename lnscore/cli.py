@@ -80,6 +80,10 @@ def ingest(
     assume_hu: Annotated[
         bool, typer.Option("--assume-hu", help="Accept plausible HU without rescale tags.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="PATTERN", help="Names of regions to use, as 'LN*'."),
+    ] = None,
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,7 +92,7 @@ def ingest(
     from lnscore import settings
     from lnscore.study_task import Options
 
-    options = Options.of(masks, points, coord, stations, series, fill_gaps, assume_hu)
+    options = Options.of(masks, points, coord, stations, series, fill_gaps, assume_hu, only)
     summary = job.run(paths, settings.load(db, jobs), options)
     _finish(summary, as_json)
 

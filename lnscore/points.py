@@ -183,5 +183,5 @@ def _damaged(path: Path, found: str) -> Refusal:
         "K01",
         f"points file {path.name}: {found}",
         "x, y, z and perhaps name and station for every point",
-        "Correct the file; see docs/formats.md",
+        "Correct the file; see docs/inputs.md",
     )

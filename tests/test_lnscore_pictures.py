@@ -5,13 +5,13 @@ import itertools
 
 import numpy as np
 import pytest
-from fake_nodes import GRID_MM, centred_affine, node_patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from engines.patch import SPEC
+from fake_nodes import GRID_MM, centred_affine, node_patch
 from lnscore.outlines import trace
 from lnscore.pictures import PIXEL_MM, PLANES, SIZE_PX, Picture, draw, png
 
