@@ -12,8 +12,8 @@ from lnscore.phantom.surgery import PAIRS, operate
 
 @pytest.fixture(scope="module")
 def operated():
-    """Eighty patients with their reports."""
-    patients = [draw_patient(Plan(2, number, 8, 2)) for number in range(1, 81)]
+    """Fifty patients with their reports."""
+    patients = [draw_patient(Plan(2, number, 8, 2)) for number in range(1, 51)]
     return [(patient, operate(patient)) for patient in patients]
 
 

@@ -67,9 +67,9 @@ class RenderedScan:
     grid: CtGrid
     volume_hu: np.ndarray
 
-    def slice_hu(self, z: int) -> np.ndarray:
-        """HU of slice z."""
-        return self.volume_hu[z]
+    def slice_hu(self, z: int, rows: slice, columns: slice) -> np.ndarray:
+        """HU of a part of slice z."""
+        return self.volume_hu[z, rows, columns]
 
 
 def scan_grid(patient: PhantomPatient) -> CtGrid:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from db import labels, pathology, studies
 from db.labels import LabelRecord
 from db.patchstore import PatchStore
+from db.records import PatchFileRecord, PatientRecord
 from db.session import Database
-from db.studies import PatchFileRecord, PatientRecord
 from engines.patch import SPEC
 from lnscore.phantom.patients import Plan, birth_date, patient_id, sex
 from lnscore.phantom.records import Filled, Filling

@@ -85,11 +85,11 @@ class Chance:
 class Cues:
     """How benign and malignant nodes differ (ours; tuned, see docs/phantom.md)."""
 
-    short_axis_mm: Bell = Bell(7.0, 9.9, 0.31, (4.0, 20.0))
+    short_axis_mm: Bell = Bell(7.0, 9.7, 0.31, (4.0, 20.0))
     stretch: Bell = Bell(0.48, 0.42, 0.5, (0.05, 1.4))
     """Long over short axis, less 1."""
-    enhancement_hu: Bell = Bell(68.0, 96.0, 16.0, (30.0, 150.0), log=False)
-    heterogeneity_hu: Bell = Bell(8.0, 15.5, 0.55, (2.0, 50.0))
+    enhancement_hu: Bell = Bell(67.0, 98.0, 16.0, (30.0, 150.0), log=False)
+    heterogeneity_hu: Bell = Bell(8.0, 16.5, 0.55, (2.0, 50.0))
     """Standard deviation of the texture inside the node."""
     irregularity: Bell = Bell(0.045, 0.05, 0.5, (0.005, 0.2))
     """Standard deviation of the radius, relative."""

@@ -157,7 +157,8 @@ def _field(
     across = scaled[:, 0] ** 2 + scaled[:, 1] ** 2
     # Blunt ends, a bean's: 0 at the centre, 1 on the surface.
     part = (across**2 + scaled[:, 2] ** 4) ** 0.25 / bulge
-    distance = length * (1 - 1 / np.maximum(part, 1e-3))
+    # The floor is far below any true value; it only keeps the very centre from 0 / 0.
+    distance = length - length / np.maximum(part, 0.3 * length / max(traits.semi_axes_mm))
     hu = np.full(len(points), traits.enhancement_hu, np.float32)
     near = distance < traits.border_mm
     texture = np.cos(points[near] @ form.waves[:, :3].T + form.waves[:, 3]).sum(axis=1)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from db.pathology import FindingRecord, ReportRecord
-from db.studies import AnnotationRecord, NodeRecord, PatientRecord, SeriesRecord, StudyRecord
+from db.records import AnnotationRecord, NodeRecord, PatientRecord, SeriesRecord, StudyRecord
 from engines.patch import SPEC
 from engines.shapes import Masks, Patches
 from lnscore.phantom.difficulty import Sample, measurements
