@@ -159,5 +159,13 @@ def test_truth_has_every_node_and_pathology_every_patient(tmp_path):
         assert {row["patient_key"] for row in csv.DictReader(file)} == {"PH0001"}
 
 
-def test_the_thinnest_scanner_writes_lossless_jpeg_ls():
+def test_a_large_cohort_is_measured_while_it_is_written(tmp_path):
+    plan = Plan(7, 8, 3, 1)
+    images, samples = phantom_job._write_patient((plan, tmp_path, True))
+    assert images == draw_patient(plan).scan.count
+    assert [sample.malignant for sample in samples].count(True) == 1
+    assert len(samples) == 4
+
+
+def test_one_scanner_writes_lossless_jpeg_ls():
     assert draw_patient(Plan(0, 2, 1, 0)).scan.habit.syntax == "1.2.840.10008.1.2.4.80"
