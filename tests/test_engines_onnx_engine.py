@@ -70,6 +70,17 @@ def test_a_nodes_score_does_not_depend_on_its_batch_by_a_single_bit(engine) -> N
     np.testing.assert_array_equal(heads(engine.score(patches[::-1]))[:, ::-1], together)
 
 
+def test_threads_do_not_change_a_score_by_a_single_bit(engine) -> None:
+    patches = random_patches(20)
+    three = onnx_engine.load(BUNDLE, threads=3)
+    np.testing.assert_array_equal(heads(three.score(patches)), heads(engine.score(patches)))
+
+
+@pytest.mark.parametrize(("threads", "nodes"), [(1, 32), (2, 64), (8, 256), (16, 256), (64, 512)])
+def test_a_batch_feeds_every_thread(threads: int, nodes: int) -> None:
+    assert onnx_engine.load(BUNDLE, threads=threads).batch_nodes == nodes
+
+
 def test_scoring_equals_the_bare_session_on_the_crop(engine) -> None:
     patches = random_patches(3)
     session = onnxruntime.InferenceSession(BUNDLE.model_bytes("fp32"))

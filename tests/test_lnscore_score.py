@@ -54,6 +54,13 @@ def database(settings: Settings) -> Iterator[Database]:
         yield opened
 
 
+@pytest.fixture
+def batches_of_16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine."""
+    monkeypatch.setattr(onnx_engine, "_threads", lambda: 2)
+    monkeypatch.setattr(onnx_engine, "MOST_NODES", 16)
+
+
 def pending(settings: Settings, engine: str | None = None) -> Scored:
     return job.run(settings, job.PENDING, engine, "auto")
 
@@ -171,6 +178,7 @@ def test_scores_do_not_depend_on_how_studies_share_batches(settings, database) -
     assert table(database) == alone
 
 
+@pytest.mark.usefixtures("batches_of_16")
 def test_a_study_is_stored_whole_or_not_at_all(settings, database, monkeypatch) -> None:
     monkeypatch.setattr(storing_scores, "STORE_EVERY_S", 0.0)
     seen, store = [], storing_scores.Storing.store
@@ -367,6 +375,7 @@ def test_an_engine_off_its_golden_outputs_scores_nothing(settings, database, tmp
         assert list(session.scalars(select(schema.Engine))) == []
 
 
+@pytest.mark.usefixtures("batches_of_16")
 def test_what_was_scored_before_the_engine_broke_is_kept(settings, database, monkeypatch) -> None:
     calls, gives = [], onnx_engine.OnnxEngine.score
 
