@@ -1,0 +1,155 @@
+"""What `lnscore doctor` asks of the machine: Python, packages, processor, memory, limits."""
+
+import importlib.util
+import os
+import platform
+import re
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+State = Literal["ok", "warn", "fail"]
+
+PYTHON = (3, 11)
+SQLITE = (3, 37, 0)
+"""The first with STRICT tables."""
+
+MEMORY_GB = 4.0
+NAMED = ("numpy", "pydicom", "highdicom", "SimpleITK", "onnxruntime", "SQLAlchemy", "polars")
+"""Packages whose version a report of a defect should name."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's: what was looked at, how it is, what to do."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def check_machine() -> Iterator[Finding]:
+    """Look at everything that needs neither a database nor an engine."""
+    yield _python()
+    yield _packages()
+    yield _versions()
+    yield _extras()
+    yield _processor()
+    yield _memory()
+    yield _limits()
+    yield _sqlite()
+
+
+def _python() -> Finding:
+    found = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info >= PYTHON:
+        return Finding("python", "ok", found)
+    return Finding("python", "fail", found, "Use Python 3.11 or newer.")
+
+
+def _packages() -> Finding:
+    try:
+        missing = _missing(None)
+    except metadata.PackageNotFoundError:
+        fix = "Install it: pip install --editable . (or make env)."
+        return Finding("packages", "warn", "lnscore runs from a folder, not installed", fix)
+    if missing:
+        listed = ", ".join(missing)
+        return Finding("packages", "fail", f"not installed: {listed}", "Install lnscore again.")
+    return Finding("packages", "ok", "everything that lnscore needs is installed")
+
+
+def _versions() -> Finding:
+    found = [f"{name} {_version(name)}" for name in NAMED if _version(name)]
+    return Finding("versions", "ok", ", ".join(found))
+
+
+def _extras() -> Finding:
+    try:
+        extras = metadata.metadata("lnscore").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        extras = []
+    absent = {extra: missing for extra in extras if (missing := _missing(extra))}
+    if not absent:
+        return Finding("extras", "ok", "all optional packages are installed")
+    listed = "; ".join(f"{extra} ({', '.join(names)})" for extra, names in absent.items())
+    fix = "Needed only for what their names say: pip install 'lnscore[NAME]'."
+    return Finding("extras", "ok", f"optional, not installed: {listed}", fix)
+
+
+def _missing(extra: str | None) -> list[str]:
+    """Distributions that the base, or an extra, needs and that are not here."""
+    wanted = []
+    for line in metadata.requires("lnscore") or []:
+        requirement, _, marker = line.partition(";")
+        of = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", marker)
+        name = re.match(r"[A-Za-z0-9._-]+", requirement.strip())
+        if name is not None and (of.group(1) if of else None) == extra:
+            wanted.append(name.group())
+    return [name for name in wanted if _version(name) is None]
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> Finding:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    found, flags = f"{cores} processor cores for this process", cpu_flags()
+    if flags is None:
+        return Finding("processor", "ok", found)
+    fast = [flag for flag in ("avx2", "avx512f", "asimd") if flag in flags]
+    if fast:
+        return Finding("processor", "ok", f"{found}, {', '.join(fast)}")
+    fix = "Scoring works, several times slower; expose the processor's features to the machine."
+    return Finding("processor", "warn", f"{found}, neither AVX2 nor NEON", fix)
+
+
+def cpu_flags(info: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
+    """Feature flags of the first processor; None where the system has no such file."""
+    if not info.is_file():
+        return None
+    found = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", info.read_text(), re.MULTILINE)
+    return frozenset(found.group(1).split()) if found else frozenset()
+
+
+def _memory() -> Finding:
+    total_gb = memory_gb()
+    if total_gb is None:
+        return Finding("memory", "ok", "this system does not say how much there is")
+    found = f"{total_gb:.1f} GB of memory"
+    if total_gb >= MEMORY_GB:
+        return Finding("memory", "ok", found)
+    return Finding("memory", "warn", found, "Keep --jobs at 1; 4 GB or more are comfortable.")
+
+
+def memory_gb() -> float | None:
+    """Physical memory; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _limits() -> Finding:
+    if importlib.util.find_spec("resource") is not None:
+        return Finding("limits", "ok", "workers run under limits of memory and time")
+    fix = "Read files of unknown origin on a POSIX system."
+    found = "this system has no resource limits: workers run under a limit of time only"
+    return Finding("limits", "warn", found, fix)
+
+
+def _sqlite() -> Finding:
+    found = f"SQLite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info >= SQLITE:
+        return Finding("sqlite", "ok", found)
+    return Finding("sqlite", "fail", found, "Use a Python with SQLite 3.37 or newer.")
