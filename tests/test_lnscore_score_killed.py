@@ -1,5 +1,6 @@
 """Killed at any moment and run again, scoring ends as if nothing had happened."""
 
+import os
 import random
 import shutil
 import signal
@@ -17,7 +18,7 @@ from db.session import open_database
 from fake_cohort import filled, settings_in
 
 CHAINS, KILLS = 4, 5
-STUDIES, NODES = 60, 5
+STUDIES, NODES = 150, 4
 SCORES = (
     "SELECT study_uid, tracking_uid, engine_id, probability, local_probability, "
     "global_probability, calibrated_probability, calls, score.patch_sha256 FROM score "
@@ -41,11 +42,25 @@ class Undisturbed:
     scores_s: float
 
 
+def copied(cohort: Path, folder: Path) -> Path:
+    """A database of its own; the patches, which scoring only reads, stay where they are."""
+    folder.mkdir()
+    settings = settings_in(cohort)
+    shutil.copy(settings.db, folder)
+    (folder / "patches").symlink_to(settings.store_root)
+    return folder
+
+
 def start(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "lnscore", "score", "--pending"]
     command += ["--db", str(folder / "lnscore.db")]
     return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"LNSCORE_STORE": "patches"},
     )
 
 
@@ -79,8 +94,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    shutil.copytree(cohort, folder)
+    folder = copied(cohort, tmp_path_factory.mktemp("undisturbed") / "run")
     began = time.monotonic()
     process = start(folder)
     wait_until_it_scores(process)
@@ -108,8 +122,7 @@ def killed(folder: Path, undisturbed: Undisturbed, moment: random.Random, early:
 def test_killed_five_times_and_run_again_it_ends_as_if_undisturbed(
     chain: int, cohort: Path, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    folder, moment = tmp_path / "run", random.Random(chain)
-    shutil.copytree(cohort, folder)
+    folder, moment = copied(cohort, tmp_path / "run"), random.Random(chain)
     codes, counts = [], []
     for number in range(KILLS):
         codes.append(killed(folder, undisturbed, moment, early=number == 0))
