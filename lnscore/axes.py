@@ -16,6 +16,7 @@ AXIAL_WITHIN_DEG = 5.0
 OUTSIDE_VOX = 0.25
 """Along rows and columns. Of all rows one ends near the true border, so half a pixel is too
 much: on ellipsoids it makes the short axis 0.5 pixels too long on average, a quarter 0.1."""
+TIE_MM = 1e-6
 MAX_SAMPLES = 4_000_000
 """Points of the axial planes; larger masks are sampled coarser."""
 
@@ -47,18 +48,21 @@ def axial_axes_mm(
 
 
 def _calipers(plane: np.ndarray, steps_mm: np.ndarray) -> tuple[float, float]:
-    """Longest diameter of one plane's outline, and the diameter at right angles to it."""
+    """Longest diameter of one plane's outline, and the diameter at right angles to it.
+
+    Of several longest diameters the one with the larger short axis counts: the way in which
+    the voxels are stored must not choose.
+    """
     points = _hull(plane) @ steps_mm
     reach = 2 * OUTSIDE_VOX * np.concatenate([steps_mm, -steps_mm])  # of two tangents
-    between = (points[:, None] - points[None, :]).reshape(-1, 1, 3) + reach
+    between = ((points[:, None] - points[None, :]).reshape(-1, 1, 3) + reach).reshape(-1, 3)
     lengths = np.linalg.norm(between, axis=-1)
-    at = np.unravel_index(lengths.argmax(), lengths.shape)
-    unit = between[at] / lengths[at]
+    long = lengths.max()
+    units = between[lengths > long - TIE_MM] / long
     normal = np.cross(steps_mm[0], steps_mm[1])
-    across = np.cross(normal / np.linalg.norm(normal), unit)
-    places = points @ across
-    short = places.max() - places.min() + (reach @ across).max()
-    return float(lengths[at]), float(min(short, lengths[at]))
+    across = np.cross(normal / np.linalg.norm(normal), units).T
+    shorts = np.ptp(points @ across, axis=0) + (reach @ across).max(axis=0)
+    return float(long), float(min(shorts.max(), long))
 
 
 def _hull(plane: np.ndarray) -> np.ndarray:
