@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 @cache
-def _tag(keyword: str) -> "BaseTag":
+def tag_of(keyword: str) -> "BaseTag":
+    """A keyword's tag, looked up once."""
     from pydicom.datadict import tag_for_keyword
     from pydicom.tag import Tag
 
@@ -29,7 +30,7 @@ def _standard_vrs() -> frozenset[str]:
 
 def value_of(dataset: Any, keyword: str) -> Any:  # noqa: ANN401
     """A value as it lies in the file: bytes, or pydicom's value where it was converted."""
-    element = dataset.get_item(_tag(keyword))
+    element = dataset.get_item(tag_of(keyword))
     if element is None:
         return None
     known = element.VR is None or element.VR in _standard_vrs()
@@ -80,7 +81,7 @@ def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
 
     A binary value is taken as unsigned.
     """
-    element = dataset.get_item(_tag(keyword))
+    element = dataset.get_item(tag_of(keyword))
     if element is None or element.value is None:
         return None
     value = element.value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lnscore.elements import text, value_of, whole
+from lnscore.elements import tag_of, text, value_of, whole
 from lnscore.errors import Refusal
 from lnscore.slice_headers import SliceHeader, enhanced_slices, plain_slice, transfer_syntax
 
@@ -130,7 +130,7 @@ def _parse(raw: mmap.mmap, path: str, shown: str, has_preamble: bool) -> FileHea
         dataset = dcmread(
             raw,  # pyright: ignore[reportArgumentType] - any file-like object
             stop_before_pixels=True,
-            specific_tags=TAGS,  # pyright: ignore[reportArgumentType]
+            specific_tags=[tag_of(keyword) for keyword in TAGS],
             force=not has_preamble,
         )
         if "SOPClassUID" not in dataset:

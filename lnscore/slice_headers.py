@@ -141,8 +141,12 @@ def _slice(
 
 def _first(holders: list[Any], read: Callable[[Any, str], Value], *keywords: str) -> Value | None:
     """First of these tags that says something."""
-    found = (read(holder, keyword) for keyword in keywords for holder in holders)
-    return next((value for value in found if value not in (None, "", ())), None)
+    for keyword in keywords:
+        for holder in holders:
+            value = read(holder, keyword)
+            if value not in (None, "", ()):
+                return value
+    return None
 
 
 def _numbers(holders: list[Any], keyword: str, count: int) -> tuple[float, ...] | None:
