@@ -97,19 +97,25 @@ def cut_patch(
     """
     geometry = scan.grid.geometry
     place = _place(geometry, np.asarray(centre_mm, float), spec)
-    value, inside = _gather(place, geometry.shape, (0, 0, 0), geometry.shape, scan.slice_hu)
-    hu = np.rint(value + (1 - inside) * spec.outside_hu).clip(-32768, 32767).astype(np.int16)
+    bundles = _bundles(place, geometry.shape)
+    inside = _inside(bundles)
+    value = _gather(bundles, (0, 0, 0), geometry.shape, scan.slice_hu)
+    padded_fraction = float(1 - inside.mean())
+    if padded_fraction:
+        value += (1 - inside) * spec.outside_hu
+    hu = _ordered(np.rint(value).clip(-32768, 32767).astype(np.int16), place)
     occupancy = None
     if mask is not None:
-        share, _ = _gather(
-            place,
-            geometry.shape,
-            origin_vox,
-            mask.shape,
-            lambda z, rows, columns: mask[z, rows, columns],
+        share = _gather(
+            bundles, origin_vox, mask.shape, lambda z, rows, columns: mask[z, rows, columns]
         )
-        occupancy = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
-    return Patch(hu, occupancy, place.affine, float(1 - inside.mean()), place.rule)
+        occupancy = _ordered(np.rint(share.clip(0, 1) * 255).astype(np.uint8), place)
+    return Patch(hu, occupancy, place.affine, padded_fraction, place.rule)
+
+
+def _ordered(values: np.ndarray, place: _Placement) -> np.ndarray:
+    """Source axes to patch axes."""
+    return np.ascontiguousarray(values.transpose(place.source_axis))
 
 
 def _place(geometry: Geometry, centre_mm: np.ndarray, spec: PatchSpec) -> _Placement:
@@ -174,45 +180,75 @@ def _weights(place: _Placement, axis: int, positions: np.ndarray, size: int) -> 
     return slab_weights(positions, place.z_step_mm / place.spacing_mm[0], size)
 
 
-def _gather(
-    place: _Placement,
-    shape: tuple[int, ...],
-    origin: tuple[int, int, int],
-    box: tuple[int, ...],
-    plane_of: PlaneOf,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted sum of the box's voxels on the patch grid, and the weight inside the scan."""
+@dataclass(frozen=True)
+class _Bundle:
+    """Source slices that share their in-plane weights: all, or each alone when sheared.
+
+    Attributes:
+        slices: Their numbers.
+        stack: Weight of each in every patch plane, shape (patch, slice).
+        rows: Row weights, shape (patch, row).
+        columns: Column weights, shape (patch, column).
+    """
+
+    slices: np.ndarray
+    stack: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+def _bundles(place: _Placement, shape: tuple[int, ...]) -> list[_Bundle]:
     stack = _weights(place, 0, place.positions_vox[0], shape[0])
-    out_shape = (len(stack), len(place.positions_vox[1]), len(place.positions_vox[2]))
-    value, inside = np.zeros(out_shape, np.float32), np.zeros(out_shape, np.float32)
-    for slices in _alike(place, np.flatnonzero(stack.any(axis=0))):
-        rows, columns = _plane_weights(place, shape, int(slices[0]))
-        cover = np.outer(rows.sum(axis=1), columns.sum(axis=1))
-        inside += stack[:, slices].sum(axis=1)[:, None, None] * cover
-        held = slices[(slices >= origin[0]) & (slices < origin[0] + box[0])]
-        bands = [
-            _band(w, start, size)
-            for w, start, size in zip((rows, columns), origin[1:], box[1:], strict=True)
-        ]
-        if len(held) and all(weights.size for _, weights in bands):
-            value += _sample(plane_of, held - origin[0], stack[:, held], bands)
-    order = place.source_axis
-    return value.transpose(order), inside.transpose(order)
-
-
-def _alike(place: _Placement, slices: np.ndarray) -> list[np.ndarray]:
-    """Slices that share their in-plane weights: all of them, or each alone when sheared."""
-    if any(abs(shift) > 1e-9 for shift in place.shear_vox):
-        return list(slices[:, None])
-    return [slices] if len(slices) else []
-
-
-def _plane_weights(place: _Placement, shape: tuple[int, ...], z: int) -> list[np.ndarray]:
-    """Row and column weights of source slice z."""
+    touched = np.flatnonzero(stack.any(axis=0))
+    if not len(touched):
+        touched = np.array([0])  # wholly outside: one bundle that weighs nothing
+    sheared = any(abs(shift) > 1e-9 for shift in place.shear_vox)
+    groups = list(touched[:, None]) if sheared else [touched]
     return [
+        _Bundle(slices, stack[:, slices], *_plane_weights(place, shape, int(slices[0])))
+        for slices in groups
+    ]
+
+
+def _inside(bundles: list[_Bundle]) -> np.ndarray:
+    """How much of every patch voxel lies in the scan, on source axes."""
+    first = bundles[0]
+    inside = np.zeros((len(first.stack), len(first.rows), len(first.columns)), np.float32)
+    for bundle in bundles:
+        cover = np.outer(bundle.rows.sum(axis=1), bundle.columns.sum(axis=1))
+        inside += bundle.stack.sum(axis=1)[:, None, None] * cover
+    return inside
+
+
+def _gather(
+    bundles: list[_Bundle], origin: tuple[int, int, int], box: tuple[int, ...], plane_of: PlaneOf
+) -> np.ndarray:
+    """Weighted sum of the box's voxels on the patch grid, on source axes."""
+    first = bundles[0]
+    value = np.zeros((len(first.stack), len(first.rows), len(first.columns)), np.float32)
+    for bundle in bundles:
+        held = (bundle.slices >= origin[0]) & (bundle.slices < origin[0] + box[0])
+        bands = [
+            _band(weights, start, size)
+            for weights, start, size in zip(
+                (bundle.rows, bundle.columns), origin[1:], box[1:], strict=True
+            )
+        ]
+        if held.any() and all(weights.size for _, weights in bands):
+            slices = bundle.slices[held] - origin[0]
+            value += _sample(plane_of, slices, bundle.stack[:, held], bands)
+    return value
+
+
+def _plane_weights(
+    place: _Placement, shape: tuple[int, ...], z: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column weights of source slice z."""
+    rows, columns = (
         _weights(place, axis, place.positions_vox[axis] - z * shift, shape[axis])
         for axis, shift in zip((1, 2), place.shear_vox, strict=True)
-    ]
+    )
+    return rows, columns
 
 
 def _band(weights: np.ndarray, start: int, size: int) -> tuple[slice, np.ndarray]:

@@ -56,15 +56,14 @@ def find(paths: Sequence[Path]) -> Found:
         if not path.exists():
             raise Refusal("F10", f"no file or folder '{path}'", "one that exists", "Check it.")
         if path.is_dir():
-            for file in _walk(path, found.notes):
-                _add(found, seen, file, named=False)
+            for file, real in _walk(path, found.notes):
+                _add(found, seen, file, real, named=False)
         else:
-            _add(found, seen, path, named=True)
+            _add(found, seen, path, os.path.realpath(path), named=True)
     return found
 
 
-def _add(found: Found, seen: set[str], file: Path, *, named: bool) -> None:
-    real = os.path.realpath(file)
+def _add(found: Found, seen: set[str], file: Path, real: str, *, named: bool) -> None:
     if real in seen:
         return
     seen.add(real)
@@ -77,7 +76,8 @@ def _add(found: Found, seen: set[str], file: Path, *, named: bool) -> None:
         found.files.append(source)
 
 
-def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
+def _walk(root: Path, notes: list[str]) -> Iterator[tuple[Path, str]]:
+    """Every regular file and its resolved path; folders are resolved once each."""
     top = os.path.realpath(root)
 
     def unreadable(error: OSError) -> None:
@@ -85,15 +85,18 @@ def _walk(root: Path, notes: list[str]) -> Iterator[Path]:
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
         folders.sort()
+        here = os.path.realpath(folder)
         for name in sorted(names):
-            file = Path(folder, name)
-            if not file.is_symlink():
-                if stat.S_ISREG(file.lstat().st_mode):
-                    yield file
-            elif inside(os.path.realpath(file), top) and file.is_file():
-                yield file
-            else:
-                notes.append(f"{file}: a link out of the folder, not followed")
+            file, real = Path(folder, name), os.path.join(here, name)
+            mode = file.lstat().st_mode
+            if stat.S_ISREG(mode):
+                yield file, real
+            elif stat.S_ISLNK(mode):
+                real = os.path.realpath(file)
+                if inside(real, top) and os.path.isfile(real):
+                    yield file, real
+                else:
+                    notes.append(f"{file}: a link out of the folder, not followed")
 
 
 def inside(real: str, top: str) -> bool:
