@@ -15,6 +15,9 @@ from engines.errors import EngineError
 from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED, Refusal
 from lnscore.summary import Summary
 
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
+
 app = typer.Typer(
     name="lnscore",
     help="Score every lymph node of a CT study for metastasis. Research use only.",
@@ -32,18 +35,21 @@ Db = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.")]
 EngineName = Annotated[
-    str | None, typer.Option("--engine", help="Engine's name, or a bundle's folder.")
+    str | None,
+    typer.Option("--engine", help="Engine's name, a bundle's folder, or auto [default: auto]."),
 ]
+EngineArgument = Annotated[str, typer.Argument(help="Engine's name, or a bundle's folder.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, or the back end to insist on.")]
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         from lnscore import console
         from lnscore.version import version
 
         console.say(f"lnscore {version()}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -210,7 +216,7 @@ def engine_list(as_json: AsJson = False) -> None:
 
 
 @engine_app.command("show")
-def engine_show(name: str, as_json: AsJson = False) -> None:
+def engine_show(name: EngineArgument, as_json: AsJson = False) -> None:
     """Show an engine's manifest."""
     from lnscore import engine_commands, settings
 
@@ -218,7 +224,7 @@ def engine_show(name: str, as_json: AsJson = False) -> None:
 
 
 @engine_app.command("verify")
-def engine_verify(name: str, backend: Backend = "auto", as_json: AsJson = False) -> None:
+def engine_verify(name: EngineArgument, backend: Backend = "auto", as_json: AsJson = False) -> None:
     """Run an engine's golden inputs; exit 4 if it does not reproduce them."""
     from lnscore import engine_commands, settings
 
@@ -259,8 +265,11 @@ def main() -> None:
         _die(error, EXIT_LOCKED if error.code == LOCKED else EXIT_ERROR)
     except Refusal as error:
         _die(error, EXIT_ERROR)
-    except KeyboardInterrupt:
-        _die(InterruptedError("stopped; what was finished is kept, run again to go on"), EXIT_ERROR)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            stopped = "stopped; what was finished is kept, run again to go on"
+            _die(InterruptedError(stopped), EXIT_ERROR)
+        raise
 
 
 def _die(error: Exception, code: int) -> None:

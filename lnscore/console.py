@@ -100,6 +100,14 @@ def _plain(title: str, unit: str) -> Advance:
         if now - last >= PLAIN_EVERY_S:
             last = now
             rate = done / (now - started)
-            note(f"{title}: {done} of {total} {unit}, {rate:.1f} {unit}/s")
+            left = f", {duration((total - done) / rate)} left" if rate else ""
+            note(f"{title}: {done} of {total} {unit}, {rate:.1f} {unit}/s{left}")
 
     return advance
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 40 s, 3 min, 1.5 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

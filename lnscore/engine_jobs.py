@@ -141,10 +141,14 @@ def _only_trained(rows: list[Listed]) -> Chosen:
 def verify(name: str, home: Path) -> list[Checked]:
     """Score the golden inputs with every back end and every precision of the bundle.
 
+    Args:
+        name: An engine's name, or a bundle's folder.
+        home: Folder of imported engines.
+
     Raises:
         EngineError: E11 no such engine; E01 to E07 it cannot be used at all.
     """
-    bundle = show(name, home)
+    bundle = choose(name, home).bundle
     return [
         _check(bundle, backend, precision, state)
         for backend, state in load.availability().items()
