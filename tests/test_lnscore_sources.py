@@ -1,7 +1,9 @@
 """Every file once; nothing followed out of its folder; an archive that lies is refused."""
 
+import gc
 import os
 import stat
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -139,6 +141,10 @@ def dicomdir(tmp_path: Path) -> Path:
         one.SpecificCharacterSet = "ISO_IR 100"
         files.add(one)
     files.write(tmp_path / "cd")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # pydicom leaves its folder to the GC
+        del files
+        gc.collect()
     return tmp_path / "cd" / "DICOMDIR"
 
 
