@@ -7,8 +7,9 @@ goes on where it was. Neither labels nor pathology are read.
 
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -21,12 +22,13 @@ from db.session import Database, open_database
 from engines import load, parity
 from engines.errors import EngineError
 from engines.protocol import Engine
+from engines.scores import Scores
 from lnscore import console
 from lnscore.engine_jobs import choose
 from lnscore.errors import EXIT_ENGINE, Refusal
 from lnscore.scored import Scored
 from lnscore.settings import Settings, actor
-from lnscore.stored_patches import read_batches
+from lnscore.stored_patches import Batch, read_batches
 from lnscore.storing_scores import Storing
 from lnscore.version import version
 
@@ -45,6 +47,7 @@ class Selection:
 
 
 PENDING = Selection()
+BATCHES_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,8 @@ def _score_all(
 ) -> None:
     with console.progress("scoring", "nodes") as advance:
         done = 0
-        for batch in read_batches(nodes, store, engine.batch_nodes):
-            storing.take(batch, engine.score(batch.patches))
+        for batch, given in _scored(engine, read_batches(nodes, store, engine.batch_nodes)):
+            storing.take(batch, given)
             done += len(batch.nodes) + len(batch.refused)
             advance(done, len(nodes))
 
@@ -125,6 +128,19 @@ def _score_all(
 def _end(database: Database, storing: Storing, exit_code: int) -> None:
     with database.begin() as session:
         runs.finish(session, storing.run_id, exit_code, storing.summary.counts())
+
+
+def _scored(engine: Engine, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Scores]]:
+    """Score batches in their order, two under way: the engine never waits for the database."""
+    running: deque[tuple[Batch, Future[Scores]]] = deque()
+    with ThreadPoolExecutor(max_workers=BATCHES_AT_ONCE, thread_name_prefix="engine") as pool:
+        for batch in batches:
+            running.append((batch, pool.submit(engine.score, batch.patches)))
+            if len(running) > BATCHES_AT_ONCE:
+                first, given = running.popleft()
+                yield first, given.result()
+        for batch, given in running:
+            yield batch, given.result()
 
 
 def _refuse_unknown(database: Database, study_uids: Sequence[str]) -> None:
