@@ -94,6 +94,9 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read every CT series and its node masks under PATHS into the database."""
+    from lnscore import workers
+
+    workers.start_server()  # it loads the readers while this process loads the rest
     from lnscore import ingest as job
     from lnscore import settings
     from lnscore.study_task import Options
@@ -152,6 +155,9 @@ def nightly(
     as_json: AsJson = False,
 ) -> None:
     """Ingest INBOX, score what is pending, report: one lock, safe to kill and repeat."""
+    from lnscore import workers
+
+    workers.start_server()  # as in `ingest`
     from lnscore import nightly as job
     from lnscore import settings
 

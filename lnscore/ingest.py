@@ -1,7 +1,4 @@
-"""`lnscore ingest`: start the workers, take the lock, open the database, ingest.
-
-Light on purpose: workers load their libraries while the driver loads its own.
-"""
+"""`lnscore ingest`: start the workers, take the lock, open the database, ingest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +22,6 @@ def run(paths: Sequence[Path], settings: Settings, options: Options) -> "Ingeste
     """
     found = find(paths)
     with Workers(limits(settings)) as workers:
-        workers.warm(load_readers)
         from db.lock import writer_lock
         from db.session import open_database
         from lnscore.ingesting import ingest
@@ -37,10 +33,3 @@ def run(paths: Sequence[Path], settings: Settings, options: Options) -> "Ingeste
 def limits(settings: Settings) -> Limits:
     """What one worker may use."""
     return Limits(settings.jobs, settings.worker_memory_mb, settings.timeout_s)
-
-
-def load_readers(_: int) -> None:
-    """Load what reading a study needs; a worker's first task."""
-    from highdicom import spatial  # noqa: F401
-
-    from lnscore import study  # noqa: F401

@@ -228,15 +228,14 @@ def _gather(
     value = np.zeros((len(first.stack), len(first.rows), len(first.columns)), np.float32)
     for bundle in bundles:
         held = (bundle.slices >= origin[0]) & (bundle.slices < origin[0] + box[0])
-        bands = [
-            _band(weights, start, size)
-            for weights, start, size in zip(
-                (bundle.rows, bundle.columns), origin[1:], box[1:], strict=True
+        slices = bundle.slices[held] - origin[0]
+        stack = _band(bundle.stack[:, held], 0, len(slices))
+        rows = _band(bundle.rows, origin[1], box[1])
+        columns = _band(bundle.columns, origin[2], box[2])
+        if stack and rows and columns:
+            value[stack.patch, rows.patch, columns.patch] += _sample(
+                plane_of, slices[stack.source], stack.weights, rows, columns
             )
-        ]
-        if held.any() and all(weights.size for _, weights in bands):
-            slices = bundle.slices[held] - origin[0]
-            value += _sample(plane_of, slices, bundle.stack[:, held], bands)
     return value
 
 
@@ -251,26 +250,38 @@ def _plane_weights(
     return rows, columns
 
 
-def _band(weights: np.ndarray, start: int, size: int) -> tuple[slice, np.ndarray]:
-    """The part of a box's axis that has any weight, and its weights, shape (patch, part)."""
+@dataclass(frozen=True)
+class _Band:
+    """The part of an axis where a box has any weight.
+
+    Attributes:
+        patch: Patch voxels that it reaches.
+        source: Voxels of the box that count.
+        weights: Shape (patch, source), float32.
+    """
+
+    patch: slice
+    source: slice
+    weights: np.ndarray
+
+
+def _band(weights: np.ndarray, start: int, size: int) -> _Band | None:
+    """Weights (patch, axis) of a box's axis, without what is all zero; None where all is."""
     within = weights[:, start : start + size]
-    touched = np.flatnonzero(within.any(axis=0))
-    if not len(touched):
-        return slice(0, 0), within[:, :0]
-    part = slice(int(touched[0]), int(touched[-1]) + 1)
-    return part, within[:, part].astype(np.float32)
+    used = within != 0
+    patch, source = (np.flatnonzero(used.any(axis=axis)) for axis in (1, 0))
+    if not len(source):
+        return None
+    ends = [slice(int(one[0]), int(one[-1]) + 1) for one in (patch, source)]
+    return _Band(ends[0], ends[1], within[ends[0], ends[1]].astype(np.float32))
 
 
 def _sample(
-    plane_of: PlaneOf,
-    slices: np.ndarray,
-    stack: np.ndarray,
-    bands: list[tuple[slice, np.ndarray]],
+    plane_of: PlaneOf, slices: np.ndarray, stack: np.ndarray, rows: _Band, columns: _Band
 ) -> np.ndarray:
     """Three small matrix products; the stack first where that leaves fewer planes."""
-    (row_part, rows), (column_part, columns) = bands
-    block = np.stack([plane_of(int(z), row_part, column_part) for z in slices])
-    block, stack = block.astype(np.float32, copy=False), stack.astype(np.float32)
+    planes = [plane_of(int(z), rows.source, columns.source) for z in slices]
+    block = np.stack(planes).astype(np.float32, copy=False)
     if len(slices) > len(stack):
-        return rows @ np.tensordot(stack, block, axes=1) @ columns.T
-    return np.tensordot(stack, rows @ block @ columns.T, axes=1)
+        return rows.weights @ np.tensordot(stack, block, axes=1) @ columns.weights.T
+    return np.tensordot(stack, rows.weights @ block @ columns.weights.T, axes=1)

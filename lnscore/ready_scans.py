@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from db.records import InstanceRecord
@@ -10,6 +11,8 @@ from lnscore.pixels import fingerprint
 from lnscore.series import Stack, split_series
 from lnscore.slice_headers import SliceHeader
 from lnscore.volume import Scan, place_stack
+
+HASH_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,15 @@ def ready_scans(
 
 
 def _hashes(slices: Sequence[SliceHeader]) -> tuple[dict[str, str], Refusal | None]:
-    """SHA-256 of every file, and the first one that is cut short."""
-    hashes: dict[str, str] = {}
-    first: Refusal | None = None
-    for one in slices:
-        if one.path not in hashes:
-            hashes[one.path], problem = fingerprint(one.path, one.pixels)
-            first = first or problem
-    return hashes, first
+    """SHA-256 of every file, and the first one that is cut short.
+
+    Hashing lets go of Python's lock: two threads take half the time where a core is free.
+    """
+    files = {one.path: one.pixels for one in slices}
+    with ThreadPoolExecutor(HASH_THREADS) as threads:
+        found = dict(zip(files, threads.map(fingerprint, files, files.values()), strict=True))
+    problems = (problem for _, problem in found.values() if problem)
+    return {path: sha256 for path, (sha256, _) in found.items()}, next(problems, None)
 
 
 def _failure(stack: Stack, hashes: dict[str, str], refusal: Refusal) -> Failed:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from lnscore.elements import text
 from lnscore.errors import Refusal
 from lnscore.geometry import CtGrid
 from lnscore.masks import (
@@ -85,9 +86,9 @@ def _segments(dataset: Dataset, kind: str) -> dict[int, Dataset]:
 def _references(dataset: Dataset, grid: CtGrid) -> list[str]:
     """Images of this CT series that the SEG names; of any series where it names no such one."""
     series = dataset.get("ReferencedSeriesSequence") or []
-    own = [item for item in series if item.get("SeriesInstanceUID") == grid.series_uid]
+    own = [item for item in series if text(item, "SeriesInstanceUID") == grid.series_uid]
     return [
-        str(image.get("ReferencedSOPInstanceUID", ""))
+        text(image, "ReferencedSOPInstanceUID")
         for item in own or series
         for image in item.get("ReferencedInstanceSequence") or []
     ]

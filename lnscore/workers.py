@@ -2,6 +2,10 @@
 
 A worker that crashes, hangs or runs out of memory takes its own task with it and nothing
 else. Tasks are functions of their argument alone; the driver does all writing.
+
+Where the platform has it, a fork server loads the readers once and every worker, also one
+that takes a dead one's place, is there in milliseconds; elsewhere workers are spawned. It
+is light to import, so that the server can start before the driver loads its own libraries.
 """
 
 import multiprocessing
@@ -11,18 +15,36 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as TimedOut
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from types import TracebackType
-from typing import Any, Generic, TypeVar
-
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lnscore.errors import Refusal
+
+if TYPE_CHECKING:
+    from pebble import ProcessExpired, ProcessFuture
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ITK_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+PRELOADED = ["lnscore.study", "highdicom.spatial"]
+
+
+def start_server() -> BaseContext:
+    """Start the fork server, if there is one, and return how workers are made."""
+    # Workers run side by side: one thread each, set before their libraries load.
+    for name in (*SINGLE_THREAD, ITK_THREADS):
+        os.environ.setdefault(name, "1")
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    forkserver.ensure_running()
+    return context
 
 
 @dataclass(frozen=True)
@@ -55,13 +77,12 @@ class Workers:
 
     def __init__(self, limits: Limits) -> None:
         """Start nothing yet: a process begins with its first task."""
+        from pebble import ProcessPool
+
         self.limits = limits
-        # Workers run side by side: one thread each, set before their libraries load.
-        for name in (*SINGLE_THREAD, ITK_THREADS):
-            os.environ.setdefault(name, "1")
         self._pool = ProcessPool(
             max_workers=limits.jobs,
-            context=multiprocessing.get_context("spawn"),
+            context=start_server(),
             initializer=_limit_memory,
             initargs=[limits.memory_mb],
         )
@@ -82,11 +103,6 @@ class Workers:
         else:
             self._pool.stop()
         self._pool.join()
-
-    def warm(self, load: Callable[[int], None]) -> None:
-        """Start every worker now and let it load its libraries; nothing waits for it."""
-        for number in range(self.limits.jobs):
-            self._pool.schedule(load, args=[number])
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
@@ -112,7 +128,9 @@ class Workers:
         while running:
             yield self._wait(*running.popleft())
 
-    def _wait(self, task: Task, future: ProcessFuture) -> Done[Task, Any]:
+    def _wait(self, task: Task, future: "ProcessFuture") -> Done[Task, Any]:
+        from pebble import ProcessExpired
+
         try:
             return Done(task, value=future.result())
         except Refusal as refusal:
@@ -148,7 +166,7 @@ def _too_slow(limits: Limits) -> Refusal:
     )
 
 
-def _died(death: ProcessExpired) -> Refusal:
+def _died(death: "ProcessExpired") -> Refusal:
     return Refusal(
         "W02",
         f"the worker process ended with code {death.exitcode}",
