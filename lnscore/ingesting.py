@@ -6,9 +6,10 @@ repeated and finds what it had stored.
 """
 
 import hashlib
+import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from db.records import PatchFileRecord, RefusedRecord
 from db.session import Database
 from engines.patch import SPEC
 from lnscore import console
-from lnscore.errors import Refusal
+from lnscore.errors import EXIT_ERROR, Refusal
 from lnscore.headers import FileHeader
 from lnscore.ingested import Ingested
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
@@ -42,15 +43,28 @@ def ingest(
     with database.begin() as session:
         run_id = runs.start(session, "ingest", sys.argv[1:], version())
         audit.record(session, actor(), "ingest", f"run {run_id}")
-    summary = Ingested(notes=list(found.notes))
-    with tempfile.TemporaryDirectory(prefix="lnscore-") as unpacked:
-        ingesting = _Ingesting(database, PatchStore(settings.store_root), run_id, workers, summary)
-        files = found.files + ingesting.opened(found, unpacked)
-        headers = ingesting.headers(files)
-        ingesting.store_all(sort_studies(headers, pseudonyms), options)
-    with database.begin() as session:
-        runs.finish(session, run_id, summary.exit_code, summary.counts())
+    summary, exit_code = Ingested(notes=list(found.notes)), EXIT_ERROR
+    ingesting = _Ingesting(database, PatchStore(settings.store_root), run_id, workers, summary)
+    try:
+        with _scratch(settings.unpack_root) as folder:
+            files = found.files + ingesting.opened(found, folder)
+            headers = ingesting.headers(files)
+            ingesting.store_all(sort_studies(headers, pseudonyms), options)
+        exit_code = summary.exit_code
+    finally:
+        with database.begin() as session:
+            runs.finish(session, run_id, exit_code, summary.counts())
     return summary
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for unpacked archives, gone afterwards; what a killed run left goes first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pseudonyms(database: Database, settings: Settings) -> Pseudonyms:
@@ -74,12 +88,12 @@ class _Ingesting:
         self.database, self.store, self.run_id = database, store, run_id
         self.workers, self.summary = workers, summary
 
-    def opened(self, found: Found, folder: str) -> list[Source]:
+    def opened(self, found: Found, folder: Path) -> list[Source]:
         """Files inside archives and behind DICOMDIRs."""
         tasks = []
         for number, archive in enumerate(found.archives):
-            inside = Path(folder, str(number))
-            inside.mkdir()
+            inside = folder / str(number)
+            inside.mkdir(parents=True, mode=0o700)
             tasks.append(Unpacking(archive, str(inside)))
         files: list[Source] = []
         for done in self.workers.map(unpack, tasks):

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         return self.store or self._beside(".patches", "LNSCORE_STORE")
 
     @property
+    def unpack_root(self) -> Path:
+        """Folder that archives are unpacked in while they are ingested."""
+        return self.store_root.with_name(self.store_root.name + ".unpacked")
+
+    @property
     def secret_path(self) -> Path:
         """File of the pseudonyms' secret."""
         return self.secret or self._beside(".secret", "LNSCORE_SECRET")

@@ -297,7 +297,26 @@ def test_an_archive_gives_the_same_nodes_as_its_folder(site, tmp_path):
     site.ingest(archive)
     again = site.ingest(site.inbox)
     assert again.series["same"] == 1
+    assert not site.settings.unpack_root.exists()
     assert all("study.zip!" in path for (path,) in site.rows(schema.Instance, "path"))
+
+
+def test_what_a_killed_run_unpacked_is_removed_by_the_next(site):
+    left = site.settings.unpack_root / "0"
+    left.mkdir(parents=True)
+    (left / "000000").write_bytes(b"a patient's image")
+    site.put("a", ct()[0])
+    site.ingest()
+    assert not site.settings.unpack_root.exists()
+
+
+def test_a_run_that_an_error_stops_is_closed_with_its_exit_code(site, tmp_path):
+    site.put("a", *ct(), *ct(patient_id="K18"))
+    points = tmp_path / "points.csv"
+    points.write_text("x,y,z\n25.6,25.6,50\n")
+    with pytest.raises(Refusal):
+        site.ingest(points=(str(points),), coord="LPS_MM")
+    assert site.rows(schema.Run, "kind", "exit_code") == [("ingest", 1)]
 
 
 def test_points_give_a_node_without_a_mask(site, tmp_path):
