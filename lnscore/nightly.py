@@ -14,7 +14,7 @@ from engines.errors import EngineError
 from lnscore import report_job
 from lnscore import score as scoring
 from lnscore.errors import EXIT_ENGINE
-from lnscore.ingest import limits, load_readers
+from lnscore.ingest import limits
 from lnscore.ingested import Ingested
 from lnscore.ingesting import ingest
 from lnscore.report_summary import ReportSummary
@@ -94,7 +94,6 @@ def run(inbox: Path, out: Path, settings: Settings, engine: str | None, backend:
     found = find([inbox])
     with writer_lock(settings.db), open_database(settings.db, create=True) as database:
         with Workers(limits(settings)) as workers:
-            workers.warm(load_readers)
             ingested = ingest(database, found, settings, Options(), workers)
         scored = _score(database, settings, engine, backend)
         return Nightly(ingested, scored, report_job.run(settings, out))
