@@ -7,14 +7,12 @@ figures are medians. `--write` keeps the tables in docs/performance.md.
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import Measured, in_turn, machine, run_process
 from db.session import open_database
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-Contestants = dict[str, Callable[[], tuple[float, float]]]
 
 
 def main() -> None:
@@ -44,10 +42,10 @@ def ingest_table(folder: Path, studies: int, runs: int) -> str:
     _make(folder, studies)
     results = in_turn(
         {
-            "read": lambda: _peer("read", folder),
-            "usual": lambda: _peer("usual", folder),
-            "one": lambda: _ingest(folder, 1),
-            "two": lambda: _ingest(folder, 2),
+            "read": lambda watch: _peer("read", folder, watch),
+            "usual": lambda watch: _peer("usual", folder, watch),
+            "one": lambda watch: _ingest(folder, 1, watch),
+            "two": lambda watch: _ingest(folder, 2, watch),
         },
         runs,
     )
@@ -75,9 +73,9 @@ def score_table(folder: Path, nodes: int, runs: int) -> str:
         _make(place / "scores.db", nodes)
         results = in_turn(
             {
-                "bare": lambda: _peer("bare", place),
-                "torch": lambda: _peer("torch", place),
-                "score": lambda: _score(place),
+                "bare": lambda watch: _peer("bare", place, watch),
+                "torch": lambda watch: _peer("torch", place, watch),
+                "score": lambda watch: _score(place, watch),
             },
             runs,
         )
@@ -99,20 +97,21 @@ def _make(folder: Path, count: int) -> None:
     run_process([sys.executable, "-m", "benchmarks.contestants", "make", str(folder), str(count)])
 
 
-def _peer(name: str, folder: Path) -> tuple[float, float]:
-    return run_process([sys.executable, "-m", "benchmarks.contestants", name, str(folder)])
+def _peer(name: str, folder: Path, watch: bool) -> tuple[float, float]:
+    command = [sys.executable, "-m", "benchmarks.contestants", name, str(folder)]
+    return run_process(command, watch=watch)
 
 
-def _ingest(folder: Path, jobs: int) -> tuple[float, float]:
+def _ingest(folder: Path, jobs: int, watch: bool) -> tuple[float, float]:
     """Into a database that exists and is empty; making it is not timed."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         database = str(Path(scratch, "bench.db"))
         open_database(database, create=True).close()
         command = ["-m", "lnscore", "ingest", str(folder), "--db", database, "--jobs", str(jobs)]
-        return run_process([sys.executable, *command])
+        return run_process([sys.executable, *command], watch=watch)
 
 
-def _score(place: Path) -> tuple[float, float]:
+def _score(place: Path, watch: bool) -> tuple[float, float]:
     """Every node anew: the scores of the run before are taken out first."""
     import sqlite3
 
@@ -121,7 +120,7 @@ def _score(place: Path) -> tuple[float, float]:
         connection.execute("DELETE FROM score")
         connection.execute("UPDATE series SET status = 'ready'")
     connection.close()
-    return _peer("score", place)
+    return _peer("score", place, watch)
 
 
 def _row(name: str, measured: Measured, count: int, unit: str) -> str:

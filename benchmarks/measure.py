@@ -1,11 +1,14 @@
 """Time and peak memory of whole processes, run in turn so that drift hits all alike."""
 
+import contextlib
 import os
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -13,33 +16,60 @@ class Measured:
     """All runs of one contestant."""
 
     wall_s: list[float] = field(default_factory=list)
-    peak_mb: list[float] = field(default_factory=list)
+    peak: float = 0.0
+    """Largest resident size of any process, MB."""
 
     @property
     def median_s(self) -> float:
         """Median wall-clock time."""
         return statistics.median(self.wall_s)
 
-    @property
-    def peak(self) -> float:
-        """Largest resident size of any process of any run, MB."""
-        return max(self.peak_mb)
+
+Contestants = dict[str, Callable[[bool], tuple[float, float]]]
+"""Name to one run, watched or not: seconds, peak MB."""
 
 
-def run_process(command: list[str]) -> tuple[float, float]:
-    """Wall-clock seconds, and the peak of the largest process in the tree, MB (Linux).
+def run_process(command: list[str], *, watch: bool = False) -> tuple[float, float]:
+    """Wall-clock seconds, and with `watch` the peak of the largest process of the run, MB.
 
     A command that prints a number of seconds is taken at its word: it timed its own loop.
+    Watching costs a little time, so that it is done in the round that is not counted.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    printed = process.stdout.read() if process.stdout else ""
-    _, status, usage = os.wait4(process.pid, 0)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    peaks = _Peaks(process.pid) if watch else None
+    printed = process.communicate()[0]
     wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, printed)
-    return _own_time(printed) or wall_s, usage.ru_maxrss / 1024
+    return _own_time(printed) or wall_s, peaks.largest_mb() if peaks else 0.0
+
+
+class _Peaks:
+    """Watches the resident peak of every process of a session (Linux; 0 elsewhere)."""
+
+    def __init__(self, session: int) -> None:
+        self._session, self._kb, self._ended = session, 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def largest_mb(self) -> float:
+        """End the watch."""
+        self._ended.set()
+        self._thread.join()
+        return self._kb / 1024
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.03):
+            for status in Path("/proc").glob("[0-9]*/status"):
+                with contextlib.suppress(OSError, ProcessLookupError):
+                    if os.getsid(int(status.parent.name)) == self._session:
+                        self._kb = max(self._kb, _high_water_kb(status.read_text()))
+
+
+def _high_water_kb(status: str) -> int:
+    lines = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(lines[0].split()[1]) if lines else 0
 
 
 def _own_time(printed: str) -> float | None:
@@ -49,24 +79,22 @@ def _own_time(printed: str) -> float | None:
         return None
 
 
-def in_turn(
-    contestants: dict[str, Callable[[], tuple[float, float]]], runs: int
-) -> dict[str, Measured]:
-    """One warm-up round, then `runs` rounds: A B C, A B C, ..."""
+def in_turn(contestants: Contestants, runs: int) -> dict[str, Measured]:
+    """One round that is watched and not counted, then `runs` rounds: A B C, A B C, ..."""
     results = {name: Measured() for name in contestants}
     for turn in range(runs + 1):
         for name, once in contestants.items():
-            wall_s, peak_mb = once()
+            wall_s, peak_mb = once(turn == 0)
             if turn:
                 results[name].wall_s.append(wall_s)
-                results[name].peak_mb.append(peak_mb)
+            else:
+                results[name].peak = peak_mb
     return results
 
 
 def machine() -> str:
     """The processor, its cores and the memory, as the tables state them."""
     import platform
-    from pathlib import Path
 
     cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")
     model = platform.processor() or platform.machine()
