@@ -1,7 +1,7 @@
 """Readers' labels of lymph nodes: one a reader and node."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import insert, select
@@ -67,7 +67,7 @@ def node_ids(session: Session, series_id: int) -> dict[str, int]:
 
 
 def _row(label: LabelRecord, now: datetime) -> dict[str, int | str | datetime]:
-    row = asdict(label)
+    row = dict(vars(label))
     return row | {"lymph_node_id": row.pop("node_id"), "created_at": now}
 
 

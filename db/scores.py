@@ -1,7 +1,7 @@
 """Scores: which nodes still need one, and how they are stored, once for every engine."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Select, exists, select, update
@@ -94,11 +94,13 @@ def add(session: Session, run_id: int, engine_id: int, records: Sequence[ScoreRe
     now = datetime.now(UTC)
     shared = {"run_id": run_id, "engine_id": engine_id, "created_at": now}
     rows = [_row(record) | shared for record in records]
+    node_ids = [record.node_id for record in records]
+    # Counted before, in the same transaction: handing a thousand ids back costs more.
+    known = stored(session, engine_id, node_ids)
     insert = dialect.insert(Base.metadata.tables["score"]).on_conflict_do_nothing()
-    # Counted by what comes back: PostgreSQL's driver knows no row count of many rows.
-    added = session.connection().execute(insert.returning(Score.id), rows).all()
-    _mark_scored(session, engine_id, [record.node_id for record in records])
-    return len(added)
+    session.connection().execute(insert, rows)
+    _mark_scored(session, engine_id, node_ids)
+    return len(set(node_ids) - set(known))
 
 
 def stored(session: Session, engine_id: int, node_ids: Sequence[int]) -> dict[int, float]:
@@ -116,7 +118,7 @@ def _rows(session: Session, query: Select) -> list[NodeToScore]:
 
 
 def _row(record: ScoreRecord) -> dict[str, object]:
-    row = asdict(record)
+    row = dict(vars(record))
     row["lymph_node_id"] = row.pop("node_id")
     return row
 

@@ -31,7 +31,7 @@ PROVIDER_OPTIONS = {"cuda": {"use_tf32": "0"}}
 RUN_NODES = 16
 """Nodes of one run of the session. On a CPU 16 are as fast as any; fewer cost up to 8 % more."""
 
-RUNS_AT_ONCE = 4
+RUNS_AT_ONCE = 2
 """Runs of one thread that a caller should bring, so that no thread waits for the others."""
 
 MOST_NODES = 256

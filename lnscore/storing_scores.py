@@ -19,7 +19,7 @@ from lnscore.errors import Refusal
 from lnscore.scored import Difference, Scored
 from lnscore.stored_patches import Batch
 
-STORE_EVERY_S = 0.25
+STORE_EVERY_S = 0.5
 """Shortest time between two transactions: what a killed run has to do again."""
 
 SAME_WITHIN = 1e-6
