@@ -25,6 +25,8 @@ class NodeToScore:
     patch_file_sha256: str
     patch_index: int
     patch_sha256: str
+    spec_hash: str
+    """The rules that it was cut by."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def to_score(
             PatchFile.sha256,
             LymphNode.patch_index,
             LymphNode.patch_sha256,
+            PatchFile.spec_hash,
         )
         .join(Series, LymphNode.series_id == Series.id)
         .join(Study, Series.study_id == Study.id)

@@ -128,6 +128,7 @@ CODES: dict[str, str] = {
     "E15": "the engine gave something that is not a probability",
     "E16": "a stored patch is not the one that was cut",
     "E17": "several engines are trained and none was named",
+    "E18": "a stored patch was cut by other rules than the engine's",
     # --- trainer (T) ---
     "T01": "the folder to write already exists",
     "T02": "torch's exporter gave no program",

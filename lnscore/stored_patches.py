@@ -84,6 +84,13 @@ def read_batch(nodes: Sequence[NodeToScore], store: PatchStore) -> Batch:
 
 def _copy(node: NodeToScore, stored: np.ndarray, patch: np.ndarray) -> None:
     """Copy one patch, then hash the copy: what was checked is what will be scored."""
+    if node.spec_hash != SPEC.hash:
+        raise Refusal(
+            "E18",
+            f"patches cut by rules {node.spec_hash}",
+            f"rules {SPEC.hash} (version {SPEC.version}), which the engine was made for",
+            "Ingest the study again with this version of lnscore.",
+        )
     if stored.shape[1:] != SPEC.size_vox or node.patch_index >= len(stored):
         raise _other(node, f"patches of shape {stored.shape} and a node at {node.patch_index}")
     patch[...] = stored[node.patch_index]

@@ -213,6 +213,14 @@ def test_a_changed_patch_refuses_its_study_and_no_other(settings, database) -> N
         )
 
 
+def test_patches_cut_by_other_rules_are_refused(settings, database) -> None:
+    with database.begin() as session:
+        session.execute(text("UPDATE patch_file SET spec_hash = 'older' WHERE id = 1"))
+    summary = pending(settings)
+    assert (summary.exit_code, summary.studies) == (3, 4)
+    assert [(one.code, "older" in one.found) for one in summary.refused] == [("E18", True)]
+
+
 def test_a_missing_patch_file_refuses_its_study(settings, database) -> None:
     path = spoil_patch(settings, number=0, index=0)
     path.unlink()
