@@ -12,6 +12,9 @@ from pathlib import Path
 from benchmarks.measure import Measured, in_turn, machine, run_process
 from db.session import open_database
 
+NOTES = "## Notes\n"
+"""From here on the page is written by hand and kept."""
+
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
@@ -34,7 +37,8 @@ def main() -> None:
     text = f"# Performance\n\nMachine: {machine()}.\n\n" + "\n".join(tables)
     sys.stdout.write(text)
     if args.write:
-        PAGE.write_text(text)
+        kept = PAGE.read_text().partition(NOTES)[2] if PAGE.exists() else ""
+        PAGE.write_text(text + (f"\n{NOTES}{kept}" if kept else ""))
 
 
 def ingest_table(folder: Path, studies: int, runs: int) -> str:
