@@ -6,6 +6,7 @@ from typing import Any
 
 from db.records import RefusedRecord
 from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
+from lnscore.refused import sentence
 
 SHOWN = 20
 
@@ -79,11 +80,6 @@ class Ingested:
             "nodes": self.nodes,
             "refused": len(self.refused),
         }
-
-
-def sentence(one: RefusedRecord) -> str:
-    """A refusal with the place where it was found."""
-    return f"{one.path}: {one.code}: {one.found}; wanted {one.wanted}. {one.fix}"
 
 
 def _row(one: RefusedRecord) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from lnscore.headers import FileHeader
 from lnscore.ingested import Ingested
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.reading import Headers, in_chunks, read_headers
+from lnscore.refused import record_of
 from lnscore.settings import Settings, actor
 from lnscore.sources import Found, Source, Unpacking, list_dicomdir, unpack
 from lnscore.studies_found import Sorted, StudyFiles, sort_studies, unusable_dates
@@ -252,19 +253,9 @@ def _orphan(mask: FileHeader) -> Done:
 
 
 def _refused(done: Done, sha256: str, scope: str, path: str) -> RefusedRecord:
-    refusal = done.refusal
-    if refusal is None:
+    if done.refusal is None:
         raise ValueError("a task that neither ended nor was refused")
-    return RefusedRecord(
-        sha256,
-        scope,
-        refusal.code,
-        refusal.found,
-        refusal.wanted,
-        refusal.fix,
-        path,
-        detail=done.traceback,
-    )
+    return record_of(done.refusal, sha256, scope, path, detail=done.traceback)
 
 
 def _sha256(path: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from db.records import RefusedRecord
 from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
-from lnscore.ingested import sentence
+from lnscore.refused import sentence
 
 SHOWN = 20
 

@@ -16,6 +16,7 @@ from db.session import Database
 from engines.manifest import Manifest
 from engines.scores import Scores
 from lnscore.errors import Refusal
+from lnscore.refused import record_of
 from lnscore.scored import Difference, Scored
 from lnscore.stored_patches import Batch
 
@@ -118,16 +119,8 @@ class Storing:
 
 
 def _refused(node: NodeToScore, why: Refusal) -> RefusedRecord:
-    return RefusedRecord(
-        node.patch_file_sha256,
-        "study",
-        why.code,
-        why.found,
-        why.wanted,
-        why.fix,
-        f"study {node.study_uid}",
-        study_uid=node.study_uid,
-    )
+    name, uid = f"study {node.study_uid}", node.study_uid
+    return record_of(why, node.patch_file_sha256, "study", name, study_uid=uid)
 
 
 def score_records(

@@ -18,6 +18,7 @@ from lnscore.errors import Refusal
 from lnscore.mask_files import BadMask, MaskFile, read_dicom_masks, read_named_masks, sha256_of
 from lnscore.masks import WAITING
 from lnscore.ready_scans import Failed, Ready, ready_scans
+from lnscore.refused import record_of
 from lnscore.station_map import StationMap, read_station_map
 from lnscore.study_task import Options, SeriesResult, StudyResult, StudyTask
 from lnscore.volume import ASSUMED, FILLED
@@ -93,14 +94,18 @@ def _finish(
     ]
     cut = cut_nodes(ready.scan, found, _stations(task.options, ready))
     record = _record(ready, task, content, "ready", None, mine, cut)
-    left_out = [
-        *((one.annotation.sha256, one.annotation.path, r) for one in mine
-          for r in one.annotated.refusals),
-        *((content, mine[0].annotation.path, r) for r in cut.refusals),
-    ]  # fmt: skip
+    left_out = [(one.annotation, r) for one in mine for r in one.annotated.refusals]
+    left_out += [(mine[0].annotation, r) for r in cut.refusals]
     refusals = tuple(
-        _refused("mask", sha256, path, refusal, task.study.study_uid, uid)
-        for sha256, path, refusal in left_out
+        record_of(
+            refusal,
+            _digest({"mask": mask.sha256, "region": refusal.found}),  # a row for each region
+            "mask",
+            mask.path,
+            study_uid=task.study.study_uid,
+            series_uid=uid,
+        )
+        for mask, refusal in left_out
     )
     return StudyResult((SeriesResult(record, cut.patches, cut.masks),), refused=refusals)
 
@@ -160,34 +165,25 @@ def _failed(failed: Failed, task: StudyTask) -> StudyResult:
         str(failed.refusal),
         instances=list(failed.instances),
     )
-    refused = _refused(
-        "series", content, failed.path, failed.refusal, task.study.study_uid, failed.series_uid
+    refused = record_of(
+        failed.refusal,
+        content,
+        "series",
+        failed.path,
+        study_uid=task.study.study_uid,
+        series_uid=failed.series_uid,
     )
     return StudyResult((SeriesResult(record),), refused=(refused,))
 
 
 def _mask_refusal(bad: BadMask, study_uid: str) -> RefusedRecord:
-    return _refused("mask", bad.sha256, bad.path, bad.refusal, study_uid, bad.series_uid)
-
-
-def _refused(
-    scope: str,
-    sha256: str,
-    path: str,
-    refusal: Refusal,
-    study_uid: str | None,
-    series_uid: str | None,
-) -> RefusedRecord:
-    return RefusedRecord(
-        sha256,
-        scope,
-        refusal.code,
-        refusal.found,
-        refusal.wanted,
-        refusal.fix,
-        path,
-        study_uid,
-        series_uid,
+    return record_of(
+        bad.refusal,
+        bad.sha256,
+        "mask",
+        bad.path,
+        study_uid=study_uid,
+        series_uid=bad.series_uid,
     )
 
 

@@ -1,12 +1,14 @@
 """Files in, nodes in the database: once, whatever is broken beside them."""
 
 import copy
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import sqlalchemy as sa
+from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from db import schema
@@ -285,6 +288,34 @@ def test_an_rtstruct_gives_its_node(site):
     assert site.ingest().nodes == 1
     ((volume,),) = site.rows(schema.LymphNode, "volume_mm3")
     assert volume == pytest.approx(16 * 16 * 15)
+
+
+def test_every_region_that_is_left_out_has_its_row(site):
+    slices = ct()
+    grid = grid_of(slices)
+    rois = [FakeRoi(f"LN {n}", [square(grid, 9, 20, 39)], number=n) for n in (1, 2, 3)]
+    for roi in rois[1:]:
+        roi.contours = ()
+    site.put("a", *slices, make_rtstruct(grid, rois))
+    assert site.ingest().nodes == 1
+    found = site.rows(schema.Quarantine, "scope", "found")
+    assert len(found) == 2
+    assert {scope for scope, _ in found} == {"mask"}
+
+
+def test_a_dicomdir_gives_the_nodes_of_its_files(site, tmp_path):
+    slices = ct()
+    mask = seg(slices)
+    files = FileSet()
+    for one in [*slices, mask]:
+        one.SpecificCharacterSet = "ISO_IR 100"
+        files.add(one)
+    files.write(tmp_path / "cd")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # pydicom leaves its folder to the GC
+        del files
+        gc.collect()
+    assert site.ingest(tmp_path / "cd" / "DICOMDIR").nodes == 1
 
 
 def test_an_archive_gives_the_same_nodes_as_its_folder(site, tmp_path):
