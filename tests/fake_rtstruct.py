@@ -16,7 +16,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from lnscore.geometry import CtGrid, Geometry
+from lnscore.geometry import CtGrid
 
 
 @dataclass
@@ -42,27 +42,6 @@ class FakeReferences:
     for_uid: str | None = "the CT's"
     series_uid: str | None = "the CT's"
     sop_uids: Sequence[str] | None = field(default_factory=lambda: ["the CT's"])
-
-
-def grid_of(slices: Sequence[Dataset]) -> CtGrid:
-    """The grid of CT slices from their positions and orientation, in the order of z index."""
-    first = slices[0]
-    cosines = np.array(first.ImageOrientationPatient, float)
-    normal = np.cross(cosines[:3], cosines[3:])
-    ordered = sorted(slices, key=lambda s: float(normal @ np.array(s.ImagePositionPatient, float)))
-    positions = np.array([s.ImagePositionPatient for s in ordered], float)
-    affine = np.eye(4)
-    affine[:3, 0] = (positions[-1] - positions[0]) / (len(ordered) - 1)
-    affine[:3, 1] = cosines[3:] * float(first.PixelSpacing[0])
-    affine[:3, 2] = cosines[:3] * float(first.PixelSpacing[1])
-    affine[:3, 3] = positions[0]
-    return CtGrid(
-        first.StudyInstanceUID,
-        first.SeriesInstanceUID,
-        first.FrameOfReferenceUID,
-        tuple(s.SOPInstanceUID for s in ordered),
-        Geometry(affine, (len(ordered), first.Rows, first.Columns)),
-    )
 
 
 def outline(

@@ -25,8 +25,8 @@ from db.lock import writer_lock
 from db.patchstore import PatchStore
 from db.session import open_database
 from fake_ct import make_ct, save, sphere
-from fake_rtstruct import FakeRoi, grid_of, make_rtstruct, square
-from fake_seg import make_seg
+from fake_rtstruct import FakeRoi, make_rtstruct, square
+from fake_seg import grid_of, make_seg
 from lnscore import ingest, ingesting
 from lnscore.errors import Refusal
 from lnscore.settings import Settings

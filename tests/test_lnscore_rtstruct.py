@@ -16,13 +16,13 @@ from fake_rtstruct import (
     FakeReferences,
     FakeRoi,
     as_bytes,
-    grid_of,
     make_rtstruct,
     outline,
     reread,
     square,
     write_raw,
 )
+from fake_seg import grid_of
 from lnscore.errors import CODES, Refusal
 from lnscore.geometry import CtGrid
 from lnscore.masks import WAITING
