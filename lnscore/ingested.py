@@ -18,7 +18,8 @@ class Ingested:
     Attributes:
         files: Files looked at.
         studies: Studies with CT.
-        series: Series by what became of them: new, revised, same, waiting, quarantined.
+        series: Series by what became of them: new, revised, same, waiting, quarantined, or
+            kept (what came is not usable, what is stored stays).
         nodes: Nodes added.
         flags: Series flags by code.
         skipped: Files left out, by kind.

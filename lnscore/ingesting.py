@@ -29,7 +29,7 @@ from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.reading import Headers, in_chunks, read_headers
 from lnscore.refused import record_of
 from lnscore.settings import Settings, actor
-from lnscore.sources import Found, Source, Unpacking, list_dicomdir, unpack
+from lnscore.sources import Found, Source, Unpacking, list_dicomdir, sha256_of, unpack
 from lnscore.studies_found import Sorted, StudyFiles, sort_studies, unusable_dates
 from lnscore.study_task import Options, SeriesResult, StudyResult, StudyTask, read_study
 from lnscore.version import version
@@ -174,7 +174,9 @@ class _Ingesting:
     def _store(self, task: StudyTask, result: StudyResult) -> None:
         self.summary.skipped += {"localizer": result.localizers} if result.localizers else {}
         self.summary.series["same"] += len(result.same)
-        ready = [self._with_patches(one) for one in result.series]
+        usable = [one for one in result.series if _may_replace(one, task)]
+        self.summary.series["kept"] += len(result.series) - len(usable)
+        ready = [self._with_patches(one) for one in usable]
         try:
             with self.database.begin() as session:
                 outcomes = [studies.add_series(session, one, self.run_id) for one in ready]
@@ -219,6 +221,11 @@ class _Ingesting:
             self._refuse(session, [record])
 
 
+def _may_replace(result: SeriesResult, task: StudyTask) -> bool:
+    """Nothing unusable replaces what is usable: a broken or maskless copy costs no score."""
+    return result.record.status == "ready" or result.record.series_uid not in task.known
+
+
 def _home_of_named_files(found: Sequence[StudyFiles], options: Options) -> str | None:
     """The study that --masks, --points and --stations are for."""
     if not options.named:
@@ -259,8 +266,8 @@ def _refused(done: Done, sha256: str, scope: str, path: str) -> RefusedRecord:
 
 
 def _sha256(path: str) -> str:
+    """Of the bytes, or of the name of a file that cannot be read."""
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return hashlib.sha256(path.encode()).hexdigest()

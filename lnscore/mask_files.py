@@ -1,6 +1,5 @@
 """The mask files of one study: read, and given to the scan that they were drawn on."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lnscore.headers import FileHeader
 from lnscore.masks import Annotated
 from lnscore.rtstruct import read_rtstruct
 from lnscore.seg import read_seg
+from lnscore.sources import sha256_of
 from lnscore.volume import Scan
 
 NRRD = (".nrrd", ".nhdr")
@@ -109,9 +109,3 @@ def _dataset(path: str):  # noqa: ANN202 - pydicom's Dataset, imported late
             "a whole DICOM file",
             "Export the mask again.",
         ) from error
-
-
-def sha256_of(path: str) -> str:
-    """SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,6 +4,7 @@ Links are followed only to files inside the same folder; archives and DICOMDIRs 
 a worker (`unpack`, `list_dicomdir`), because both are written by others.
 """
 
+import hashlib
 import os
 import stat
 import zipfile
@@ -97,6 +98,12 @@ def _walk(root: Path, notes: list[str]) -> Iterator[tuple[Path, str]]:
                     yield file, real
                 else:
                     notes.append(f"{file}: a link out of the folder, not followed")
+
+
+def sha256_of(path: str) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def inside(real: str, top: str) -> bool:

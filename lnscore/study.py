@@ -15,10 +15,11 @@ from db.records import RefusedRecord, SeriesRecord
 from engines.patch import SPEC
 from lnscore.cutting import Cut, cut_nodes
 from lnscore.errors import Refusal
-from lnscore.mask_files import BadMask, MaskFile, read_dicom_masks, read_named_masks, sha256_of
+from lnscore.mask_files import BadMask, MaskFile, read_dicom_masks, read_named_masks
 from lnscore.masks import WAITING
 from lnscore.ready_scans import Failed, Ready, ready_scans
 from lnscore.refused import record_of
+from lnscore.sources import sha256_of
 from lnscore.station_map import StationMap, read_station_map
 from lnscore.study_task import Options, SeriesResult, StudyResult, StudyTask
 from lnscore.volume import ASSUMED, FILLED

@@ -156,6 +156,26 @@ def test_a_changed_study_is_a_new_revision_and_supersedes_the_old(site):
     assert site.rows(schema.Series, "revision", "status") == [(1, "superseded"), (2, "ready")]
 
 
+def test_an_ingest_without_the_named_points_does_not_take_their_nodes_away(site, tmp_path):
+    site.put("a", *ct())
+    points = tmp_path / "points.csv"
+    points.write_text("x,y,z\n25.6,25.6,50\n")
+    site.ingest(points=(str(points),), coord="LPS_MM")
+    assert site.ingest().series["kept"] == 1
+    assert site.rows(schema.Series, "revision", "status") == [(1, "ready")]
+
+
+def test_a_broken_copy_is_refused_and_the_usable_revision_stays(site):
+    slices = ct()
+    paths = site.put("a", *slices, seg(slices))
+    site.ingest()
+    paths[7].unlink()
+    summary = site.ingest()
+    assert (summary.exit_code, summary.series["kept"]) == (3, 1)
+    assert "G03" in {one.code for one in summary.refused}
+    assert site.rows(schema.Series, "revision", "status") == [(1, "ready")]
+
+
 def test_a_corrected_mask_is_a_new_revision(site):
     slices = ct()
     site.put("a", *slices, seg(slices))
