@@ -171,11 +171,11 @@ def _slots(slices: tuple[SliceHeader, ...], fill_gaps: int) -> tuple[list[int], 
         allow_missing_positions=True,
         spacing_hint=spacing,
     )
-    if slots is None:
+    if slots is None or len(set(slots)) < len(slots):  # two slices near one place are a guess
         raise _uneven(along, spacing, tolerance)
     slots = _upward(slots, along)
     _refuse_gaps(slots, along, spacing, fill_gaps)
-    return slots, (*flags, FILLED)
+    return slots, (*flags, FILLED) if max(slots) >= len(slots) else flags
 
 
 def _spacing(along: np.ndarray) -> float:

@@ -119,6 +119,12 @@ def test_two_slices_at_one_place_that_nothing_tells_apart_are_refused(tmp_path):
     assert "(0.0, 0.0, 20.0) mm" in error.found
 
 
+def test_two_slices_a_tenth_of_a_millimetre_apart_are_refused_not_merged(tmp_path):
+    slices = ct()
+    slices[5].ImagePositionPatient = [0, 0, "20.1"]
+    assert refusal(save(slices, tmp_path), fill_gaps=3).code == "G04"
+
+
 def test_uneven_spacing_is_refused_and_the_step_named(tmp_path):
     slices = ct()
     for one in slices[7:]:
