@@ -152,6 +152,15 @@ CODES: dict[str, str] = {
     "D16": "a patch file is missing",
     "D17": "a patch file is damaged",
     "D18": "a reader labelled a node otherwise before",
+    "D19": "a consensus of labels is asked for by no known rule or reader",
+    # --- readers' labels (L) ---
+    "L01": "no node lies near a reader's point",
+    "L02": "a label fits several nodes, or a reader labels one node twice",
+    "L03": "the database has no node, series or study of that UID",
+    "L04": "a label is neither malignant nor benign",
+    "L05": "coordinates or their system are not stated, or fit no single scan",
+    "L06": "the file of labels cannot be used",
+    "L08": "no reader is named, or by a name that cannot be told from another",
     # --- report (R) ---
     "R01": "the database has no study of that UID",
     "R02": "a file of the report cannot be written",

@@ -1,0 +1,64 @@
+"""Where the nodes of the current revisions lie: what a reader's point is matched with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.reading import CURRENT
+from db.schema import LymphNode, Series, Study
+
+
+@dataclass(frozen=True)
+class NodePlace:
+    """One node.
+
+    Attributes:
+        node_id: `lymph_node.id`.
+        tracking_uid: Unique within its series, not always beyond it.
+        centroid_mm: x y z in LPS mm, in its series' frame of reference.
+    """
+
+    node_id: int
+    tracking_uid: str
+    centroid_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SeriesPlaces:
+    """The current revision of one series and its nodes.
+
+    Attributes:
+        study_uid: StudyInstanceUID.
+        series_uid: SeriesInstanceUID, with `#2` ... where one series held several acquisitions.
+        for_uid: Its frame of reference, where it is known.
+        geometry: As `series.geometry`.
+        nodes: In the order of their patches.
+    """
+
+    study_uid: str
+    series_uid: str
+    for_uid: str | None
+    geometry: dict[str, Any] | None
+    nodes: tuple[NodePlace, ...]
+
+
+def current(session: Session) -> list[SeriesPlaces]:
+    """Every current series with its nodes, in two statements."""
+    nodes: dict[int, list[NodePlace]] = {}
+    columns = (LymphNode.series_id, LymphNode.id, LymphNode.tracking_uid)
+    centroid = (LymphNode.centroid_x_mm, LymphNode.centroid_y_mm, LymphNode.centroid_z_mm)
+    query = select(*columns, *centroid).join(Series, LymphNode.series_id == Series.id)
+    order = (LymphNode.series_id, LymphNode.patch_index)
+    for series_id, node_id, uid, *place_mm in session.execute(
+        query.where(CURRENT).order_by(*order)
+    ):
+        x, y, z = place_mm
+        nodes.setdefault(series_id, []).append(NodePlace(node_id, uid, (x, y, z)))
+    facts = (Series.id, Study.study_uid, Series.series_uid, Series.for_uid, Series.geometry)
+    series = select(*facts).join(Study, Series.study_id == Study.id).where(CURRENT)
+    return [
+        SeriesPlaces(*rest, nodes=tuple(nodes.get(series_id, ())))
+        for series_id, *rest in session.execute(series.order_by(Series.id))
+    ]
