@@ -59,6 +59,8 @@ def current(session: Session) -> list[SeriesPlaces]:
     facts = (Series.id, Study.study_uid, Series.series_uid, Series.for_uid, Series.geometry)
     series = select(*facts).join(Study, Series.study_id == Study.id).where(CURRENT)
     return [
-        SeriesPlaces(*rest, nodes=tuple(nodes.get(series_id, ())))
-        for series_id, *rest in session.execute(series.order_by(Series.id))
+        SeriesPlaces(study_uid, series_uid, for_uid, geometry, tuple(nodes.get(series_id, ())))
+        for series_id, study_uid, series_uid, for_uid, geometry in session.execute(
+            series.order_by(Series.id)
+        )
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from lnscore.errors import Refusal
-from lnscore.geometry import CtGrid
+from lnscore.geometry import CtGrid, Geometry
 from lnscore.masks import MAX_REGIONS, Annotated, Region
 from lnscore.stations import station_in
 
@@ -64,9 +64,8 @@ def read_points(path: Path, coord: str | None, grid: CtGrid) -> Annotated:
             f"at most {MAX_REGIONS}, one for each node",
             "Check that it is a list of lymph nodes",
         )
-    points_mm = _lps_mm(
-        np.array([[row.x, row.y, row.z] for row in rows]).reshape(-1, 3), coord, grid
-    )
+    written = np.array([[row.x, row.y, row.z] for row in rows]).reshape(-1, 3)
+    points_mm = lps_mm(written, coord, grid.geometry)
     regions, refusals = [], []
     for number, (row, point_mm) in enumerate(zip(rows, points_mm, strict=True), 1):
         result = _region(number, row, point_mm, grid)
@@ -154,9 +153,21 @@ def _coordinates(path: Path, asked: str | None, stated: str | None) -> str:
     return coord
 
 
-def _lps_mm(points: np.ndarray, coord: str, grid: CtGrid) -> np.ndarray:
+def lps_mm(points: np.ndarray, coord: str, geometry: Geometry | None) -> np.ndarray:
+    """World points of points as written.
+
+    Args:
+        points: (point, 3), x y z.
+        coord: One of `COORDS`.
+        geometry: The CT's; only IJK needs it.
+
+    Raises:
+        ValueError: IJK without a geometry.
+    """
     if coord == "IJK":
-        return grid.geometry.to_mm(points[:, ::-1])
+        if geometry is None:
+            raise ValueError("IJK is of a grid, and none is given")
+        return geometry.to_mm(points[:, ::-1])
     return points * (-1, -1, 1) if coord == "RAS_MM" else points
 
 
