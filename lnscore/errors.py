@@ -101,6 +101,8 @@ CODES: dict[str, str] = {
     "N07": "several stations of one system are named",
     "N08": "the station is the nearest one within 5 mm, not one that the node lies in",
     "N09": "specks of the mask were dropped, or more components than can be nodes",
+    "N10": "a station code is not in its system",
+    "N11": "there is no system or crosswalk of stations of that name",
     "K01": "the points file is damaged, or a row of it is",
     "K02": "the coordinate system of points is not stated, or stated twice differently",
     "K03": "a point lies outside the scan",

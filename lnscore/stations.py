@@ -1,7 +1,8 @@
-"""Station systems by name, and the station that a segment's code or text states.
+"""The station that a segment's code or text states.
 
 A station is `(system, version, code)`, never a bare number: 7 is subcarinal in one system
-and left gastric in another. Codes are kept as they were written.
+and left gastric in another. What is written in another way than the system's code is stored as
+the code.
 """
 
 import re
@@ -12,18 +13,7 @@ from pydicom.sr.coding import Code
 
 from db.records import StationKey
 from lnscore.errors import Refusal
-
-VERSIONS = {
-    "AJCC7": "2010",
-    "AJCC8": "2017-ESO",
-    "IASLC": "2009",
-    "JES11": "2015",
-    "JES12": "2022",
-    "CHN": "2017",
-    "TIGER": "2019",
-    "SCT": "CID7600",
-}
-"""Edition of each system that may be written as `SYSTEM:CODE`."""
+from lnscore.vocabulary import VERSIONS, Found, find
 
 _WRITTEN = re.compile(r"(?<![\w:])([A-Za-z]\w*):(\w[\w.-]*)(?![\w:])")
 _SIDES = {"R": Code("24028007", "SCT", "Right"), "L": Code("7771000", "SCT", "Left")}
@@ -40,7 +30,8 @@ def parse_station(text: str) -> StationKey:
     """Read one `SYSTEM:CODE`, such as `AJCC8:4R` or `JES11:106recR`.
 
     Raises:
-        Refusal: N06, for another form or a system that is not in `VERSIONS`.
+        Refusal: N06, for another form or a system that is not in `VERSIONS`; N10, for a code
+            that its system does not have, or a side that is not said.
     """
     written = _WRITTEN.fullmatch(text.strip())
     if not written or written[1].upper() not in VERSIONS:
@@ -50,7 +41,11 @@ def parse_station(text: str) -> StationKey:
             f"SYSTEM:CODE with a system of {', '.join(VERSIONS)}",
             "Write the system with the code, as AJCC8:4R",
         )
-    return _key(written[1].upper(), written[2])
+    system, code = written[1].upper(), written[2]
+    found = find(system, code)
+    if found.station is None:
+        raise _not_there(system, code, found)
+    return found.station.key
 
 
 def station_in(text: str) -> tuple[StationKey | None, tuple[str, ...]]:
@@ -61,15 +56,21 @@ def station_in(text: str) -> tuple[StationKey | None, tuple[str, ...]]:
 
     Returns:
         The station, and warnings: N06 where only unknown systems are named, N07 where one
-        system is named with several codes (then there is no station: no guess).
+        system is named with several codes, N10 where the system does not have the code or the
+        side is not said. With a warning there is no station: no guess.
     """
     pairs = _WRITTEN.findall(text)
-    known = [_key(system.upper(), code) for system, code in pairs if system.upper() in VERSIONS]
+    known = [(system.upper(), code) for system, code in pairs if system.upper() in VERSIONS]
     if not known:
         return None, ("N06",) if pairs else ()
-    if len({key for key in known if key.system == known[0].system}) > 1:
+    first = known[0][0]
+    named = {find(first, code).station for system, code in known if system == first}
+    if None in named:
+        return None, ("N10",)
+    if len(named) > 1:
         return None, ("N07",)
-    return known[0], ()
+    (station,) = named
+    return (station.key, ()) if station else (None, ())
 
 
 def station_of_codes(items: Iterable[Dataset]) -> StationKey | None:
@@ -87,12 +88,26 @@ def station_of_codes(items: Iterable[Dataset]) -> StationKey | None:
         code = str(item.get("CodeValue", ""))
         # The code list takes 0.3 s to import: not for the plain "lymph node" of most segments.
         if code and code not in _NO_PLACE and (place := _place(item)):
-            return _key("SCT", place + _side(item))
+            return StationKey("SCT", VERSIONS["SCT"], place + _side(item))
     return None
 
 
-def _key(system: str, code: str) -> StationKey:
-    return StationKey(system, VERSIONS[system], code)
+def _not_there(system: str, code: str, found: Found) -> Refusal:
+    if found.sides:
+        codes = [station.key.code for station in found.sides]
+        return Refusal(
+            "N10",
+            f"station side missing ({code!r} of {system})",
+            f"one of {', '.join(codes)}",
+            f"Write the side, as {system}:{codes[0]}",
+        )
+    meant = f"Did you mean {', '.join(found.near)}? " if found.near else ""
+    return Refusal(
+        "N10",
+        f"station {code!r} is not in {system}",
+        f"a code of {system} {VERSIONS[system]}",
+        f"{meant}lnscore stations list {system} shows them all",
+    )
 
 
 def _place(item: Dataset) -> str | None:
@@ -100,7 +115,8 @@ def _place(item: Dataset) -> str | None:
     from pydicom.sr.codedict import codes
 
     found = _code(item)
-    places = (place.value for place in codes.cid7600.concepts.values() if place == found)
+    concepts = codes.cid7600.concepts.values()
+    places = (one.value for one in concepts if one == found and one.scheme_designator == "SCT")
     return next((place for place in places if place not in _NO_PLACE), None)
 
 

@@ -5,15 +5,13 @@ one system only: the same words mean other stations in other systems.
 """
 
 import json
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from os.path import commonprefix
 
 from db.records import StationKey
+from lnscore.station_spelling import near, normal, squeezed, without_side
 
 VERSIONS = {
     "AJCC8": "2017-ESO",
@@ -28,7 +26,6 @@ VERSIONS = {
 }
 """Edition of each system that may be written as `SYSTEM:CODE`."""
 
-SIDES = {"R": "right", "L": "left", "ipsi": "ipsilateral", "contra": "contralateral"}
 LONGEST = 120
 """Characters above which a text names no station."""
 
@@ -133,11 +130,11 @@ def find(system: str, text: str) -> Found:
         return Found(index.stations[key])
     if key in index.bases:
         return Found(None, sides=index.bases[key])
-    for side, rest in _without_side(text):
+    for side, rest in without_side(text):
         for station in index.bases.get(normal(rest), ()):
             if station.side == side:
                 return Found(station)
-    return Found(None, near=_near(key, index.codes))
+    return Found(None, near=near(text, index.codes))
 
 
 def anywhere(text: str) -> tuple[Station, ...]:
@@ -154,50 +151,7 @@ def system_of(text: str) -> str | None:
     Returns:
         None where it is unknown or undecided: "JES" and "AJCC" alone do not say the edition.
     """
-    return _system_names().get(_squeezed(text[:LONGEST]))
-
-
-def normal(text: str) -> str:
-    """Form in which codes and aliases are compared."""
-    text = unicodedata.normalize("NFKC", text).casefold().strip()
-    text = _NOISE_BEFORE.sub("", text)
-    text = _NOISE_AFTER.sub("", text)
-    text = _WHOLE.sub("", text)  # a sheet's 7.0 is 7
-    # Apart means something between figures and between Roman numerals: 1-2, I-V.
-    text = _HELD_APART.sub("|", text)
-    return _SEPARATORS.sub("", text)
-
-
-_SEPARATORS = re.compile(r"[\s._\-‐-―−#']+")
-_HELD_APART = re.compile(r"(?<=\d)[\s._\-‐-―−#']+(?=\d)|(?<=[ivx])[\s._\-‐-―−#']+(?=[ivx])")
-_WHOLE = re.compile(r"(?<=^\d)\.0$|(?<=^\d\d)\.0$|(?<=^\d\d\d)\.0$")
-_WORDS = r"(?:lymph[\s-]*nodes?|nodes?|lns?|stations?|stn|groups?|grp|levels?|lvl|nos?|nr|n[°º])"
-_NOISE_BEFORE = re.compile(
-    rf"^(?:[\s.:#_-]*(?:#|{_WORDS}(?=[\s.:#_\-\d]|[ivx]+[abc]?\b)))*[\s.:#_-]*(?=\S)"
-)
-_NOISE_AFTER = re.compile(rf"(?<=\S)(?:[\s._-]+{_WORDS}[\s.]*)+$")
-
-_SIDE_WORDS = {
-    "R": (("right", "右"), ("r", "rt")),
-    "L": (("left", "左"), ("l", "lt")),
-    "ipsi": (("ipsilateral", "homolateral"), ("ipsi", "homo")),
-    "contra": (("contralateral", "heterolateral"), ("contra", "hetero")),
-}
-"""For each side: words that may touch the station's name, and short ones that may not."""
-
-
-def _without_side(text: str) -> Iterator[tuple[str, str]]:
-    """Each way to take a side off the beginning or the end of a text."""
-    text = unicodedata.normalize("NFKC", text).casefold().strip()
-    text = _NOISE_AFTER.sub("", _NOISE_BEFORE.sub("", text))
-    for side, (words, short) in _SIDE_WORDS.items():
-        for word in (*words, *short):
-            gap = "" if word in words else r"(?=[\s._\-(])"
-            if match := re.match(rf"{word}{gap}[\s._-]*(?=\S)", text):
-                yield side, text[match.end() :]
-            gap = "" if word in words else r"(?<=[\s._\-(])"
-            if match := re.search(rf"(?<=\S)[\s._\-(]*{gap}{word}[.)]*$", text):
-                yield side, text[: match.start()]
+    return _system_names().get(squeezed(text[:LONGEST]))
 
 
 @dataclass(frozen=True)
@@ -250,36 +204,9 @@ def _station(data: dict, row: dict) -> Station:
     )
 
 
-def _near(key: str, codes: tuple[str, ...]) -> tuple[str, ...]:
-    """Codes that the text begins, else codes at the smallest edit distance with as long a start."""
-    if begun := tuple(code for code in codes if normal(code).startswith(key)):
-        return begun[:3]
-    distances = [(_distance(key, normal(code)), code) for code in codes]
-    nearest = min(distance for distance, _ in distances)
-    if nearest > max(1, len(key) // 3):
-        return ()
-    near = [code for distance, code in distances if distance == nearest]
-    start = max(len(commonprefix((key, normal(code)))) for code in near)
-    return tuple(code for code in near if len(commonprefix((key, normal(code)))) == start)[:3]
-
-
-def _distance(one: str, other: str) -> int:
-    """Levenshtein distance: letters to change, add or leave out."""
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, start=1):
-        last, row[0] = row[0], i
-        for j, with_letter in enumerate(other, start=1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (letter != with_letter))
-    return row[-1]
-
-
-def _squeezed(text: str) -> str:
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text).casefold())
-
-
 @cache
 def _system_names() -> dict[str, str]:
-    names = {_squeezed(name): system for system, names in _NAMES.items() for name in names}
+    names = {squeezed(name): system for system, names in _NAMES.items() for name in names}
     return names | {system.casefold(): system for system in VERSIONS}
 
 

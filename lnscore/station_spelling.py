@@ -1,0 +1,89 @@
+"""How people write a station, brought to one form: '#106 rec R', 'No. 106recR', '１０６recR'."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+_GAP = r"[\s._\-‐-―−#']"
+_GAPS = re.compile(rf"{_GAP}+")
+_HELD_APART = re.compile(rf"(?<=\d){_GAP}+(?=\d)|(?<=[ivx]){_GAP}+(?=[ivx])")
+_WORDS = r"(?:lymph[\s-]*nodes?|nodes?|lns?|stations?|stn|groups?|grp|levels?|lvl|nos?|nr|n[°º])"
+_BEFORE = re.compile(
+    rf"^(?:[\s.:#_-]*(?:#|{_WORDS}(?=[\s.:#_\-\d]|[ivx]+[abc]?\b)))*[\s.:#_-]*(?=\S)"
+)
+_AFTER = re.compile(rf"(?<=\S)(?:[\s._-]+{_WORDS}[\s.]*)+$")
+_WHOLE = re.compile(r"^(\d{1,3})\.0$")
+_SIDES = {
+    "R": (("right", "右"), ("r", "rt")),
+    "L": (("left", "左"), ("l", "lt")),
+    "ipsi": (("ipsilateral", "homolateral"), ("ipsi", "homo")),
+    "contra": (("contralateral", "heterolateral"), ("contra", "hetero")),
+}
+"""For each side: words that may touch the station's name, and short ones that may not."""
+
+
+def normal(text: str) -> str:
+    """Form in which codes and aliases are compared.
+
+    Case, width, '#', 'No.', "station", "LN", blanks, dots and hyphens do not matter. Figures
+    that are held apart, and Roman numerals, stay apart: neither '1-2' nor 'I-V' is one station.
+    """
+    text = _WHOLE.sub(r"\1", _bare(text))  # a sheet's 7.0 is 7
+    return _GAPS.sub("", _HELD_APART.sub("|", text))
+
+
+def without_side(text: str) -> Iterator[tuple[str, str]]:
+    """Each way to take a side off the beginning or the end of a text: side and rest."""
+    text = _bare(text)
+    for side, (words, short) in _SIDES.items():
+        for word in (*words, *short):
+            apart = "" if word in words else _GAP
+            if match := re.match(rf"{word}(?={apart}){_GAP}*(?=\S)", text):
+                yield side, text[match.end() :]
+            apart = "" if word in words else rf"(?<={_GAP[:-1]}(,])"
+            if match := re.search(rf"(?<=\S)(?:{_GAP}|[(,])*{apart}{word}[.)]*$", text):
+                yield side, text[: match.start()]
+
+
+def near(text: str, codes: Iterable[str]) -> tuple[str, ...]:
+    """Codes that look like a text, at most three, best first.
+
+    Those that go on where the text ends; else those at the smallest edit distance, and of these
+    the ones that share its longest beginning. The order is that of the list.
+    """
+    key = normal(text)
+    forms = {code: normal(code) for code in codes}
+    if begun := tuple(code for code, form in forms.items() if form.startswith(key)):
+        return begun[:3]
+    distances = {code: _distance(key, form) for code, form in forms.items()}
+    nearest = min(distances.values())
+    if nearest > max(1, len(key) // 3):
+        return ()
+    starts = {c: _shared(key, forms[c]) for c, distance in distances.items() if distance == nearest}
+    return tuple(code for code, start in starts.items() if start == max(starts.values()))[:3]
+
+
+def squeezed(text: str) -> str:
+    """Letters and figures alone, for names of systems."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _bare(text: str) -> str:
+    """In one width and case, without the words that only say "station"."""
+    text = unicodedata.normalize("NFKC", text).casefold().strip()
+    return _AFTER.sub("", _BEFORE.sub("", text))
+
+
+def _shared(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _distance(one: str, other: str) -> int:
+    """Levenshtein distance: letters to change, add or leave out."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, start=1):
+        last, row[0] = row[0], i
+        for j, with_letter in enumerate(other, start=1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (letter != with_letter))
+    return row[-1]
