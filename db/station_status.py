@@ -1,0 +1,254 @@
+"""The join of pathology to nodes: every node's station status, in few statements.
+
+Read by the trainer, by `lnscore pathology status` and by the report; never by scoring.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from db.batches import batches
+from db.records import StationKey
+from db.schema import (
+    Finding,
+    FindingStation,
+    LymphNode,
+    PathologyReport,
+    Patient,
+    Series,
+    Station,
+    StationCrosswalk,
+    Study,
+)
+from db.station_rule import MAX_DAYS, Relations, StationFinding, StationStatus, decide
+
+CANDIDATE_OVERLAP = 0.1
+"""Part of a node inside a station from which it may be that station's node; ours. Less is
+the border of a mask, not a place."""
+
+
+@dataclass(frozen=True)
+class PlacedNode:
+    """One node of a current series, with what the join needs of it."""
+
+    id: int
+    study_id: int
+    series_uid: str
+    patient_key: str
+    ct_date: str | None
+    tracking_uid: str
+    label: str
+    station: StationKey | None
+    stations: tuple[StationKey, ...]
+    """Where it may lie: its own station, then candidates."""
+
+
+_OF_NODE: Sequence[Any] = (
+    LymphNode.id,
+    Series.study_id,
+    Series.series_uid,
+    Patient.pseudo_key,
+    Study.study_date,
+    LymphNode.tracking_uid,
+    LymphNode.label,
+    LymphNode.station_id,
+    LymphNode.station_source,
+    LymphNode.station_candidates,
+)
+_OF_FINDING: Sequence[Any] = (
+    PathologyReport.patient_key,
+    PathologyReport.report_date,
+    PathologyReport.surgery_date,
+    PathologyReport.neoadjuvant,
+    PathologyReport.superseded_by_id,
+    Finding.report_id,
+    Finding.id,
+    Finding.status,
+    Finding.n_examined,
+    Finding.n_positive,
+    FindingStation.station_id,
+)
+
+
+def statuses(
+    session: Session,
+    *,
+    series_ids: Sequence[int] | None = None,
+    crosswalk: str | None = None,
+    max_days: int = MAX_DAYS,
+) -> dict[int, StationStatus]:
+    """Station status of every node of current series.
+
+    Args:
+        session: The caller's transaction.
+        series_ids: Only these series.
+        crosswalk: Name of a crosswalk between station systems; none is used unless named.
+        max_days: Most days from CT to surgery before P09.
+
+    Returns:
+        By `lymph_node.id`.
+    """
+    nodes = list(placed_nodes(session, series_ids=series_ids))
+    findings = findings_of(session, {node.patient_key for node in nodes})
+    between = relations(session, crosswalk) if crosswalk is not None else None
+    return decide_all(nodes, findings, between, max_days)
+
+
+def decide_all(
+    nodes: Iterable[PlacedNode],
+    findings: dict[str, list[StationFinding]],
+    between: Relations | None = None,
+    max_days: int = MAX_DAYS,
+) -> dict[int, StationStatus]:
+    """Apply the rule to every node; nodes of one place and CT share the answer."""
+    known: dict[tuple[object, ...], StationStatus] = {}
+    found = {}
+    for node in nodes:
+        place = (node.patient_key, node.stations, node.ct_date)
+        if place not in known:
+            told = findings.get(node.patient_key, [])
+            known[place] = decide(node.stations, told, between, node.ct_date, max_days)
+        found[node.id] = known[place]
+    return found
+
+
+def placed_nodes(
+    session: Session,
+    *,
+    series_ids: Sequence[int] | None = None,
+    study_uid: str | None = None,
+) -> Iterator[PlacedNode]:
+    """Nodes of current series with their stations, in the order of their ids."""
+    stations = station_keys(session)
+    by_name = defaultdict(list)
+    for key in stations.values():
+        by_name[key.system, key.code].append(key)
+    query = (
+        select(*_OF_NODE)
+        .join(Series, LymphNode.series_id == Series.id)
+        .join(Study, Series.study_id == Study.id)
+        .join(Patient, Study.patient_id == Patient.id)
+        .where(Series.status != "superseded")
+        .order_by(LymphNode.id)
+    )
+    if study_uid is not None:
+        query = query.where(Study.study_uid == study_uid)
+    for row in _pieces(session, query, series_ids):
+        own = stations.get(row.station_id)
+        candidates = row.station_candidates or []
+        yield PlacedNode(
+            id=row.id,
+            study_id=row.study_id,
+            series_uid=row.series_uid,
+            patient_key=row.pseudo_key,
+            ct_date=row.study_date,
+            tracking_uid=row.tracking_uid,
+            label=row.label,
+            station=own,
+            stations=tuple(_places(own, row.station_source, candidates, by_name)),
+        )
+
+
+def findings_of(
+    session: Session, patient_keys: Iterable[str] | None = None
+) -> dict[str, list[StationFinding]]:
+    """Every finding by patient key, those of superseded reports too.
+
+    Args:
+        session: The caller's transaction.
+        patient_keys: Only these patients.
+    """
+    stations = station_keys(session)
+    query = (
+        select(*_OF_FINDING)
+        .join(Finding, Finding.report_id == PathologyReport.id)
+        .join(FindingStation, FindingStation.finding_id == Finding.id)
+    )
+    rows: dict[int, Any] = {}
+    members = defaultdict(set)
+    keys = None if patient_keys is None else sorted(set(patient_keys))
+    for piece in [None] if keys is None else batches(keys):
+        some = query if piece is None else query.where(PathologyReport.patient_key.in_(piece))
+        for row in session.execute(some):
+            rows[row.id] = row
+            members[row.id].add(stations[row.station_id])
+    found = defaultdict(list)
+    for finding_id in sorted(rows):
+        row = rows[finding_id]
+        found[row.patient_key].append(_finding(row, frozenset(members[finding_id])))
+    return dict(found)
+
+
+def relations(session: Session, crosswalk: str) -> Relations:
+    """(station of a node, station of a finding) to the relation, of one crosswalk."""
+    stations = station_keys(session)
+    query = select(
+        StationCrosswalk.from_station_id, StationCrosswalk.to_station_id, StationCrosswalk.relation
+    ).where(StationCrosswalk.name == crosswalk)
+    return {
+        (stations[here], stations[there]): relation
+        for here, there, relation in session.execute(query)
+    }
+
+
+def crosswalk_names(session: Session) -> list[str]:
+    """The crosswalks that the database holds."""
+    names = select(StationCrosswalk.name).distinct().order_by(StationCrosswalk.name)
+    return list(session.scalars(names))
+
+
+def station_keys(session: Session) -> dict[int, StationKey]:
+    """Every station by its id."""
+    query = select(Station.id, Station.system, Station.version, Station.code)
+    return {station_id: StationKey(*key) for station_id, *key in session.execute(query)}
+
+
+def _pieces(
+    session: Session, query: Select[*tuple[Any, ...]], series_ids: Sequence[int] | None
+) -> Iterator[Any]:
+    if series_ids is None:
+        yield from session.execute(query)
+        return
+    for ids in batches(sorted(set(series_ids))):
+        yield from session.execute(query.where(LymphNode.series_id.in_(ids)))
+
+
+def _places(
+    own: StationKey | None,
+    source: str,
+    candidates: Sequence[dict[str, Any]],
+    by_name: dict[tuple[str, str], list[StationKey]],
+) -> list[StationKey]:
+    """The node's own station and the candidates that hold a part of it worth naming.
+
+    What the mask's author states is not weighed against the map's stations of that system.
+    """
+    places = [] if own is None else [own]
+    stated = own.system if own is not None and source == "explicit" else None
+    for one in candidates:
+        name = str(one["system"]), str(one["code"])
+        if name[0] == stated or (one.get("overlap") or 0.0) < CANDIDATE_OVERLAP:
+            continue
+        if own is None or name != (own.system, own.code):
+            # A station that no table names yet has no finding either.
+            places += by_name.get(name) or [StationKey(name[0], "", name[1])]
+    return list(dict.fromkeys(places))
+
+
+def _finding(row: Any, stations: frozenset[StationKey]) -> StationFinding:  # noqa: ANN401
+    return StationFinding(
+        id=row.id,
+        report_id=row.report_id,
+        report_date=row.report_date,
+        stations=stations,
+        status=row.status,
+        n_examined=row.n_examined,
+        n_positive=row.n_positive,
+        surgery_date=row.surgery_date,
+        neoadjuvant=row.neoadjuvant,
+        superseded=row.superseded_by_id is not None,
+    )
