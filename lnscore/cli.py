@@ -13,6 +13,7 @@ import typer
 from db.errors import DatabaseError
 from engines.errors import EngineError
 from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED, Refusal
+from lnscore.stations_cli import stations_app
 from lnscore.summary import Summary
 
 INTERRUPTED = 130
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 engine_app = typer.Typer(help="List, show, verify and import engines.", no_args_is_help=True)
 app.add_typer(engine_app, name="engine")
+app.add_typer(stations_app, name="stations")
 
 Db = Annotated[
     str | None,

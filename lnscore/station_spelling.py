@@ -13,6 +13,8 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(rf"(?<=\S)(?:[\s._-]+{_WORDS}[\s.]*)+$")
 _WHOLE = re.compile(r"^(\d{1,3})\.0$")
+_ADDED = 5
+"""Letters that may be missing at the end of a text: 106 for 106recR."""
 _SIDES = {
     "R": (("right", "右"), ("r", "rt")),
     "L": (("left", "左"), ("l", "lt")),
@@ -53,8 +55,11 @@ def near(text: str, codes: Iterable[str]) -> tuple[str, ...]:
     """
     key = normal(text)
     forms = {code: normal(code) for code in codes}
-    if begun := tuple(code for code, form in forms.items() if form.startswith(key)):
-        return begun[:3]
+    begun = [
+        c for c, form in forms.items() if form.startswith(key) and len(form) - len(key) <= _ADDED
+    ]
+    if begun:
+        return tuple(begun[:3])
     distances = {code: _distance(key, form) for code, form in forms.items()}
     nearest = min(distances.values())
     if nearest > max(1, len(key) // 3):

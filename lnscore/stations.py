@@ -44,7 +44,7 @@ def parse_station(text: str) -> StationKey:
     system, code = written[1].upper(), written[2]
     found = find(system, code)
     if found.station is None:
-        raise _not_there(system, code, found)
+        raise not_there(system, code, found)
     return found.station.key
 
 
@@ -92,7 +92,8 @@ def station_of_codes(items: Iterable[Dataset]) -> StationKey | None:
     return None
 
 
-def _not_there(system: str, code: str, found: Found) -> Refusal:
+def not_there(system: str, code: str, found: Found) -> Refusal:
+    """Say that a system does not have a code, or that the side is missing (N10)."""
     if found.sides:
         codes = [station.key.code for station in found.sides]
         return Refusal(

@@ -61,6 +61,7 @@ class StationSystem:
         title: For people.
         sources: Where the list comes from.
         confirmed: Whether the list was compared with its source, code by code.
+        note: What to know about the list.
         bases: Ways to write a sided station without its side, for each base.
         stations: In the order of the classification.
     """
@@ -70,6 +71,7 @@ class StationSystem:
     title: str
     sources: tuple[str, ...]
     confirmed: bool
+    note: str
     bases: Mapping[str, tuple[str, ...]]
     stations: tuple[Station, ...]
 
@@ -188,6 +190,7 @@ def _read(system: str) -> StationSystem:
         title=data["title"],
         sources=tuple(data["sources"]),
         confirmed=data["confirmed"],
+        note=data["note"],
         bases={base: tuple(names) for base, names in data["bases"].items()},
         stations=tuple(_station(data, row) for row in data["stations"]),
     )
