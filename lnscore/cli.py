@@ -12,6 +12,7 @@ import typer
 
 from db.errors import DatabaseError
 from engines.errors import EngineError
+from lnscore import labels_cli
 from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED, Refusal
 from lnscore.stations_cli import stations_app
 from lnscore.summary import Summary
@@ -29,6 +30,7 @@ app = typer.Typer(
 engine_app = typer.Typer(help="List, show, verify and import engines.", no_args_is_help=True)
 app.add_typer(engine_app, name="engine")
 app.add_typer(stations_app, name="stations")
+app.add_typer(labels_cli.app, name="labels")
 
 Db = Annotated[
     str | None,
@@ -252,15 +254,9 @@ def engine_import(
 
 
 def _finish(summary: Summary, as_json: bool) -> None:
-    """Print what a job says of itself and leave with its exit code."""
     from lnscore import console
 
-    if as_json:
-        console.print_json(summary.as_dict())
-    else:
-        for line in summary.lines():
-            console.say(line)
-    raise typer.Exit(summary.exit_code)
+    console.finish(summary, as_json=as_json)
 
 
 def main() -> None:

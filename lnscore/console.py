@@ -5,10 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
+import typer
 from rich.console import Console
 from rich.markup import escape
+
+from lnscore.summary import Summary
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -37,6 +40,20 @@ def fail(error: Exception) -> None:
 def print_json(value: Any) -> None:  # noqa: ANN401
     """Print one JSON document for a machine."""
     sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def finish(summary: Summary, *, as_json: bool) -> NoReturn:
+    """Print what a job says of itself and leave with its exit code.
+
+    Raises:
+        typer.Exit: Always.
+    """
+    if as_json:
+        print_json(summary.as_dict())
+    else:
+        for line in summary.lines():
+            say(line)
+    raise typer.Exit(summary.exit_code)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:

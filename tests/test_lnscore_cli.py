@@ -86,6 +86,8 @@ def test_the_commands_are_those_of_the_design() -> None:
         "engine show",
         "engine verify",
         "engine import",
+        "labels import",
+        "labels status",
     }
 
 

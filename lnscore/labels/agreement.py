@@ -1,0 +1,69 @@
+"""How far readers agree: counts, Cohen's kappa of every pair, the nodes they differ on."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from db.labels import Reading
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two readers on the nodes that both labelled.
+
+    Attributes:
+        first: A reader.
+        second: Another.
+        both: Nodes that both labelled.
+        same: Of these, labelled alike.
+        kappa: Cohen's; None where it is not defined (no common node, or both always say the
+            same one thing).
+    """
+
+    first: str
+    second: str
+    both: int
+    same: int
+    kappa: float | None
+
+
+def pairs(readings: Sequence[Reading]) -> list[Pair]:
+    """Every pair of readers, by name."""
+    said: dict[str, dict[int, int]] = defaultdict(dict)
+    for reading in readings:
+        said[reading.reader][reading.node_id] = reading.value
+    return [_pair(a, b, said[a], said[b]) for a, b in combinations(sorted(said), 2)]
+
+
+def kappa(table: Sequence[tuple[int, int]]) -> float | None:
+    """Agreement of two readers beyond chance.
+
+    Cohen, Educational and Psychological Measurement 1960, eq. 1.
+
+    Args:
+        table: What each of the two says of every node, 0 or 1.
+
+    Returns:
+        At most 1; 0 is chance. None where chance alone agrees on everything.
+    """
+    if not table:
+        return None
+    count = len(table)
+    observed = sum(a == b for a, b in table) / count
+    first, second = (sum(column) / count for column in zip(*table, strict=True))
+    chance = first * second + (1 - first) * (1 - second)
+    return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def disagreements(readings: Sequence[Reading]) -> list[list[Reading]]:
+    """The labels of every node that its readers label differently."""
+    of_node: dict[int, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        of_node[reading.node_id].append(reading)
+    return [said for said in of_node.values() if len({one.value for one in said}) > 1]
+
+
+def _pair(first: str, second: str, a: dict[int, int], b: dict[int, int]) -> Pair:
+    table = [(a[node_id], b[node_id]) for node_id in sorted(a.keys() & b.keys())]
+    return Pair(first, second, len(table), sum(x == y for x, y in table), kappa(table))

@@ -1,0 +1,191 @@
+"""`lnscore labels import`: readers' labels of single nodes, all of a file or none of it."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db import audit, labels, node_places, runs
+from db.labels import LabelRecord
+from db.lock import writer_lock
+from db.session import Database, open_database
+from lnscore.errors import EXIT_DONE, EXIT_ERROR
+from lnscore.labels.checking import Stated, check
+from lnscore.labels.matching import Match, Scans, match, twice
+from lnscore.labels.table import Table, read_table
+from lnscore.pathology.messages import Message
+from lnscore.settings import Settings, actor
+from lnscore.version import version
+
+TOLERANCE_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says.
+
+    Attributes:
+        reader: Who labelled, where the file does not say.
+        coord: What points are in, where the file does not say.
+        tolerance_mm: How far a node's centroid may lie from its point.
+    """
+
+    reader: str = ""
+    coord: str = ""
+    tolerance_mm: float = TOLERANCE_MM
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a file of labels came to.
+
+    Attributes:
+        name: The file's.
+        tolerance_mm: As asked.
+        matches: Every label with its node; empty where anything was wrong.
+        new: How many were not in the database.
+        messages: Every error; one is enough that nothing is written.
+        notes: How the file was read.
+    """
+
+    name: str
+    tolerance_mm: float
+    matches: tuple[Match, ...] = ()
+    new: int = 0
+    messages: tuple[Message, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where nothing was written."""
+        return EXIT_ERROR if self.messages else EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """What happened, in a few lines."""
+        if self.messages:
+            count = len(self.messages)
+            said = f"{self.name}: {count} {'error' if count == 1 else 'errors'}; nothing imported"
+            return [*self.notes, *(message.sentence for message in self.messages), said]
+        point = [one.distance_mm for one in self.matches if one.distance_mm is not None]
+        read = Counter(one.label.reader for one in self.matches)
+        by_reader = ", ".join(f"{reader} {count}" for reader, count in sorted(read.items()))
+        places = f"{len(self.matches) - len(point)} by tracking UID, {len(point)} by point"
+        farthest = f" (at most {max(point):.1f} mm away)" if point else ""
+        return [
+            *self.notes,
+            f"{self.name}: {len(self.matches)} labels ({by_reader}), {self.new} of them new",
+            f"nodes found: {places}{farthest}",
+            "Next: lnscore labels status",
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        return {
+            "file": self.name,
+            "tolerance_mm": self.tolerance_mm,
+            "new": self.new,
+            "known_before": len(self.matches) - self.new,
+            "labels": [_as_dict(one) for one in self.matches],
+            "messages": [message.as_dict() for message in self.messages],
+            "notes": list(self.notes),
+        }
+
+
+def run(settings: Settings, path: Path, options: Options) -> Imported:
+    """Import a file of labels under the database's lock.
+
+    Args:
+        settings: Where the database is.
+        path: The file.
+        options: As the command line says.
+
+    Returns:
+        What was imported, or every error.
+
+    Raises:
+        Refusal: L06 or P14 to P19, the file cannot be used.
+        DatabaseError: The database cannot be used, or another run holds it.
+    """
+    table = read_table(path)
+    with writer_lock(settings.db), closing(open_database(settings.db)) as database:
+        matches, messages = _matched(database, table, options)
+        ignored = [f"columns not read: {', '.join(table.ignored)}"] if table.ignored else []
+        notes = (*(f"{table.name}: {said}" for said in table.said), *ignored)
+        if messages:
+            ordered = sorted(messages, key=lambda message: message.row or 0)
+            result = Imported(table.name, options.tolerance_mm, (), 0, tuple(ordered), notes)
+        else:
+            new = _store(database, table, matches, options)
+            result = Imported(table.name, options.tolerance_mm, tuple(matches), new, (), notes)
+    return result
+
+
+def _matched(
+    database: Database, table: Table, options: Options
+) -> tuple[list[Match], list[Message]]:
+    """Every label with its node, and everything that is wrong."""
+    with database.read() as session:
+        scans = Scans(node_places.current(session))
+        known = labels.readers(session)
+        rows, messages = check(table, Stated(options.reader, options.coord), known)
+        results = [match(row, scans, options.tolerance_mm) for row in rows]
+        matches = [result for result in results if isinstance(result, Match)]
+        messages += [result for result in results if isinstance(result, Message)]
+        messages += twice(matches)
+        messages += _said_otherwise(session, matches)
+    return matches, messages
+
+
+def _said_otherwise(session: Session, matches: Iterable[Match]) -> list[Message]:
+    before = labels.said_before(session, [one.node.node_id for one in matches])
+    messages = []
+    for one in matches:
+        label, uid = one.label, one.node.tracking_uid
+        said = before.get((one.node.node_id, label.reader), label.value)
+        if said != label.value:
+            text = (
+                f"reader '{label.reader}' said {said} of node {uid} before, now {label.value}; "
+                "give the new reading a reader's name of its own"
+            )
+            messages.append(Message("D18", "E", text, label.row, "value"))
+    return messages
+
+
+def _store(database: Database, table: Table, matches: Iterable[Match], options: Options) -> int:
+    given = [
+        LabelRecord(
+            one.node.node_id,
+            one.label.reader,
+            one.label.value,
+            f"sha256 {table.sha256}, row {one.label.row}, {one.how}",
+        )
+        for one in matches
+    ]
+    with database.begin() as session:
+        run_id = runs.start(session, "labels", sys.argv[1:], version())
+        new = labels.add(session, given)
+        details = {
+            "sha256": table.sha256,
+            "labels": len(given),
+            "new": new,
+            "readers": sorted({record.reader for record in given}),
+            "tolerance_mm": options.tolerance_mm,
+        }
+        audit.record(session, actor(), "labels", f"run {run_id}", details)
+        runs.finish(session, run_id, EXIT_DONE, details)
+    return new
+
+
+def _as_dict(one: Match) -> dict[str, Any]:
+    return {
+        "row": one.label.row,
+        "reader": one.label.reader,
+        "value": one.label.value,
+        "tracking_uid": one.node.tracking_uid,
+        "distance_mm": one.distance_mm,
+    }

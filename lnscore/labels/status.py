@@ -1,0 +1,115 @@
+"""`lnscore labels status`: who labelled how many nodes, how far they agree, what it comes to."""
+
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from db import labels
+from db.labels import Reading
+from db.session import open_database
+from lnscore import console
+from lnscore.labels import agreement
+from lnscore.labels.agreement import Pair
+from lnscore.settings import Settings
+
+SHOWN = 20
+"""Disagreements on a terminal; `--json` has all."""
+
+
+def show(settings: Settings, rule: str, *, as_json: bool = False) -> None:
+    """Print what the labels of the current revisions say.
+
+    Args:
+        settings: Where the database is.
+        rule: Consensus rule, or a reader's name.
+        as_json: One JSON document.
+
+    Raises:
+        DatabaseError: D19, no such rule or reader; or the database cannot be used.
+    """
+    with closing(open_database(settings.db)) as database, database.read() as session:
+        readings = labels.readings(session)
+    agreed = labels.agreed(readings, rule)
+    if as_json:
+        console.print_json(_document(readings, agreed, rule))
+        return
+    if not readings:
+        console.say("no labels; import them with: lnscore labels import FILE")
+        return
+    columns = ["reader", "nodes", "malignant", "benign"]
+    rows = [[name, *map(str, counts.values())] for name, counts in _readers(readings).items()]
+    console.print_table("Readers", columns, rows)
+    pairs = agreement.pairs(readings)
+    if pairs:
+        columns = ["reader", "and", "nodes of both", "alike", "Cohen's kappa"]
+        console.print_table("Agreement", columns, [_pair(pair) for pair in pairs])
+    _print_disagreements(agreement.disagreements(readings))
+    counts = _consensus(readings, agreed)
+    console.say(
+        f"consensus '{rule}': {counts['malignant']} malignant, {counts['benign']} benign, "
+        f"{counts['none']} labelled but without one"
+    )
+
+
+def _document(readings: list[Reading], agreed: dict[int, int], rule: str) -> dict[str, Any]:
+    return {
+        "readers": _readers(readings),
+        "pairs": [asdict(pair) for pair in agreement.pairs(readings)],
+        "disagreements": [
+            {
+                "study_uid": said[0].study_uid,
+                "tracking_uid": said[0].tracking_uid,
+                "values": {one.reader: one.value for one in said},
+            }
+            for said in agreement.disagreements(readings)
+        ],
+        "consensus": {"rule": rule} | _consensus(readings, agreed),
+    }
+
+
+def _readers(readings: list[Reading]) -> dict[str, dict[str, int]]:
+    nodes = Counter(one.reader for one in readings)
+    malignant = Counter(one.reader for one in readings if one.value)
+    return {
+        name: {
+            "nodes": nodes[name],
+            "malignant": malignant[name],
+            "benign": nodes[name] - malignant[name],
+        }
+        for name in sorted(nodes)
+    }
+
+
+def _consensus(readings: list[Reading], agreed: dict[int, int]) -> dict[str, int]:
+    malignant = sum(agreed.values())
+    labelled = len({one.node_id for one in readings})
+    return {
+        "malignant": malignant,
+        "benign": len(agreed) - malignant,
+        "none": labelled - len(agreed),
+    }
+
+
+def _pair(pair: Pair) -> list[str]:
+    figure = "not defined" if pair.kappa is None else f"{pair.kappa:.3f}"
+    return [pair.first, pair.second, str(pair.both), str(pair.same), figure]
+
+
+def _print_disagreements(nodes: list[list[Reading]]) -> None:
+    if not nodes:
+        return
+    rows = [
+        [
+            said[0].study_uid,
+            said[0].tracking_uid,
+            ", ".join(one.reader for one in said if one.value),
+            ", ".join(one.reader for one in said if not one.value),
+        ]
+        for said in nodes[:SHOWN]
+    ]
+    columns = ["study", "tracking UID", "malignant", "benign"]
+    count = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
+    console.print_table(f"Readers differ on {count}", columns, rows)
+    if len(nodes) > SHOWN:
+        console.say(f"and {len(nodes) - SHOWN} more; --json lists all")

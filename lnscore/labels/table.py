@@ -1,0 +1,140 @@
+"""A table of readers' labels as it is written: CSV, TSV, a spreadsheet, or JSON."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lnscore.errors import Refusal
+
+COLUMNS = ("reader", "value", "tracking_uid", "series_uid", "study_uid", "x", "y", "z", "coord")
+MAX_BYTES = 1 << 26
+"""A label is a line of some 100 bytes: this is half a million of them."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the file says, unchecked.
+
+    Attributes:
+        name: The file's, for messages.
+        sha256: Over its bytes.
+        rows: Row of the sheet, line of the file or number of the JSON object, from 1, with the
+            text of each of `COLUMNS` that it has.
+        ignored: Headings that are none of `COLUMNS`.
+        said: How it was read: encoding, delimiter.
+        reader: Stated for the whole file (JSON only), or empty.
+        coord: As `reader`.
+    """
+
+    name: str
+    sha256: str
+    rows: tuple[tuple[int, Mapping[str, str]], ...]
+    ignored: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    reader: str = ""
+    coord: str = ""
+
+
+def read_table(path: Path) -> Table:
+    """Read a table of labels.
+
+    Args:
+        path: `.json` is a list of objects, or an object with `labels` and, if wanted, `reader`
+            and `coord` for all of them; any other file is a table with headings.
+
+    Raises:
+        Refusal: L06, the file is missing, damaged, empty or lacks a column; P14 to P19, what
+            the reader of tables says.
+    """
+    try:
+        size = path.stat().st_size
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest() if size <= MAX_BYTES else ""
+    except OSError as error:
+        raise _unusable(path, error.strerror or type(error).__name__) from error
+    if not sha256:
+        raise _unusable(path, f"{size} bytes, at most {MAX_BYTES} are read")
+    table = (_json if path.suffix.lower() == ".json" else _sheet)(path, sha256)
+    if not table.rows:
+        raise _unusable(path, "no row below the headings")
+    return table
+
+
+def _sheet(path: Path, sha256: str) -> Table:
+    from lnscore.pathology.sheets import read_sheet
+
+    sheet = read_sheet(path, header_rows=1)
+    written = [" ".join(part for part in heading if part) for heading in sheet.headings]
+    names = [_name(heading) for heading in written]
+    for name in COLUMNS:
+        if names.count(name) > 1:
+            raise _unusable(path, f"two columns '{name}'")
+    _refuse_without_columns(path, names)
+    rows = (
+        (number, _known(dict(zip(names, cells, strict=False))))
+        for number, cells in enumerate(sheet.rows, sheet.first_row)
+    )
+    return Table(
+        path.name,
+        sha256,
+        tuple((number, cells) for number, cells in rows if cells),
+        tuple(heading for heading in written if heading and _name(heading) not in COLUMNS),
+        sheet.said,
+    )
+
+
+def _refuse_without_columns(path: Path, names: list[str]) -> None:
+    named = "tracking_uid" in names
+    placed = {"x", "y", "z"} <= set(names) and {"series_uid", "study_uid"} & set(names)
+    if "value" not in names or not (named or placed):
+        raise _unusable(path, f"the columns {', '.join(filter(None, names)) or 'without a name'}")
+
+
+def _json(path: Path, sha256: str) -> Table:
+    try:
+        written = json.loads(path.read_bytes())
+        stated = written if isinstance(written, dict) else {"labels": written}
+        rows = list(_objects(stated["labels"]))
+        reader, coord = _text(stated.get("reader")), _text(stated.get("coord"))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _unusable(path, f"{type(error).__name__}: {error}") from error
+    ignored = sorted({str(key) for _, row in rows for key in row if _name(key) not in COLUMNS})
+    known = tuple((number, _known({_name(key): row[key] for key in row})) for number, row in rows)
+    return Table(path.name, sha256, known, tuple(ignored), (), reader, coord)
+
+
+def _objects(labels: Any) -> Iterator[tuple[int, dict[str, str]]]:  # noqa: ANN401 - any JSON
+    if not isinstance(labels, list):
+        raise TypeError("the labels are no list")
+    for number, label in enumerate(labels, 1):
+        if not isinstance(label, dict):
+            raise TypeError(f"label {number} is no object")
+        yield number, {key: _text(value) for key, value in label.items()}
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """A value of JSON as a table would show it."""
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        raise TypeError("an object or list where text or a number is wanted")
+    return str(value)
+
+
+def _name(heading: str) -> str:
+    return "_".join(heading.replace("-", " ").replace("_", " ").lower().split())
+
+
+def _known(cells: Mapping[str, str]) -> dict[str, str]:
+    return {name: cells[name].strip() for name in COLUMNS if cells.get(name, "").strip()}
+
+
+def _unusable(path: Path, found: str) -> Refusal:
+    return Refusal(
+        "L06",
+        f"{path.name}: {found}",
+        "a table or JSON with value, and tracking_uid or x, y, z with series_uid or study_uid",
+        "Correct the file; see docs/labels.md.",
+    )
