@@ -25,6 +25,7 @@ from lnscore import console
 from lnscore.errors import EXIT_ERROR, Refusal
 from lnscore.headers import FileHeader
 from lnscore.ingested import Ingested
+from lnscore.naming_stations import name_stations
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.reading import Headers, in_chunks, read_headers
 from lnscore.refused import record_of
@@ -180,6 +181,7 @@ class _Ingesting:
         try:
             with self.database.begin() as session:
                 outcomes = [studies.add_series(session, one, self.run_id) for one in ready]
+                name_stations(session)
                 quarantine.resolve(session, sha256s=result.used)
                 for one in ready:
                     if one.status != "quarantined":

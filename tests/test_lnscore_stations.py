@@ -2,6 +2,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from db.records import StationKey
+from lnscore import vocabulary
 from lnscore.errors import Refusal
 from lnscore.stations import parse_station, station_in, station_of_codes
 
@@ -24,6 +25,11 @@ def code(value, scheme="SCT", modifiers=()):
         ("node (JES11:106recR), firm", StationKey("JES11", "2015", "106recR")),
         ("jes12:112aoA", StationKey("JES12", "2022", "112aoA")),
         ("AJCC8:7 JES11:107", StationKey("AJCC8", "2017-ESO", "7")),
+        ("NECK:IIa-R", StationKey("NECK", "2014", "IIa-R")),
+        ("jes11:106RECR", StationKey("JES11", "2015", "106recR")),
+        ("JES11:RRLN", StationKey("JES11", "2015", "106recR")),
+        ("AJCC8:subcarinal node", StationKey("AJCC8", "2017-ESO", "7")),
+        ("SCT:127932007-R", StationKey("SCT", "CID7600", "127932007-R")),
     ],
 )
 def test_a_label_states_its_station(text, station):
@@ -42,6 +48,43 @@ def test_an_unknown_system_is_told_and_not_guessed():
 def test_two_codes_of_one_system_are_no_station():
     assert station_in("AJCC8:4R or AJCC8:7") == (None, ("N07",))
     assert station_in("AJCC8:7, AJCC8:7") == (StationKey("AJCC8", "2017-ESO", "7"), ())
+
+
+@pytest.mark.parametrize("text", ["AJCC8:99", "AJCC8:4", "JES11:4R", "AJCC8:4R AJCC8:99"])
+def test_a_code_that_its_system_does_not_have_is_told_and_is_no_station(text):
+    assert station_in(text) == (None, ("N10",))
+
+
+def test_two_ways_to_write_one_station_are_one_station():
+    assert station_in("JES11:106recR JES11:RRLN") == (StationKey("JES11", "2015", "106recR"), ())
+
+
+def test_parse_station_says_what_an_unknown_code_may_have_been_meant_for():
+    with pytest.raises(Refusal) as refused:
+        parse_station("JES11:106recX")
+    assert str(refused.value) == (
+        "N10: station '106recX' is not in JES11; wanted a code of JES11 2015."
+        " Did you mean 106recR, 106recL? lnscore stations list JES11 shows them all"
+    )
+
+
+def test_parse_station_says_that_the_side_is_missing():
+    with pytest.raises(Refusal) as refused:
+        parse_station("JES11:106rec")
+    assert str(refused.value) == (
+        "N10: station side missing ('106rec' of JES11); wanted one of 106recR, 106recL."
+        " Write the side, as JES11:106recR"
+    )
+
+
+def test_a_label_without_a_station_reads_no_vocabulary():
+    vocabulary._read.cache_clear()
+    vocabulary._index.cache_clear()
+    vocabulary.find.cache_clear()
+    assert station_in("LN 3, level 7, FOO:4") == (None, ("N06",))
+    assert vocabulary._read.cache_info().currsize == 0
+    assert station_in("LN 3 AJCC8:4R")[0] is not None
+    assert vocabulary._read.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize("text", ["4R", "FOO:4R", "AJCC8:", "AJCC8:4R x"])

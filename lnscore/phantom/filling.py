@@ -9,6 +9,7 @@ from db.patchstore import PatchStore
 from db.records import PatchFileRecord, PatientRecord
 from db.session import Database
 from engines.patch import SPEC
+from lnscore.naming_stations import name_stations
 from lnscore.phantom.patients import Plan, birth_date, patient_id, sex
 from lnscore.phantom.records import Filled, Filling
 from lnscore.pseudonym import Pseudonyms
@@ -51,3 +52,4 @@ def store(database: Database, patches: PatchStore, run_id: int, made: Filled) ->
         ]
         labels.add(session, given)
         pathology.add_report(session, made.report)
+        name_stations(session)
