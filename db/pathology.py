@@ -1,17 +1,26 @@
-"""Surgical pathology: reports, and what each says of its stations."""
+"""Surgical pathology: reports, and what each says of its stations; many at once."""
 
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import schema
+from db.batches import batches
 from db.records import StationKey
 from db.studies import station_ids
 
+AT_ONCE = 2000
+"""Reports a step: what is held in memory, what one statement takes."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class FindingRecord:
     """One line of a report.
 
@@ -32,7 +41,7 @@ class FindingRecord:
     source_column: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReportRecord:
     """One report; dates are ISO, `patient_key` is `patient.pseudo_key`."""
 
@@ -44,68 +53,243 @@ class ReportRecord:
     surgery_date: str | None = None
     neoadjuvant: str = "unknown"
 
+    @property
+    def content_sha256(self) -> str:
+        """Over what it says; where that stood in its source does not matter."""
+        findings = sorted(
+            [
+                sorted(f"{key.system} {key.version} {key.code}" for key in one.stations),
+                [-1 if n is None else n for n in (one.n_examined, one.n_positive)],
+                one.status,
+            ]
+            for one in self.findings
+        )
+        said = [self.report_date, self.surgery_date, self.neoadjuvant, findings]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReport:
+    """One version of a report that is stored."""
+
+    id: int
+    report_date: str
+    source_sha256: str
+    content_sha256: str | None
+    superseded: bool
+
+
+Key = tuple[str, str]
+"""Patient's key and report's id."""
+
+
+@dataclass
+class Added:
+    """What became of reports.
+
+    Attributes:
+        new: First versions.
+        changed: Versions that say something else than the one that counted.
+        same: Reports that say what is stored already.
+        outdated: Of these, versions that a later import has replaced; the later one stays.
+        findings: Findings added.
+    """
+
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    outdated: int = 0
+    findings: int = 0
+
 
 def add_report(session: Session, record: ReportRecord) -> int:
-    """Add a report with its findings, or find that it is there already.
+    """Add one report as `add_reports`; give the id of the version that says the same."""
+    add_reports(session, [record])
+    same = record.content_sha256
+    versions = known_reports(session, [record.patient_key])[record.patient_key, record.report_id]
+    return next(one.id for one in reversed(versions) if one.content_sha256 == same)
 
-    Of several versions of one report the latest by report date counts; the others stay and
-    point to it. A station that no finding names is unknown, not negative.
+
+def add_reports(
+    session: Session,
+    records: Iterable[ReportRecord],
+    advance: Callable[[int], None] | None = None,
+) -> Added:
+    """Add reports with their findings; what is there already is not added again.
+
+    Of several versions of one report the latest by report date counts, of one date the one
+    that came last; the others stay and point to it. A station that no finding names is
+    unknown, not negative.
 
     Args:
         session: The caller's transaction.
-        record: The report.
-
-    Returns:
-        The report's id.
+        records: The reports; one version of each.
+        advance: Is told how many findings have gone by.
 
     Raises:
         ValueError: A finding names no station.
     """
-    if any(not finding.stations for finding in record.findings):
-        raise ValueError(f"a finding of report {record.report_id} names no station")
+    added, stations, gone_by = Added(), _Stations(session), 0
+    rest = iter(records)
+    while some := list(islice(rest, AT_ONCE)):
+        for record in some:
+            if any(not finding.stations for finding in record.findings):
+                raise ValueError(f"a finding of report {record.report_id} names no station")
+        _add(session, _unknown(session, some, added), stations, added)
+        gone_by += sum(len(record.findings) for record in some)
+        if advance is not None:
+            advance(gone_by)
+    return added
+
+
+def known_reports(session: Session, patient_keys: Iterable[str]) -> dict[Key, list[KnownReport]]:
+    """Every stored version of the reports of some patients, in the order of their ids."""
     table = schema.PathologyReport
-    same = table.patient_key == record.patient_key, table.report_id == record.report_id
-    known = session.scalar(
-        select(table.id).where(*same, table.source_sha256 == record.source_sha256)
-    )
-    if known is not None:
-        return known
-    current = session.scalar(select(table).where(*same, table.superseded_by_id.is_(None)))
-    report = table(
-        patient_key=record.patient_key,
-        report_id=record.report_id,
-        report_date=record.report_date,
-        surgery_date=record.surgery_date,
-        neoadjuvant=record.neoadjuvant,
-        source_sha256=record.source_sha256,
-        created_at=datetime.now(UTC),
-    )
-    session.add(report)
-    session.flush()
-    if current is not None:
-        older, newer = sorted((current, report), key=lambda r: (r.report_date, r.id))
-        older.superseded_by_id = newer.id
-    _add_findings(session, report.id, record)
-    return report.id
+    found: dict[Key, list[KnownReport]] = {}
+    for keys in batches(sorted(set(patient_keys))):
+        query = select(
+            table.patient_key, table.report_id, table.id, table.report_date,
+            table.source_sha256, table.content_sha256, table.superseded_by_id,
+        ).where(table.patient_key.in_(keys)).order_by(table.id)  # fmt: skip
+        for row in session.execute(query):
+            patient_key, report_id, report, reported, source, content, superseded_by = row
+            known = KnownReport(report, reported, source, content, superseded_by is not None)
+            found.setdefault((patient_key, report_id), []).append(known)
+    return found
 
 
-def _add_findings(session: Session, report_id: int, record: ReportRecord) -> None:
-    stations = station_ids(session, (key for one in record.findings for key in one.stations))
-    links = []
-    for finding in record.findings:
-        row = schema.Finding(
-            report_id=report_id,
-            n_examined=finding.n_examined,
-            n_positive=finding.n_positive,
-            status=finding.status,
-            source_row=finding.source_row,
-            source_column=finding.source_column,
-        )
-        session.add(row)
-        session.flush()
-        links += [
-            {"finding_id": row.id, "station_id": stations[key]}
-            for key in dict.fromkeys(finding.stations)
-        ]
+def seen_before(record: ReportRecord, versions: Sequence[KnownReport]) -> KnownReport | None:
+    """The stored version that a report repeats.
+
+    That is the one that counts, where it says the same; or what the same file said before, so
+    that a file that is imported every night adds nothing.
+    """
+    same = [one for one in versions if one.content_sha256 == record.content_sha256]
+    current = [one for one in same if not one.superseded]
+    of_file = [one for one in same if one.source_sha256 == record.source_sha256]
+    return next(iter(current + of_file), None)
+
+
+_New = list[tuple[ReportRecord, KnownReport | None]]
+"""Reports to add, each with the version that counts so far."""
+
+
+def _unknown(session: Session, records: Sequence[ReportRecord], added: Added) -> _New:
+    known = known_reports(session, (record.patient_key for record in records))
+    new: _New = []
+    for record in records:
+        versions = known.get((record.patient_key, record.report_id), [])
+        current = next((one for one in versions if not one.superseded), None)
+        there = seen_before(record, versions)
+        added.same += there is not None
+        added.outdated += there is not None and there.superseded
+        if there is None:
+            added.changed += current is not None
+            added.new += current is None
+            new.append((record, current))
+    return new
+
+
+def _add(session: Session, new: _New, stations: "_Stations", added: Added) -> None:
+    if not new:
+        return
+    now = datetime.now(UTC)
+    rows = [_report_row(record, now) for record, _ in new]
+    ids = _inserted(session, schema.PathologyReport, rows)
+    replaced = []
+    for (record, current), report_id in zip(new, ids, strict=True):
+        if current is not None:
+            mine = record.report_date, report_id
+            older, newer = sorted(((current.report_date, current.id), mine))
+            replaced.append({"older": older[1], "newer": newer[1]})
+    _supersede(session, replaced)
+    _add_findings(session, [r for r, _ in new], ids, stations)
+    added.findings += sum(len(record.findings) for record, _ in new)
+
+
+def _report_row(record: ReportRecord, now: datetime) -> dict[str, Any]:
+    return {
+        "patient_key": record.patient_key,
+        "report_id": record.report_id,
+        "report_date": record.report_date,
+        "surgery_date": record.surgery_date,
+        "neoadjuvant": record.neoadjuvant,
+        "source_sha256": record.source_sha256,
+        "content_sha256": record.content_sha256,
+        "created_at": now,
+    }
+
+
+def _supersede(session: Session, pairs: list[dict[str, int]]) -> None:
+    if pairs:
+        table = schema.PathologyReport.__table__
+        one = update(table).where(table.c.id == bindparam("older"))  # pyright: ignore[reportArgumentType]
+        session.connection().execute(one.values(superseded_by_id=bindparam("newer")), pairs)
+
+
+def _add_findings(
+    session: Session, records: Sequence[ReportRecord], ids: Sequence[int], stations: "_Stations"
+) -> None:
+    findings = [(i, one) for i, r in zip(ids, records, strict=True) for one in r.findings]
+    rows = [
+        {
+            "report_id": report_id,
+            "n_examined": one.n_examined,
+            "n_positive": one.n_positive,
+            "status": one.status,
+            "source_row": one.source_row,
+            "source_column": one.source_column,
+        }
+        for report_id, one in findings
+    ]
+    stations.learn(key for _, one in findings for key in one.stations)
+    finding_ids = _inserted(session, schema.Finding, rows)
+    links = [
+        {"finding_id": finding_id, "station_id": stations.ids[key]}
+        for finding_id, (_, one) in zip(finding_ids, findings, strict=True)
+        for key in dict.fromkeys(one.stations)
+    ]
     if links:
         session.execute(insert(schema.FindingStation), links)
+
+
+def _inserted(session: Session, table: Any, rows: list[dict[str, Any]]) -> list[int]:  # noqa: ANN401
+    """Insert rows; their ids in the same order."""
+    if not rows:
+        return []
+    given = insert(table).returning(table.id, sort_by_parameter_order=True)
+    return list(session.scalars(given, rows))
+
+
+class _Stations:
+    """Ids of stations, each asked for once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.ids: dict[StationKey, int] = {}
+
+    def learn(self, keys: Iterable[StationKey]) -> None:
+        """Find or add those that are not known yet."""
+        unknown = {key for key in keys if key not in self.ids}
+        if unknown:
+            self.ids |= station_ids(self._session, unknown)
+
+
+def study_dates(session: Session, patient_keys: Iterable[str]) -> dict[str, list[str | None]]:
+    """Study dates of the patients that the database knows; a patient that is absent, is not."""
+    found: dict[str, list[str | None]] = {}
+    for keys in batches(sorted(set(patient_keys))):
+        query = (
+            select(schema.Patient.pseudo_key, schema.Study.study_date)
+            .join(schema.Study, isouter=True)
+            .where(schema.Patient.pseudo_key.in_(keys))
+            .order_by(schema.Study.study_date)
+        )
+        for patient_key, study_date in session.execute(query):
+            found.setdefault(patient_key, []).append(study_date)
+    return found
+
+
+def any_report(session: Session) -> bool:
+    """Whether pathology is stored already: its patients' keys were made with the secret."""
+    return session.scalar(select(schema.PathologyReport.id).limit(1)) is not None

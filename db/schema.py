@@ -35,7 +35,7 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
 
 STRICT = {"sqlite_strict": True}
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration that these models are at; a test holds it to the newest one."""
 
 
@@ -282,7 +282,10 @@ class PathologyReport(Base):
 
     __tablename__ = "pathology_report"
     __table_args__ = (
-        UniqueConstraint("patient_key", "report_id", "source_sha256"),
+        UniqueConstraint(
+            *("patient_key", "report_id", "source_sha256", "content_sha256"),
+            name="uq_pathology_report_version",
+        ),
         _one_of("neoadjuvant", NEOADJUVANT),
         STRICT,
     )
@@ -295,6 +298,9 @@ class PathologyReport(Base):
     surgery_date: Mapped[str | None]
     neoadjuvant: Mapped[str] = mapped_column(default="unknown")
     source_sha256: Mapped[str]
+    """Of the file that it came from."""
+    content_sha256: Mapped[str | None]
+    """Over what it says; null where version 0.1 wrote it."""
     superseded_by_id: Mapped[int | None] = mapped_column(ForeignKey("pathology_report.id"))
     created_at: Mapped[datetime]
 

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -18,12 +19,15 @@ from db_rows import snapshot
 
 pytest_plugins = ["db_fixtures"]
 
-LATER = """
+HEAD = schema.HEAD
+NEXT = f"{int(HEAD) + 1:04d}"
+
+LATER = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{HEAD}"
 
 
 def upgrade():
@@ -38,9 +42,9 @@ def next_version(tmp_path_factory, monkeypatch):
     """A version of lnscore with one more migration."""
     scripts = tmp_path_factory.mktemp("next") / "migrations"
     shutil.copytree(migrate.SCRIPTS, scripts)
-    (scripts / "versions" / "0002_note.py").write_text(LATER)
+    (scripts / "versions" / f"{NEXT}_note.py").write_text(LATER)
     monkeypatch.setattr(migrate, "SCRIPTS", scripts)
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "HEAD", NEXT)
 
 
 def test_models_are_at_the_newest_migration():
@@ -66,8 +70,11 @@ def sqlite_definitions(path):
             "SELECT name, sql FROM sqlite_schema WHERE type IN ('table', 'index')"
             " AND sql IS NOT NULL AND name != 'alembic_version'"
         ).fetchall()
-    # The order of constraints within a table has no meaning.
-    return {name: sorted(line.strip(" ,\t") for line in sql.splitlines()) for name, sql in rows}
+    # The order of constraints within a table has no meaning, nor have quotes around a name.
+    return {
+        name: sorted(line.strip(" ,\t") for line in sql.replace('"', "").splitlines())
+        for name, sql in rows
+    }
 
 
 @pytest.mark.postgres
@@ -135,21 +142,21 @@ def test_upgrade_leaves_a_private_copy_of_the_older_database(migrated_file, tmp_
     with_row(location)
     open_database(location).close()
     (copy,) = tmp_path.glob("*.backup")
-    assert copy.name.startswith("lnscore.db.schema-0001-")
+    assert copy.name.startswith(f"lnscore.db.schema-{HEAD}-")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
         assert connection.execute("SELECT study_uid FROM study").fetchall() == [("1.2.3",)]
 
 
 @pytest.mark.usefixtures("next_version")
 def test_failed_upgrade_changes_nothing(own_location, monkeypatch):
     with_row(own_location)
-    script = next((migrate.SCRIPTS / "versions").glob("0002*"))
+    script = next((migrate.SCRIPTS / "versions").glob(f"{NEXT}*"))
     script.write_text(LATER + "    op.execute('SELECT nothing FROM nowhere')\n")
     with pytest.raises(sa.exc.DBAPIError):
         open_database(own_location)
-    monkeypatch.setattr(schema, "HEAD", "0001")
+    monkeypatch.setattr(schema, "HEAD", HEAD)
     with open_database(own_location) as database, database.read() as session:
         columns = {
             column["name"] for column in sa.inspect(session.connection()).get_columns("study")
@@ -167,7 +174,7 @@ def test_without_a_backup_there_is_no_upgrade(migrated_file, tmp_path, monkeypat
 
     monkeypatch.setattr(migrate.sqlite3, "connect", full)
     with pytest.raises(DatabaseError, match=r"^D04: no backup of .* \(database or disk is full\)"):
-        migrate.back_up(path, "0001")
+        migrate.back_up(path, HEAD)
     assert snapshot(tmp_path) == before
 
 
@@ -181,7 +188,8 @@ def test_newer_sqlite_is_refused_without_a_write(sqlite_database):
     set_revision(sqlite_database.location, "0999")
     before = snapshot(sqlite_database.path.parent)
     for create in (False, True):
-        with pytest.raises(DatabaseError, match=r"^D03: .* has schema 0999; wanted 0001 or older"):
+        wanted = rf"^D03: .* has schema 0999; wanted {HEAD} or older"
+        with pytest.raises(DatabaseError, match=wanted):
             open_database(sqlite_database.location, create=create)
     assert snapshot(sqlite_database.path.parent) == before
 
@@ -195,3 +203,42 @@ def test_newer_database_is_refused(own_location):
 def set_revision(location, revision):
     with connected(locate(location)) as connection:
         connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+
+
+INSERT_REPORT = """
+INSERT INTO pathology_report (id, patient_key, report_id, report_date, neoadjuvant,
+    source_sha256, superseded_by_id, created_at)
+VALUES (:id, 'key', 'R1', '2026-01-31', 'none', :sha, :by, '2026-01-31T00:00:00+00:00')
+"""
+INSERT_FINDING = """
+INSERT INTO finding (id, report_id, status, source_row, source_column)
+VALUES (1, 1, 'negative', 1, '')
+"""
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def first_version(request, tmp_path) -> str:
+    """A database as the first migration made it."""
+    location = str(tmp_path / "lnscore.db")
+    if request.param == "postgresql":
+        location = request.getfixturevalue("new_server_database")()
+    with connected(locate(location), foreign_keys=False) as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    return location
+
+
+def test_reports_of_the_first_version_stay_with_their_findings(first_version):
+    """SQLite copies the table of reports; what points to it must not be lost."""
+    with connected(locate(first_version)) as connection:
+        for number, newer in ((2, None), (1, 2)):
+            row = {"id": number, "sha": str(number), "by": newer}
+            connection.execute(sa.text(INSERT_REPORT), row)
+        connection.execute(sa.text(INSERT_FINDING))
+    query = "SELECT id, superseded_by_id, content_sha256 FROM pathology_report ORDER BY id"
+    with open_database(first_version) as database, database.read() as session:
+        reports = session.execute(sa.text(query)).all()
+        finding = session.execute(sa.text("SELECT report_id, status FROM finding")).one()
+    assert [tuple(row) for row in reports] == [(1, 2, None), (2, None, None)]
+    assert tuple(finding) == (1, "negative")

@@ -86,3 +86,61 @@ def test_a_finding_without_a_station_is_refused(database):
     wrong = replace(REPORT, findings=(FindingRecord((), "positive", 1, 2, 1),))
     with pytest.raises(ValueError, match="a finding of report R1 names no station"):
         _add(database, wrong)
+
+
+def _reports(database) -> list[tuple[str, str, bool]]:
+    query = select(PathologyReport).order_by(PathologyReport.id)
+    with database.read() as session:
+        rows = session.scalars(query).all()
+        return [(r.source_sha256[0], r.report_date, r.superseded_by_id is not None) for r in rows]
+
+
+def test_an_unchanged_report_of_another_file_adds_nothing(database):
+    moved = tuple(replace(one, source_row=one.source_row + 5) for one in REPORT.findings)
+    again = replace(REPORT, source_sha256="b" * 64, findings=moved)
+    assert _add(database, REPORT) == _add(database, again)
+    assert _reports(database) == [("a", "2026-02-01", False)]
+
+
+def test_the_same_file_read_otherwise_is_a_new_version(database):
+    _add(database, REPORT)
+    _add(database, replace(REPORT, findings=REPORT.findings[:1]))
+    assert _reports(database) == [("a", "2026-02-01", True), ("a", "2026-02-01", False)]
+
+
+def test_an_old_file_again_does_not_win_over_what_replaced_it(database):
+    changed = replace(REPORT, findings=REPORT.findings[:1], source_sha256="b" * 64)
+    for record in (REPORT, changed):
+        _add(database, record)
+    with database.begin() as session:
+        added = pathology.add_reports(session, [REPORT])
+    assert (added.new, added.changed, added.same, added.outdated) == (0, 0, 1, 1)
+    assert _reports(database) == [("a", "2026-02-01", True), ("b", "2026-02-01", False)]
+
+
+def test_many_reports_are_added_in_several_steps_with_their_own_findings(database, monkeypatch):
+    monkeypatch.setattr(pathology, "AT_ONCE", 2)
+    codes = ["2R", "4R", "7", "8U", "8M"]
+    records = [
+        replace(
+            REPORT,
+            patient_key=code,
+            findings=(
+                FindingRecord((StationKey("AJCC8", "2017-ESO", code),), "negative", 1, 2, 0),
+            ),
+        )
+        for code in codes
+    ]
+    with database.begin() as session:
+        added = pathology.add_reports(session, iter(records))
+    query = (
+        select(PathologyReport.patient_key, Station.code)
+        .join(Finding, Finding.report_id == PathologyReport.id)
+        .join(FindingStation, FindingStation.finding_id == Finding.id)
+        .join(Station, Station.id == FindingStation.station_id)
+    )
+    with database.read() as session:
+        assert sorted(tuple(row) for row in session.execute(query)) == [
+            (code, code) for code in sorted(codes)
+        ]
+    assert (added.new, added.findings) == (5, 5)

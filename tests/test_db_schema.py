@@ -51,7 +51,8 @@ ROWS: dict[str, dict[str, object]] = {
     },
     "pathology_report": {
         "patient_key": "key", "report_id": "r", "report_date": "2026-01-31",
-        "neoadjuvant": "none", "source_sha256": "s", "superseded_by_id": 1, "created_at": NOW,
+        "neoadjuvant": "none", "source_sha256": "s", "content_sha256": "c",
+        "superseded_by_id": 1, "created_at": NOW,
     },
     "finding": {
         "report_id": 1, "n_examined": 3, "n_positive": 3, "status": "positive",
@@ -66,6 +67,8 @@ ROWS: dict[str, dict[str, object]] = {
     "label": {
         "lymph_node_id": 1, "reader": "me", "value": 1, "source": "s", "created_at": NOW,
     },
+    "split": {"name": "s", "seed": 0, "created_at": NOW},
+    "split_member": {"split_id": 1, "fold": 0, "patient_id": 1, "part": "test"},
     "quarantine": {
         "sha256": "q", "scope": "file", "code": "F01", "found": "f", "wanted": "w", "fix": "x",
         "path": "p", "first_seen": NOW, "last_seen": NOW, "tries": 1,
@@ -76,6 +79,9 @@ ROWS: dict[str, dict[str, object]] = {
     },
 }  # fmt: skip
 """A valid row of every table, in an order in which they can be written."""
+
+LINKS = ("finding_station", "split_member")
+"""Tables whose key is made of references."""
 
 OTHER_ENGINE = 9
 """A score is unique by its references: a second one needs a second engine."""
@@ -108,6 +114,8 @@ BAD: list[tuple[str, str, dict[str, object]]] = [
     ("score", "ck_score_global_range", {"global_probability": -0.01}),
     ("score", "ck_score_calibrated_range", {"calibrated_probability": 1.01}),
     ("label", "ck_label_value_binary", {"value": 2}),
+    ("split_member", "ck_split_member_part_known", {"part": "tests"}),
+    ("split_member", "ck_split_member_fold_from_0", {"fold": -1}),
     ("quarantine", "ck_quarantine_scope_known", {"scope": "disk"}),
     ("quarantine", "ck_quarantine_tries_from_1", {"tries": 0}),
 ]
@@ -118,6 +126,7 @@ GOOD: list[tuple[str, dict[str, object]]] = [
     ("lymph_node", {"short_axis_mm": None, "long_axis_mm": None, "volume_mm3": None}),
     ("finding", {"n_positive": None, "n_examined": None, "status": "not_sampled"}),
     ("score", {"local_probability": None, "calibrated_probability": None}),
+    ("split_member", {"fold": 1, "part": "train"}),
 ]
 """Rows beside the first, with every unique column changed, that must be accepted."""
 
@@ -134,7 +143,7 @@ def connection(database):
     with suppress(RollBack), database.begin() as writing:
         connection = writing.connection()
         for table, row in ROWS.items():
-            own = {} if table == "finding_station" else {"id": 1}
+            own = {} if table in LINKS else {"id": 1}
             written(connection, table, row | own)
             if table == "engine":
                 written(connection, table, row | {"weights_sha256": "other", "id": OTHER_ENGINE})
@@ -156,7 +165,7 @@ def uniques():
 
 def another(table, keep=()):
     """A second row: every column of a uniqueness that is no reference has a new value."""
-    row = dict(ROWS[table]) | ({} if table == "finding_station" else {"id": 2})
+    row = dict(ROWS[table]) | ({} if table in LINKS else {"id": 2})
     changed = {c for of, _, columns in uniques() if of == table for c in columns} - set(keep)
     for name in changed - {c.name for c in Base.metadata.tables[table].columns if c.foreign_keys}:
         row[name] = row[name] + 1 if isinstance(row[name], int) else f"{row[name]} too"

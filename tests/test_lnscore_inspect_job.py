@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import quarantine
+from db import quarantine, schema
 from db.errors import DatabaseError
 from db.records import RefusedRecord
 from db.session import open_database
@@ -62,7 +62,7 @@ def findings(settings: Settings) -> dict[str, Finding]:
 def test_status_counts_what_waits_and_says_how_to_score_it(settings, capsys) -> None:
     job.status(settings)
     assert capsys.readouterr().out.splitlines() == [
-        f"{settings.db} (schema 0001)",
+        f"{settings.db} (schema {schema.HEAD})",
         "patients 2, studies 2, series: 2 ready",
         "nodes 6",
         "2 series wait for scores. Score them: lnscore score --pending",
@@ -178,12 +178,13 @@ def test_a_database_of_another_program_fails(tmp_path) -> None:
 
 
 def test_an_older_schema_is_told_of_and_not_migrated(settings, monkeypatch) -> None:
-    monkeypatch.setattr(place_checks.schema, "HEAD", "0002")
+    head = schema.HEAD
+    monkeypatch.setattr(place_checks.schema, "HEAD", "9999")
     before = Path(settings.db).read_bytes()
     found = findings(settings)["database"]
     assert (found.state, found.found) == (
         "warn",
-        f"{settings.db} has schema 0001, this version 0002",
+        f"{settings.db} has schema {head}, this version 9999",
     )
     assert Path(settings.db).read_bytes() == before
 
