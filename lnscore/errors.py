@@ -155,6 +155,7 @@ CODES: dict[str, str] = {
     "D17": "a patch file is damaged",
     "D18": "a reader labelled a node otherwise before",
     "D19": "a consensus of labels is asked for by no known rule or reader",
+    "D20": "a split of that name divides the patients otherwise",
     # --- pathology (P) ---
     "P01": "the station system of a finding is missing, not known or not decided",
     "P02": "the system has no such station",
@@ -182,6 +183,7 @@ CODES: dict[str, str] = {
     "P24": "rows of one report disagree on its dates or on the therapy",
     "P25": "nodes were examined and the positive ones are not given: indeterminate",
     "P26": "a report's number holds the patient's id and is stored as a keyed hash",
+    "P27": "a finding is left out, as the mapping file says",
     # --- readers' labels (L) ---
     "L01": "no node lies near a reader's point",
     "L02": "a label fits several nodes, or a reader labels one node twice",

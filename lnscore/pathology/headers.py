@@ -1,0 +1,72 @@
+"""Where the headings of a table end, and what each column's are."""
+
+import re
+from collections.abc import Sequence
+
+LOOKED_AT = 40
+"""Rows that are looked at to find where the headings end."""
+
+MOST_COLUMNS = 16_384
+"""As many as Excel has."""
+
+_VALUE = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d+\s*/\s*\d+")
+
+
+def count_headers(top: Sequence[Sequence[str]]) -> int:
+    """Number of header rows among the first rows of a table.
+
+    Several only where the first leaves cells open that a lower one fills, as groups do, and
+    where the rows below hold numbers, which the header rows do not.
+    """
+    numeric = [_share_of_values(row) for row in top]
+    first = next((i for i, share in enumerate(numeric) if share >= 0.2), len(top))
+    if not 1 < first < len(top):
+        return 1
+    head = top[0]
+    below = {i for row in top[1:first] for i, cell in enumerate(row) if cell.strip()}
+    open_cells = {i for i in below if i >= len(head) or not head[i].strip() or _repeats(head, i)}
+    return first if open_cells else 1
+
+
+def headings_of(rows: Sequence[Sequence[str]], *, fill: bool) -> tuple[tuple[str, ...], ...]:
+    """Header cells of every column, from the top.
+
+    Args:
+        rows: The header rows.
+        fill: Whether to repeat a group's heading over the empty cells to its right: in text,
+            where a merged cell leaves no trace. A cell is filled where the column has a
+            heading below it and the cells above are in the same group.
+    """
+    width = min(max((len(row) for row in rows), default=0), MOST_COLUMNS)
+    table = [[_line(cell) for cell in row[:width]] + [""] * (width - len(row)) for row in rows]
+    if fill:
+        for level in range(len(table) - 1):
+            _fill(table, level)
+    columns = list(zip(*table, strict=True)) if table else []
+    while columns and not any(columns[-1]):
+        columns.pop()
+    return tuple(columns)
+
+
+def _fill(table: list[list[str]], level: int) -> None:
+    row = table[level]
+    for column in range(1, len(row)):
+        if row[column] or not any(lower[column] for lower in table[level + 1 :]):
+            continue
+        if all(upper[column] == upper[column - 1] for upper in table[:level]) and (
+            level == 0 or any(table[level - 1][column - 1 : column])
+        ):
+            row[column] = row[column - 1]
+
+
+def _share_of_values(row: Sequence[str]) -> float:
+    filled = [cell.strip() for cell in row if cell.strip()]
+    return sum(bool(_VALUE.fullmatch(cell)) for cell in filled) / max(len(filled), 1)
+
+
+def _repeats(row: Sequence[str], column: int) -> bool:
+    return column > 0 and row[column] == row[column - 1] != ""
+
+
+def _line(cell: str) -> str:
+    return " ".join(cell.split())

@@ -1,0 +1,120 @@
+"""Columns of a table by what stands above them, or by their letter."""
+
+import difflib
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+
+from lnscore.pathology.messages import Message
+
+BETWEEN = " | "
+"""Between the header cells of one column, from the top."""
+
+_LETTER = re.compile(r"\[([A-Za-z]{1,3})\]")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table.
+
+    Attributes:
+        headings: For each column its header cells from the top.
+    """
+
+    headings: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """For each column all its header cells, `Right | 4R | total`; "" where there is none."""
+        return tuple(BETWEEN.join(parts_of(cells)) for cells in self.headings)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """For each column what a mapping calls it: its path, its letter where two share one."""
+        forms = [compared(path) for path in self.paths]
+        return tuple(
+            path if path and forms.count(compared(path)) == 1 else f"[{letter_of(i)}]"
+            for i, path in enumerate(self.paths)
+        )
+
+    def shown(self, column: int) -> str:
+        """Heading of a column for people; its letter where it has none."""
+        return self.paths[column] or letter_of(column)
+
+    def find(self, name: str) -> int | Message:
+        """Column of a name as a mapping writes it.
+
+        Args:
+            name: The whole path, or its lowest cells where only one column has these, or a
+                letter in brackets, `[Y]`.
+
+        Returns:
+            Its number from 0, or P15: not there (with headings that look alike), or several.
+        """
+        if letter := _LETTER.fullmatch(name.strip()):
+            column = number_of(letter[1])
+            if column < len(self.headings):
+                return column
+            return _missing(f"column {name} is beyond the last one, {self._last()}")
+        for forms in self._forms:
+            found = [i for i, form in enumerate(forms) if form == compared(name) != ""]
+            if len(found) > 1:
+                letters = ", ".join(f"[{letter_of(i)}]" for i in found[:6])
+                return _missing(f"column {name!r} is there {len(found)} times: write {letters}")
+            if found:
+                return found[0]
+        near = self._near(name)
+        hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+        return _missing(f"column {name!r} is not in the table{hint}")
+
+    @cached_property
+    def _forms(self) -> tuple[list[str], ...]:
+        """Forms to compare: whole paths, then ever shorter ends of them."""
+        parts = [parts_of(cells) for cells in self.headings]
+        depth = max(map(len, parts), default=0)
+        return tuple(
+            [compared(BETWEEN.join(one[-size:])) if len(one) >= size else "" for one in parts]
+            for size in range(depth, 0, -1)
+        )
+
+    def _near(self, name: str) -> list[str]:
+        forms = {compared(path): path for path in reversed(self.paths) if path}
+        near = difflib.get_close_matches(compared(name), list(forms)[:2000], n=3, cutoff=0.6)
+        return [forms[form] for form in near]
+
+    def _last(self) -> str:
+        return f"[{letter_of(len(self.headings) - 1)}]"
+
+
+def parts_of(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Header cells of a column without empty ones and without what a merged cell repeats."""
+    filled = [cell for cell in cells if cell]
+    return tuple(cell for i, cell in enumerate(filled) if i == 0 or cell != filled[i - 1])
+
+
+def compared(name: str) -> str:
+    """Form in which headings are compared: case, width and blanks do not matter."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("|", " | ").split())
+
+
+def letter_of(column: int) -> str:
+    """Spreadsheet letter of a column counted from 0."""
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def number_of(letters: str) -> int:
+    """Column, counted from 0, of a spreadsheet letter."""
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + ord(letter) - 64
+    return number - 1
+
+
+def _missing(text: str) -> Message:
+    return Message("P15", "E", text)

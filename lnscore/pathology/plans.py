@@ -1,0 +1,197 @@
+"""A mapping laid over the columns of one table: what to take from each row, and from where."""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field
+
+from lnscore.pathology.fields import Resolver, Taken, worded
+from lnscore.pathology.headings import Columns, compared
+from lnscore.pathology.mapping import Code, Count, Date, Long, Mapping, Only, Pair, Value
+from lnscore.pathology.messages import Message
+from lnscore.pathology.rows import FIELDS, MANDATORY
+from lnscore.pathology.spelling import Spelling
+
+ADVICE = "write a mapping file: `lnscore pathology draft FILE` proposes one"
+
+COUNT_FIELDS = {
+    "positive": ("n_positive",),
+    "total": ("n_examined",),
+    "positive/total": ("n_positive",),
+}
+
+Condition = Callable[[Sequence[str]], bool]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One finding of a row.
+
+    Attributes:
+        fields: Field to where its text is.
+        station: Its station, where the mapping says it and not the row.
+        side: Where the row says the side.
+        side_word: The side's word, where the mapping says it.
+        joined_by: What joins merged stations in a cell.
+        zeros: Whether a 0 may mean that nothing was sampled.
+    """
+
+    fields: Map[str, Taken]
+    station: str = ""
+    side: Taken | None = None
+    side_word: str = ""
+    joined_by: str = ""
+    zeros: bool = False
+
+
+@dataclass
+class Plan:
+    """All of it.
+
+    Attributes:
+        common: Fields that all findings of a row share.
+        items: The findings of a row.
+        dates: How the dates among the common fields are written.
+        conditions: Rows that fail one are left out.
+        spelling: Of stations.
+        tumour: Where the side of the tumour is.
+        zero_means: As in the mapping.
+        left_out: Row and column of findings to leave out, and why.
+        said: P15 and P17.
+    """
+
+    common: Map[str, Taken]
+    items: Sequence[Item]
+    dates: Map[str, Date] = field(default_factory=dict)
+    conditions: Sequence[Condition] = ()
+    spelling: Spelling = field(default_factory=Spelling)
+    tumour: Taken | None = None
+    zero_means: str = "zero"
+    left_out: Map[tuple[int, int], str] = field(default_factory=dict)
+    said: list[Message] = field(default_factory=list)
+
+
+def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> Plan:
+    """Lay a mapping over a table; P15 for each column that is not there, P17 for those left."""
+    resolver = Resolver(columns)
+    patient = Value(column=id_column) if id_column else mapping.patient_key
+    common = {
+        "patient_key": resolver.value(patient),
+        "report_id": resolver.value(mapping.report_id),
+        "report_date": resolver.cell(mapping.report_date.column),
+        "station_system": resolver.value(mapping.station_system),
+    }
+    dates = {"report_date": mapping.report_date}
+    if mapping.surgery_date:
+        common["surgery_date"] = resolver.cell(mapping.surgery_date.column)
+        dates["surgery_date"] = mapping.surgery_date
+    if mapping.neoadjuvant:
+        common["neoadjuvant"] = resolver.value(mapping.neoadjuvant)
+    side = mapping.tumour_side
+    plan = Plan(
+        common=common,
+        items=_items(resolver, mapping),
+        dates=dates,
+        conditions=[_condition(resolver, only) for only in mapping.rows],
+        spelling=Spelling(
+            mapping.aliases,
+            mapping.sides,
+            side.right if side else (),
+            side.left if side else (),
+        ),
+        tumour=resolver.cell(side.column) if side else None,
+        zero_means=mapping.zero_means or "zero",
+        left_out={(one.row, resolver.column(one.column)): one.because for one in mapping.left_out},
+    )
+    ignored = {compared(name) for name in mapping.ignored}
+    plan.said = [*resolver.said, *_unmapped(resolver, ignored)]
+    return plan
+
+
+def plan_of_canonical(columns: Columns, id_column: str | None) -> Plan:
+    """Take the canonical headings as they are; P15 for each that must be there and is not."""
+    resolver = Resolver(columns)
+    found: dict[str, Taken] = {}
+    for i, path in enumerate(columns.paths):
+        name = _canonical(path)
+        if name not in FIELDS or (name == "patient_key" and id_column):
+            continue
+        if name in found:
+            text = f"column {name} is there twice; {ADVICE}"
+            resolver.said.append(Message("P15", "E", text))
+        found[name] = resolver.cell(columns.names[i])
+    if id_column:
+        found["patient_key"] = resolver.cell(id_column)
+    # Without a system each row says what its code could be: P01.
+    missing = [one for one in MANDATORY if one not in found and one != "station_system"]
+    if missing:
+        text = f"no column {', '.join(missing)}; {ADVICE}"
+        resolver.said.append(Message("P15", "E", text))
+    said = [*resolver.said, *_unmapped(resolver, set())]
+    found.pop("source_row", None)
+    return Plan(common={}, items=[Item(found)], said=said)
+
+
+def _canonical(path: str) -> str:
+    return "_".join(compared(path).replace("_", " ").replace("-", " ").split())
+
+
+def _items(resolver: Resolver, mapping: Mapping) -> list[Item]:
+    items = [_pair(resolver, one) for one in mapping.pairs]
+    items += [_count(resolver, one) for one in mapping.counts]
+    items += [_code(resolver, one) for one in mapping.codes]
+    if mapping.long:
+        items.append(_long(resolver, mapping.long))
+    return items
+
+
+def _pair(resolver: Resolver, pair: Pair) -> Item:
+    fields = {
+        "n_positive": resolver.cell(pair.positive),
+        "n_examined": resolver.cell(pair.total),
+    }
+    return Item(fields, station=pair.station, side_word=pair.side, zeros=True)
+
+
+def _count(resolver: Resolver, count: Count) -> Item:
+    fields = {name: resolver.cell(count.column) for name in COUNT_FIELDS[count.holds]}
+    return Item(fields, station=count.station, side_word=count.side, zeros=True)
+
+
+def _code(resolver: Resolver, code: Code) -> Item:
+    cell, words = resolver.cell(code.column), worded(code.values)
+    status = Taken(lambda cells, row: words(cell.take(cells, row)), cell.heading, cell.column)
+    return Item({"status": status}, station=code.station, side_word=code.side)
+
+
+def _long(resolver: Resolver, long: Long) -> Item:
+    named = {"station": long.station, "n_examined": long.n_examined,
+             "n_positive": long.n_positive, "status": long.status}  # fmt: skip
+    fields = {name: resolver.value(one) for name, one in named.items() if one is not None}
+    side = resolver.value(long.side) if long.side else None
+    return Item(fields, side=side, joined_by=long.joined_by)
+
+
+def _condition(resolver: Resolver, only: Only) -> Condition:
+    column = resolver.column(only.column)
+    if only.filled is not None:
+        return lambda cells: bool(cells[column].strip()) == only.filled
+    words = {compared(word) for word in only.is_ or only.is_not or ()}
+    wanted = only.is_ is not None
+    return lambda cells: (compared(cells[column]) in words) == wanted
+
+
+def _unmapped(resolver: Resolver, ignored: set[str]) -> list[Message]:
+    """P17 with every column that has a heading, is not used and not ignored."""
+    columns = resolver.columns
+    left = [
+        path
+        for i, path in enumerate(columns.paths)
+        if path
+        and i not in resolver.used
+        and not {compared(path), compared(columns.names[i])} & ignored
+    ]
+    if not left:
+        return []
+    listed = ", ".join(f"'{path}'" for path in left)
+    one = "column is" if len(left) == 1 else "columns are"
+    return [Message("P17", "W", f"{len(left)} {one} not mapped: {listed}")]

@@ -1,0 +1,186 @@
+"""Rows of a table, wide or long, to findings: what the mapping says, and nothing beside it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lnscore.errors import Refusal
+from lnscore.pathology.cells import shown
+from lnscore.pathology.fields import iso_date
+from lnscore.pathology.headings import Columns, letter_of
+from lnscore.pathology.mapping import Mapping
+from lnscore.pathology.messages import Message
+from lnscore.pathology.plans import Item, Plan, plan_of, plan_of_canonical
+from lnscore.pathology.rows import SourceRow
+from lnscore.pathology.sheets import Sheet
+from lnscore.pathology.spelling import UnknownSide
+from lnscore.pathology.workbooks import MergedCell
+
+COUNTED = ("n_examined", "n_positive", "status")
+"""Fields that belong to one finding alone: a merged cell cannot give them to several."""
+
+
+def source_rows(
+    sheet: Sheet, mapping: Mapping | None = None, *, id_column: str | None = None
+) -> Iterator[SourceRow | Message]:
+    """Every finding of a table.
+
+    Args:
+        sheet: The table.
+        mapping: Which columns are what; None where the headings are the canonical ones.
+        id_column: The column of patients' ids, in place of what the mapping says.
+
+    Yields:
+        Findings and messages. P15 where a column is missing: then there are no rows. P17 with
+        the columns that nothing uses. P14 where the table breaks off or a row does not fit.
+    """
+    columns = Columns(sheet.headings)
+    plan = (
+        plan_of(columns, mapping, id_column) if mapping else plan_of_canonical(columns, id_column)
+    )
+    yield from plan.said
+    if any(message.severity == "E" for message in plan.said):
+        return
+    reader, width = _Reader(plan), len(sheet.headings)
+    try:
+        for number, cells in enumerate(sheet.rows, start=sheet.first_row):
+            if any(map(str.strip, cells)):
+                yield from reader.read(_fitted(cells, width), number)
+                yield from _beyond(cells, width, number)
+    except Refusal as refusal:
+        text = f"{refusal.found}; wanted {refusal.wanted}. {refusal.fix}"
+        yield Message(refusal.code, "E", text)
+
+
+def _fitted(cells: Sequence[str], width: int) -> Sequence[str]:
+    return cells if len(cells) >= width else (*cells, *[""] * (width - len(cells)))
+
+
+def _beyond(cells: Sequence[str], width: int, number: int) -> Iterator[Message]:
+    """P14 for a cell to the right of the last heading: the row may have slipped."""
+    for column in range(width, len(cells)):
+        if cells[column].strip():
+            text = f"a cell beyond the last heading: {len(cells)} cells, {width} headings"
+            yield Message("P14", "E", text, number, letter_of(column))
+            return
+
+
+@dataclass
+class _Reader:
+    """Findings of one row after the other."""
+
+    plan: Plan
+    zeros_said: set[str] = field(default_factory=set)
+
+    def read(self, cells: Sequence[str], number: int) -> Iterator[SourceRow | Message]:
+        """Findings of a row that passes the filter; none where it holds none."""
+        if not all(condition(cells) for condition in self.plan.conditions):
+            return
+        items = [
+            (item, values) for item in self.plan.items if (values := _taken(item, cells, number))
+        ]
+        if not items:
+            return
+        common, said = self._common(cells, number)
+        yield from said
+        for item, values in items:
+            message = self._left_out(item, number) or _merged(item, cells, number)
+            if message or (message := self._zero(item, values, number)):
+                yield message
+            elif values:
+                yield self._finding(item, common | values, cells, number)
+
+    def _left_out(self, item: Item, number: int) -> Message | None:
+        """P27 for a finding that the mapping leaves out."""
+        if self.plan.left_out:
+            for one in item.fields.values():
+                if one.column is not None and (number, one.column) in self.plan.left_out:
+                    because = self.plan.left_out[number, one.column]
+                    text = f"left out, as the mapping says: {because}"
+                    return Message("P27", "W", text, number, one.heading)
+        return None
+
+    def _common(self, cells: Sequence[str], number: int) -> tuple[dict[str, str], list[Message]]:
+        """Fields that the findings share, and P16 for a date that is not written as stated."""
+        values, said = {"source_row": str(number)}, []
+        for name, one in self.plan.common.items():
+            values[name] = one.take(cells, number)
+            if date := self.plan.dates.get(name):
+                iso = iso_date(values[name], date)
+                if iso is None:
+                    found = f"{name} {shown(values[name])} is not a date written as {date.format}"
+                    said.append(_no_date(name, found, number, one.heading))
+                values[name] = iso or ""
+        return values, said
+
+    def _finding(
+        self, item: Item, values: dict[str, str], cells: Sequence[str], number: int
+    ) -> SourceRow | Message:
+        columns = {
+            name: one.heading for name, one in (*self.plan.common.items(), *item.fields.items())
+        }
+        if item.station:
+            columns["station"] = next(iter(item.fields.values())).heading
+        side = item.side.take(cells, number) if item.side else item.side_word
+        tumour = self.plan.tumour.take(cells, number) if self.plan.tumour else ""
+        try:
+            values["station"] = self.plan.spelling.spelled(
+                values.get("station_system", ""),
+                item.station or values.get("station", ""),
+                side=side,
+                tumour=tumour,
+                joined_by=item.joined_by,
+            )
+        except UnknownSide as unknown:
+            text = f"the side {shown(str(unknown))} is not explained in the mapping"
+            return Message("P18", "E", text, number, columns["station"])
+        return SourceRow(values, number, columns)
+
+    def _zero(self, item: Item, values: dict[str, str], number: int) -> Message | None:
+        """Write what a 0 means into the values; where it is refused, empty them: P18 a column."""
+        if not item.zeros or not _is_zero(values):
+            return None
+        if self.plan.zero_means == "refuse":
+            heading = " | ".join(one.heading for one in item.fields.values())
+            values.clear()
+            if heading in self.zeros_said:
+                return None
+            self.zeros_said.add(heading)
+            text = "0 may be no node or not sampled: zero_means: refuse in the mapping"
+            return Message("P18", "E", text, number, heading)
+        if self.plan.zero_means == "not_sampled":
+            values.update({name: "" for name in item.fields}, status="not_sampled")
+        elif "n_examined" not in values:
+            values["status"] = "negative"
+        return None
+
+
+def _taken(item: Item, cells: Sequence[str], number: int) -> dict[str, str]:
+    """Texts of a finding; none where its columns are empty or it is to be skipped."""
+    values = {name: one.take(cells, number) for name, one in item.fields.items()}
+    # A row of a long table without any of them is a finding that lacks its station: it is told.
+    empty = item.station and not any(map(str.strip, values.values()))
+    return {} if empty or values.get("status") == "skip" else values
+
+
+def _merged(item: Item, cells: Sequence[str], number: int) -> Message | None:
+    """P14 where one number stands in a cell that is merged over several findings."""
+    for name in COUNTED:
+        one = item.fields.get(name)
+        if one and one.column is not None and isinstance(cells[one.column], MergedCell):
+            text = (
+                "the cell is merged with its neighbour, one number for several findings; "
+                "join their stations with + in one row, or split the number"
+            )
+            return Message("P14", "E", text, number, one.heading)
+    return None
+
+
+def _is_zero(values: dict[str, str]) -> bool:
+    filled = [text.strip() for text in values.values() if text.strip()]
+    return all(text in ("0", "0.0", "0,0", "0/0") for text in filled)
+
+
+def _no_date(name: str, found: str, number: int, heading: str) -> Message:
+    if name == "report_date":
+        return Message("P16", "E", found, number, heading)
+    return Message("P16", "W", f"{found}: stored as null", number, heading)
