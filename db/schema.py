@@ -26,6 +26,7 @@ STATION_SOURCES = ("explicit", "overlap", "nearest", "unassigned")
 FINDING_STATUS = ("positive", "negative", "not_sampled", "indeterminate")
 NEOADJUVANT = ("none", "chemo", "chemoradio", "unknown")
 RELATIONS = ("equal", "narrower", "broader", "overlaps")
+PARTS = ("train", "validation", "test", "unlabelled")
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
@@ -35,7 +36,7 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
 
 STRICT = {"sqlite_strict": True}
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration that these models are at; a test holds it to the newest one."""
 
 
@@ -430,6 +431,45 @@ class Label(Base):
     value: Mapped[int]
     source: Mapped[str]
     created_at: Mapped[datetime]
+
+
+class Split(Base):
+    """One division of the patients into folds, for training and evaluation."""
+
+    __tablename__ = "split"
+    __table_args__ = (STRICT,)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    seed: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class SplitMember(Base):
+    """The one part of a fold that a patient is in: two parts are impossible by the key.
+
+    A patient tests in at most one fold of a split.
+    """
+
+    __tablename__ = "split_member"
+    __table_args__ = (
+        _one_of("part", PARTS),
+        CheckConstraint("fold >= 0", name="fold_from_0"),
+        Index(
+            "ix_split_member_tests_once",
+            "split_id",
+            "patient_id",
+            unique=True,
+            sqlite_where=text("part = 'test'"),
+            postgresql_where=text("part = 'test'"),
+        ),
+        STRICT,
+    )
+
+    split_id: Mapped[int] = mapped_column(ForeignKey("split.id"), primary_key=True)
+    fold: Mapped[int] = mapped_column(primary_key=True)
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patient.id"), primary_key=True)
+    part: Mapped[str]
 
 
 class Quarantine(Base):
