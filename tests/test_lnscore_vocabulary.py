@@ -1,5 +1,7 @@
 """The vocabularies: what people type is the station they mean, or nothing and what is near."""
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -209,6 +211,16 @@ def test_any_text_is_answered(system, text):
     assert set(found.near) <= known
     assert len(found.near) <= 3
     assert sum([found.station is not None, bool(found.sides), bool(found.near)]) <= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" + "  ln" * 29 + " x", "ln. " * 29 + "x", "#" * 119, "no." * 39, "i " * 59, "r-" * 59],
+)
+def test_a_text_that_repeats_itself_is_answered_at_once(text):
+    start = perf_counter()
+    find("NECK", text)
+    assert perf_counter() - start < 0.5
 
 
 def test_sct_is_cid_7600_with_its_sides():
