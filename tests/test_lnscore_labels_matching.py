@@ -1,7 +1,7 @@
 """Which node a point means: the only one within the tolerance, whichever way it is off."""
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from db.node_places import NodePlace, SeriesPlaces
@@ -24,6 +24,7 @@ def label(point) -> LabelRow:
     return LabelRow(2, "A", 1, series_uid="1.2.3", point=(x, y, z), coord="LPS_MM")
 
 
+@settings(deadline=None)
 @given(PLACES, DIRECTION, DIRECTION, st.floats(1, 20), st.floats(0, 0.499), st.floats(0, 0.499))
 def test_a_shift_of_less_than_half_the_tolerance_finds_the_same_node(
     places, way, shift, tolerance_mm, off, moved
@@ -40,6 +41,7 @@ def test_a_shift_of_less_than_half_the_tolerance_finds_the_same_node(
         assert found.node.node_id == 0
 
 
+@settings(deadline=None)
 @given(PLACES, st.tuples(MM, MM, MM), st.floats(0, 50))
 def test_a_match_is_the_one_node_within_and_anything_else_a_message(places, point, tolerance_mm):
     apart_mm = np.linalg.norm(np.array(places) - np.array(point), axis=1)
