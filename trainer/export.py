@@ -1,6 +1,7 @@
 """A network becomes a bundle: ONNX in both precisions, golden inputs, a manifest.
 
-Float16 halves the weights and the arithmetic; window, zoom and sigmoid stay float32.
+Float16 halves the weights and the arithmetic; window, zoom and sigmoid stay float32. The
+float32 graph is the one that CPUs run: it is rewritten for them, to the same function.
 """
 
 import copy
@@ -32,6 +33,8 @@ from engines.scores import Scores, check_patches
 from engines.shapes import Patches
 from trainer.errors import TrainerError
 from trainer.networks.two_stream import TwoStream
+from trainer.onnx_rewriting import keep_blocked
+from trainer.rewriting import rewritten
 
 if TYPE_CHECKING:
     import onnx
@@ -122,9 +125,7 @@ def onnx_bytes(network: TwoStream, precision: Precision) -> bytes:
     Returns:
         The file; nothing in it says where it was made.
     """
-    network = folded(network)
-    if precision == "fp16":
-        network = halved(network)
+    network = halved(folded(network)) if precision == "fp16" else rewritten(folded(network))
     sample = torch.zeros(2, *SPEC.crop_vox)
     program = torch.onnx.export(
         Exported(network).eval(),
@@ -140,6 +141,8 @@ def onnx_bytes(network: TwoStream, precision: Precision) -> bytes:
     if program is None:
         raise TrainerError("T02", "no program from the exporter", "one", "Check torch's version.")
     model = program.model_proto
+    if precision == "fp32":
+        keep_blocked(model)
     strip_origin(model)
     return model.SerializeToString(deterministic=True)
 
