@@ -114,6 +114,31 @@ def test_what_people_type_is_the_station(system, text, wanted):
     assert code(system, text) == wanted
 
 
+NECK = [station for station in systems()["NECK"].stations if station.side]
+FORMS = ["{} {}", "L{} {}", "L{}-{}", "level {} {}", "{}-{}", "Level {}, {}", "LN {} {}"]
+WORDS = {
+    "R": ("R", "right", "rt."),
+    "L": ("L", "left"),
+    "ipsi": ("ipsi", "ipsilateral", "homolateral", "Homo"),
+    "contra": ("contra", "contralateral", "heterolateral"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_neck_level_is_found_with_its_side_behind_it(form):
+    for station in NECK:
+        for word in WORDS[station.side]:
+            assert find("NECK", form.format(station.base, word)).station == station
+
+
+@pytest.mark.parametrize("form", ["{1} {0}", "{1} L{0}", "{1} level {0}", "{1} LN {0}"])
+def test_every_neck_level_is_found_with_its_side_before_it(form):
+    for station in NECK:
+        for word in WORDS[station.side]:
+            if word != "L":  # "L II" is how level II is written
+                assert find("NECK", form.format(station.base, word)).station == station
+
+
 @pytest.mark.parametrize(
     ("system", "text", "sides"),
     [
