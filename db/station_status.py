@@ -207,6 +207,12 @@ def station_keys(session: Session) -> dict[int, StationKey]:
     return {station_id: StationKey(*key) for station_id, *key in session.execute(query)}
 
 
+def meanings(session: Session) -> dict[StationKey, str]:
+    """What every station means, in words."""
+    query = select(Station.system, Station.version, Station.code, Station.meaning)
+    return {StationKey(*key): meaning for *key, meaning in session.execute(query)}
+
+
 def _pieces(
     session: Session, query: Select[*tuple[Any, ...]], series_ids: Sequence[int] | None
 ) -> Iterator[Any]:

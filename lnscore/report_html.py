@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 
+from lnscore import report_pathology_words, report_stations
 from lnscore.pictures import PIXEL_MM, SIZE_PX, Picture
 from lnscore.report_csv import positives
 from lnscore.report_facts import folder_name
@@ -165,6 +166,10 @@ def _environment() -> jinja2.Environment:
         "axes": _axes,
         "pseudonym": folder_name,
         "remarks": _remarks,
+        "station_code": report_stations.name,
+        "finding_words": report_pathology_words.finding,
+        "others": report_pathology_words.others,
+        "pathology_notes": report_pathology_words.notes,
     }
     return environment
 
@@ -236,7 +241,7 @@ def _minute(instant: str | None) -> str:
 def _station_name(node: NodeFacts) -> str:
     if node.station is None:
         return "unassigned"
-    return f"{node.station.system}:{node.station.code}"
+    return report_stations.name(node.station)
 
 
 def _remarks(node: NodeFacts) -> list[str]:

@@ -14,8 +14,16 @@ from db.errors import DatabaseError
 from db.patchstore import PatchStore
 from db.schema import Quarantine
 from db.session import open_database
-from lnscore import console, report_csv, report_files, report_html, report_study
+from lnscore import (
+    console,
+    report_csv,
+    report_files,
+    report_html,
+    report_stations,
+    report_study,
+)
 from lnscore.errors import Refusal
+from lnscore.pathology import joining
 from lnscore.report_facts import folder_name, problem
 from lnscore.report_json import Problem, StudyFacts
 from lnscore.report_summary import ReportSummary
@@ -104,14 +112,17 @@ def _write_tables(
     with ExitStack() as files:
         tables = [
             files.enter_context(report_files.replacing(source.out / name, report_csv.ENCODING))
-            for name in ("nodes.csv", "studies.csv")
+            for name in ("nodes.csv", "studies.csv", "stations.csv")
         ]
         add_node = report_csv.sheet(tables[0], report_csv.NODE_COLUMNS)
         add_study = report_csv.sheet(tables[1], report_csv.STUDY_COLUMNS)
+        add_station = report_csv.sheet(tables[2], report_stations.COLUMNS)
         for facts in _studies(source, uids, summary, told):
             add_study(report_csv.study_row(facts))
             for row in report_csv.node_rows(facts):
                 add_node(row)
+            for row in report_stations.rows(facts):
+                add_station(row)
 
 
 def _studies(
@@ -141,7 +152,8 @@ def _make(
         study = reading.study(source.session, study_uid)
         if study is None:
             raise LookupError(study_uid)
-        return report_study.make(study, refused, source.store, source.out)
+        joined = joining.of_study(source.session, study)
+        return report_study.make(study, refused, joined, source.store, source.out)
     except (Refusal, DatabaseError, SQLAlchemyError):
         raise  # the folder or the database, not this study
     except Exception as error:  # noqa: BLE001  the boundary of one study

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """The first number rises when a reader of the old form would fail or misread."""
 
 NOTICE = "Research use only. Not a medical device. AI output, unverified."
@@ -96,6 +96,19 @@ class FlagFacts(Frozen):
     meaning: str
 
 
+class StationStatusFacts(Frozen):
+    """What pathology says of a node or a station, and why."""
+
+    status: Literal["malignant", "benign", "unknown"]
+    """A station that no report names is unknown, not benign."""
+    rule: str
+    """As in docs/pathology.md."""
+    weak: bool
+    """Malignant only as one of several stations of a merged or overlapping group."""
+    excluded: list[str]
+    """P09, P10: left out of training."""
+
+
 class NodeFacts(Frozen):
     """One lymph node; nodes are sorted by the newest engine's probability, highest first."""
 
@@ -121,6 +134,8 @@ class NodeFacts(Frozen):
     patch_sha256: str
     scores: list[ScoreFacts]
     """Newest engine first; empty: not scored yet."""
+    pathology: StationStatusFacts | None = None
+    """Null: the patient has no pathology report here."""
 
 
 class SeriesFacts(Frozen):
@@ -153,11 +168,107 @@ class Problem(Frozen):
     tries: int
 
 
+class FindingFacts(Frozen):
+    """One line of a pathology report; the report itself is not named."""
+
+    stations: list[StationFacts]
+    """Several: they were sent as one specimen."""
+    status: Literal["positive", "negative", "not_sampled", "indeterminate"]
+    n_examined: int | None
+    n_positive: int | None
+    report_date: str
+    surgery_date: str | None
+
+
+class StationPathology(Frozen):
+    """One station: what pathology says of it, which nodes of the CT lie there."""
+
+    station: StationFacts
+    verdict: StationStatusFacts
+    findings: list[FindingFacts]
+    """Those that decide."""
+    nodes: list[int]
+    """Numbers of the nodes."""
+    highest: float | None
+    """Highest raw probability of these nodes by the newest engine."""
+    calls: dict[str, bool]
+    """Operating point to whether it calls any of these nodes positive."""
+    agrees: dict[str, bool]
+    """Operating point to whether that is what pathology says; empty where unknown or weak."""
+
+
+class ConflictFacts(Frozen):
+    """Two reports that contradict each other about a station; both are kept."""
+
+    station: StationFacts
+    won: FindingFacts
+    lost: FindingFacts
+
+
+class ExclusionFacts(Frozen):
+    """Why nodes are left out of training."""
+
+    code: str
+    text: str
+    days: int | None
+    """From CT to surgery; negative where the CT is the later one."""
+    nodes: int
+
+
+class OperatingCount(Frozen):
+    """What the newest engine calls positive at one operating point."""
+
+    name: str
+    positive_nodes: int
+    positive_stations: int
+    agreeing_stations: int
+    compared_stations: int
+    """Stations with scored nodes of which pathology is sure."""
+
+
+class RollUp(Frozen):
+    """From nodes over stations to the patient: pathology beside the newest engine."""
+
+    n_positive: int
+    positive_is_least: bool
+    """A positive finding gives no number: it counts as one."""
+    n_examined: int | None
+    examined_is_least: bool
+    pn_like: Literal["N0", "N1", "N2", "N3"] | None
+    """AJCC8 oesophagus by the number of positive nodes: 0, 1-2, 3-6, 7 and more. Null where
+    no node was examined, or the stations are of a system of other organs. Not a stage."""
+    positive_stations: int
+    merged_positive: int
+    """Positive specimens of several stations: at least one of each is positive."""
+    negative_stations: int
+    engine: str | None
+    """Key of the newest engine."""
+    scored_nodes: int
+    expected_positive: float | None
+    """Sum of the calibrated probabilities; null where the engine has no calibration."""
+    at: list[OperatingCount]
+
+
+class PathologyFacts(Frozen):
+    """The patient's surgical pathology, joined to the nodes of this study."""
+
+    stations: list[StationPathology]
+    roll_up: RollUp
+    without_node: list[FindingFacts]
+    """Positive findings none of whose stations has a node in the masks."""
+    without_station: list[int]
+    """Numbers of nodes."""
+    other_systems: list[str]
+    """Systems of findings in which no node has a station: not joined."""
+    conflicts: list[ConflictFacts]
+    exclusions: list[ExclusionFacts]
+
+
 class StudyFacts(Frozen):
     """One study as the database holds it."""
 
     format: Literal["lnscore.study"] = "lnscore.study"
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.1"] = SCHEMA_VERSION
     notice: str = NOTICE
     patient: str
     """First 12 hex digits of the pseudonymous key."""
@@ -170,6 +281,8 @@ class StudyFacts(Frozen):
     series: list[SeriesFacts]
     nodes: list[NodeFacts]
     problems: list[Problem]
+    pathology: PathologyFacts | None = None
+    """Null: the patient has no pathology report here."""
 
 
 def text(study: StudyFacts) -> str:

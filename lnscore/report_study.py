@@ -12,10 +12,20 @@ import numpy as np
 from db import schema
 from db.errors import DatabaseError
 from db.patchstore import PatchStore
-from lnscore import outlines, pictures, report_files, report_html, report_json
+from lnscore import (
+    outlines,
+    pictures,
+    report_files,
+    report_html,
+    report_json,
+    report_pathology_words,
+    report_stations,
+)
 from lnscore.errors import CODES
+from lnscore.pathology.joining import JoinedStudy
 from lnscore.report_facts import study_facts
 from lnscore.report_json import NodeFacts, Problem, StudyFacts
+from lnscore.report_pathology import with_pathology
 
 PAGE = "index.html"
 _KEY = re.compile(r'<meta name="lnscore-content" content="([0-9a-z]+)">')
@@ -42,23 +52,32 @@ def folder(out: Path, name: str) -> Path:
 
 
 def make(
-    study: schema.Study, refused: Iterable[schema.Quarantine], store: PatchStore, out: Path
+    study: schema.Study,
+    refused: Iterable[schema.Quarantine],
+    joined: JoinedStudy | None,
+    store: PatchStore,
+    out: Path,
 ) -> Made:
     """Write one study's JSON and page, unless they are current.
 
-    A page is current when it was made of the same facts, patches and templates; then the
-    patch store is not read. Missing or damaged patches cost pictures, never the page.
+    A page is current when it was made of the same facts (pathology too), patches and
+    templates; then the patch store is not read. Missing or damaged patches cost pictures,
+    never the page.
 
     Args:
         study: With everything that `db.reading.study` loads.
         refused: Its unresolved quarantine rows.
+        joined: It with its patient's pathology, where there is any.
         store: Where its patches are.
         out: The report's folder.
 
     Raises:
         Refusal: R02, a file cannot be written.
     """
-    place = folder(out, (facts := study_facts(study, refused)).study)
+    facts = study_facts(study, refused)
+    if joined is not None:
+        facts = with_pathology(facts, joined)
+    place = folder(out, facts.study)
     if content_key(place / PAGE) == (key := _key(study, facts)):
         report_files.write(place / "study.json", report_json.text(facts))
         return Made(facts, is_new=False, is_whole=True)
@@ -101,7 +120,8 @@ def _key(study: schema.Study, facts: StudyFacts) -> str:
 @cache
 def _makers() -> bytes:
     """The code and the templates: a page that others made is out of date."""
-    code = (Path(str(part.__file__)).read_bytes() for part in (pictures, outlines, report_html))
+    parts = (pictures, outlines, report_html, report_pathology_words, report_stations)
+    code = (Path(str(part.__file__)).read_bytes() for part in parts)
     return hashlib.sha256(b"\n".join([*code, report_html.template_key()])).digest()
 
 

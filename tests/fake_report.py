@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from db import engines, quarantine, runs, schema, scores, studies
+from db import engines, pathology, quarantine, runs, schema, scores, studies
 from db.patchstore import PatchStore
+from db.pathology import FindingRecord
 from db.records import (
     AnnotationRecord,
     InstanceRecord,
@@ -133,6 +134,15 @@ class Hospital:
             ]
             scores.add(session, run_id, engine_id, rows)
 
+    def add_report(self, name: str, *findings: FindingRecord, **other: Any) -> None:
+        """Store a pathology report of a study's patient."""
+        facts: dict[str, Any] = {"report_id": "R1", "report_date": "2026-12-20"}
+        facts |= {"surgery_date": "2026-12-10", "neoadjuvant": "none"}
+        facts |= {"source_sha256": sha("source", other), "findings": findings}
+        record = pathology.ReportRecord(sha("patient", name), **(facts | other))
+        with self.db.begin() as session:
+            pathology.add_report(session, record)
+
     def refuse(self, code: str, found: str, study_uid: str | None = None, **more: Any) -> None:
         """Store a quarantine row whose path names the patient."""
         fields = {"scope": "file", "wanted": "a whole file", "fix": "Export it again.", **more}
@@ -236,9 +246,12 @@ def _score_row(node: scores.NodeToScore, probability: float, engine: Engine) -> 
     )
 
 
-AJCC_4R = StationKey("AJCC8", "2017-ESO", "4R")
-AJCC_7 = StationKey("AJCC8", "2017-ESO", "7")
-AJCC_8M = StationKey("AJCC8", "2017-ESO", "8M")
+def ajcc(code: str) -> StationKey:
+    """A station of AJCC8 oesophagus."""
+    return StationKey("AJCC8", "2017-ESO", code)
+
+
+AJCC_4R, AJCC_7, AJCC_8M = map(ajcc, ("4R", "7", "8M"))
 
 
 def typical_nodes() -> list[Node]:
@@ -249,6 +262,18 @@ def typical_nodes() -> list[Node]:
         Node(0.412, "LN 3", AJCC_7, "Subcarinal", None),
         Node(0.644, "LN 4", AJCC_7, "Subcarinal", (9.0, 4.0, 12.5), False, ("N01", "N08"), 0.041),
         Node(0.0002, "hilar left", None, "", (4.0, 3.0, 3.5)),
+    ]
+
+
+def typical_findings() -> list[FindingRecord]:
+    """What a surgeon sends: alone, merged, not sampled, a station without a node on CT."""
+    return [
+        FindingRecord((AJCC_4R,), "positive", 1, 5, 2),
+        FindingRecord((AJCC_7,), "negative", 2, 9, 0),
+        FindingRecord((ajcc("8U"), AJCC_8M), "positive", 3, 6, 1),
+        FindingRecord((ajcc("9L"),), "not_sampled", 4),
+        FindingRecord((ajcc("17"),), "positive", 5, 4, 3),
+        FindingRecord((ajcc("20"),), "indeterminate", 6, 2),
     ]
 
 

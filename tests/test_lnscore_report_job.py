@@ -81,11 +81,11 @@ def read(path: Path) -> Tags:
 # --- what is written ---
 
 
-def test_a_report_is_three_tables_an_index_and_a_folder_for_every_study(hospital: Hospital) -> None:
+def test_a_report_is_four_tables_an_index_and_a_folder_for_every_study(hospital: Hospital) -> None:
     made = fill(hospital)
     report(hospital)
     folders = {f"studies/{folder_name(one)}/{name}" for one in made for name in PAIR}
-    tables = {"index.html", "nodes.csv", "problems.csv", "studies.csv"}
+    tables = {"index.html", "nodes.csv", "problems.csv", "stations.csv", "studies.csv"}
     assert set(contents(hospital.root / "out")) == tables | folders
 
 
