@@ -135,6 +135,11 @@ CODES: dict[str, str] = {
     "T01": "the folder to write already exists",
     "T02": "torch's exporter gave no program",
     "T03": "the file of pretrained weights does not fit",
+    "T40": "nodes without an outline, which the network needs",
+    "T41": "no network has that name",
+    "T42": "streams or scales without 2.5D",
+    "T43": "pretrained weights that no library gives",
+    "T44": "the network does not become a bundle",
     # --- database (D) ---
     "D01": "there is no study database, or no folder for it, where one was named",
     "D02": "the file or the server's database belongs to another program, or is not SQLite",

@@ -1,6 +1,6 @@
 """Every knob of the networks, frozen; the value is the record of what was built."""
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -9,46 +9,54 @@ from engines.patch import SPEC
 SLICES_PER_GROUP = 3  # the backbones are 2D networks for RGB images
 NATURAL_PRIOR = 188 / (188 + 3447)
 """Share of positive nodes among the labelled ones (paper Sec. 3.1)."""
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class TwoStreamConfig(BaseModel):
-    """The two-stream network (Li et al., MICCAI 2024, Sec. 2.1; gaps filled by us).
+class _Network(BaseModel):
+    """What every network has.
 
     Attributes:
-        variant: MobileNetV3 Large or Small.
-        group_stride: Step between 3-slice groups: 1, 2, 3 give 14, 7, 5 groups of 16 slices.
-        edge_pad: Repeat the first and the last slice, so that every slice is used (16, 8, 6).
-        fpn_channels: F: width of the pyramid, of every fusion and of the heads' input.
-        multi_scale: Pyramid over three levels; off, the last level alone.
-        two_stream: Local and global stream; off, the global stream alone, with one head.
-        slice_fusion: `pooled` averages each map before the slices meet; `spatial` after.
-        input_upsample: Factor on the 64-pixel images (2 keeps C5 at 4x4).
-        local_px: Side of the central square that the local stream zooms to full size.
         clip_hu: Window; its ends become 0 and 1.
-        channel_mean: Subtracted from each slice of a group (ImageNet's RGB).
-        channel_std: Divides each slice of a group (ImageNet's RGB).
-        bn_momentum: Of the backbones (torchvision's 0.01; 0.1 for training from scratch).
+        bn_momentum: Of every BatchNorm of the backbone (0.1 for training from scratch).
         dropout: Before each head.
         head_prior: Training prior; the heads' bias starts at its logit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    variant: Literal["large", "small"] = "large"
+    clip_hu: tuple[float, float] = (-160.0, 240.0)
+    bn_momentum: float = Field(default=0.1, gt=0, le=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    head_prior: float = Field(default=NATURAL_PRIOR, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _window_is_open(self) -> "_Network":
+        low, high = self.clip_hu
+        if not low < high:
+            raise ValueError(f"clip_hu is ({low:g}, {high:g}); wanted low < high")
+        return self
+
+
+class GroupedConfig(_Network):
+    """2.5D: groups of three slices are the colour images of a 2D backbone.
+
+    Attributes:
+        group_stride: Step between 3-slice groups: 1, 2, 3 give 14, 7, 5 groups of 16 slices.
+        edge_pad: Repeat the first and the last slice, so that every slice is used (16, 8, 6).
+        fpn_channels: F: width of every fusion, of the heads' input and of the pyramid if any.
+        input_upsample: Factor on the 64-pixel images (2 keeps C5 at 4x4).
+        local_px: Side of the central square that the local stream zooms to full size.
+        channel_mean: Subtracted from each slice of a group.
+        channel_std: Divides each slice of a group.
+    """
+
     group_stride: Literal[1, 2, 3] = 1
     edge_pad: bool = False
     fpn_channels: int = Field(default=128, ge=8, le=1024)
-    multi_scale: bool = True
-    two_stream: bool = True
-    slice_fusion: Literal["pooled", "spatial"] = "pooled"
     input_upsample: Literal[1, 2] = 1
     local_px: int = Field(default=32, ge=8, le=SPEC.crop_vox[1], multiple_of=2)
-    clip_hu: tuple[float, float] = (-160.0, 240.0)
-    channel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    channel_std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    bn_momentum: float = Field(default=0.01, gt=0, le=1)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    head_prior: float = Field(default=NATURAL_PRIOR, gt=0, lt=1)
+    channel_mean: tuple[float, float, float] = IMAGENET_MEAN
+    channel_std: tuple[float, float, float] = IMAGENET_STD
 
     @property
     def groups(self) -> int:
@@ -61,9 +69,129 @@ class TwoStreamConfig(BaseModel):
         """Side of the images that the backbones see."""
         return SPEC.crop_vox[1] * self.input_upsample
 
-    @model_validator(mode="after")
-    def _window_is_open(self) -> "TwoStreamConfig":
-        low, high = self.clip_hu
-        if not low < high:
-            raise ValueError(f"clip_hu is ({low:g}, {high:g}); wanted low < high")
-        return self
+
+class TwoStreamConfig(GroupedConfig):
+    """The two-stream network (Li et al., MICCAI 2024, Sec. 2.1; gaps filled by us).
+
+    Attributes:
+        kind: Which network this is the config of.
+        variant: MobileNetV3 Large or Small.
+        multi_scale: Pyramid over three levels; off, the last level alone.
+        two_stream: Local and global stream; off, the global stream alone, with one head.
+        slice_fusion: `pooled` averages each map before the slices meet; `spatial` after.
+        bn_momentum: Of the backbones (torchvision's 0.01; 0.1 for training from scratch).
+    """
+
+    kind: Literal["two-stream"] = "two-stream"
+    variant: Literal["large", "small"] = "large"
+    multi_scale: bool = True
+    two_stream: bool = True
+    slice_fusion: Literal["pooled", "spatial"] = "pooled"
+    bn_momentum: float = Field(default=0.01, gt=0, le=1)
+
+
+class SlicesConfig(GroupedConfig):
+    """A 2.5D baseline of Table 1: one view, the backbone's last level, one head.
+
+    MobileNetV3 2.5D is `TwoStreamConfig` with one stream and one scale.
+
+    Attributes:
+        kind: Which network this is the config of.
+        backbone: torchvision's ResNet18 or timm's `mobilevitv2_100`. The second was
+            pretrained on images in 0..1: its mean is 0, its deviation 1.
+    """
+
+    two_stream: ClassVar[bool] = False
+
+    kind: Literal["slices"] = "slices"
+    backbone: Literal["resnet18", "mobilevitv2"] = "resnet18"
+
+
+class _VolumeConfig(_Network):
+    """3D, from scratch (paper Sec. 3.2), on the window scaled like one ImageNet channel."""
+
+    two_stream: ClassVar[bool] = False
+
+    channel_mean: float = 0.449  # the mean over ImageNet's three
+    channel_std: float = Field(default=0.226, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _streams_need_slices(cls, given: Any) -> Any:  # noqa: ANN401 (whatever pydantic got)
+        asked = [
+            knob
+            for knob in ("two_stream", "multi_scale")
+            if isinstance(given, dict) and given.get(knob)
+        ]
+        if asked:
+            raise ValueError(f"{' and '.join(asked)} without 2.5D; wanted a two-stream network")
+        return given
+
+
+class ResNet3dConfig(_VolumeConfig):
+    """ResNet18 3D.
+
+    Attributes:
+        kind: Which network this is the config of.
+        stem_stride: Of the first convolution; 2 costs an eighth.
+    """
+
+    kind: Literal["resnet18-3d"] = "resnet18-3d"
+    stem_stride: Literal[1, 2] = 1
+
+
+class MobileNet3dConfig(_VolumeConfig):
+    """MobileNetV3-Large 3D: torchvision's layers, inflated.
+
+    Attributes:
+        kind: Which network this is the config of.
+        bn_momentum: 0.1, not torchvision's 0.01, for it always starts from scratch.
+    """
+
+    kind: Literal["mobilenetv3-3d"] = "mobilenetv3-3d"
+
+
+class MobileViT3dConfig(_VolumeConfig):
+    """MobileViTv2 3D, width 1.0.
+
+    Attributes:
+        kind: Which network this is the config of.
+    """
+
+    kind: Literal["mobilevitv2-3d"] = "mobilevitv2-3d"
+
+
+class DualNetConfig(_VolumeConfig):
+    """3D DualNet (Kann et al. 2018, 2023; code MIT), with the node's own outline.
+
+    Attributes:
+        kind: Which network this is the config of.
+        clip_hu: Kann's window.
+        dilate_mm: Rim around the outline that stays visible, in plane.
+        box_dropout: Of BoxNet, after each group and each dense layer.
+        small_dropout: Of SmallNet.
+        channel_mean: 0, so that outside the outline and the window's low end are one value.
+        channel_std: 1.
+        dropout: None before the one-logit head, which sees four numbers.
+    """
+
+    kind: Literal["dualnet-3d"] = "dualnet-3d"
+    clip_hu: tuple[float, float] = (-175.0, 275.0)
+    dilate_mm: float = Field(default=4.0, ge=0, le=20)
+    box_dropout: float = Field(default=0.4, ge=0, lt=1)
+    small_dropout: float = Field(default=0.5, ge=0, lt=1)
+    channel_mean: float = 0.0
+    channel_std: float = Field(default=1.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+NetworkConfig = Annotated[
+    TwoStreamConfig
+    | SlicesConfig
+    | ResNet3dConfig
+    | MobileNet3dConfig
+    | MobileViT3dConfig
+    | DualNetConfig,
+    Field(discriminator="kind"),
+]
+"""The config of any network; `kind` says of which."""

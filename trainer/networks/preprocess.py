@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.patch import SPEC
-from trainer.config import SLICES_PER_GROUP, TwoStreamConfig
+from trainer.config import SLICES_PER_GROUP, GroupedConfig
 
 
 class Views(nn.Module):
@@ -18,7 +18,7 @@ class Views(nn.Module):
     interpolation weight in float16 would move probabilities by percents.
     """
 
-    def __init__(self, config: TwoStreamConfig) -> None:
+    def __init__(self, config: GroupedConfig) -> None:
         """Fix the window, the zoom and the groups."""
         super().__init__()
         self.clip_hu = config.clip_hu
@@ -56,7 +56,7 @@ class Views(nn.Module):
         return (images - self.get_buffer("mean")) / self.get_buffer("std")
 
 
-def group_slices(config: TwoStreamConfig) -> Tensor:
+def group_slices(config: GroupedConfig) -> Tensor:
     """Slice numbers of every group, one group after the other, shape (G * 3,).
 
     Stride 1 uses every slice with both its neighbours; 2 and 3 leave the last slice out
@@ -66,3 +66,21 @@ def group_slices(config: TwoStreamConfig) -> Tensor:
     starts = torch.arange(config.groups) * config.group_stride - int(config.edge_pad)
     index = starts[:, None] + torch.arange(SLICES_PER_GROUP)
     return index.clamp(0, depth - 1).flatten()
+
+
+class Window(nn.Module):
+    """Window and scale: HU crops to volumes of one channel, for the 3D networks.
+
+    Float32 for the same reason as `Views`.
+    """
+
+    def __init__(self, clip_hu: tuple[float, float], mean: float, std: float) -> None:
+        """Fix the window and what is subtracted and divided by after it."""
+        super().__init__()
+        self.clip_hu, self.mean, self.std = clip_hu, mean, std
+
+    def forward(self, hu: Tensor) -> Tensor:
+        """HU of shape (node, 16, 64, 64) to float32 volumes (node, 1, 16, 64, 64)."""
+        low, high = self.clip_hu
+        scaled = (hu.float().clamp(low, high) - low) / (high - low)
+        return (scaled[:, None] - self.mean) / self.std

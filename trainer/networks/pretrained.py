@@ -1,38 +1,119 @@
-"""Backbone weights from a local file; nothing is ever downloaded, nothing unpickled."""
+"""Backbone weights from a file or from a library's own cache; nothing is ever unpickled here.
+
+Where they came from is a short text that manifests and tables keep: `none`,
+`file:<sha256>`, `torchvision:<weights>` or `timm:<name>`. Only the last two may download, and
+only because the user named them.
+"""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.errors import TrainerError
-from trainer.networks.two_stream import Stream, TwoStream
+
+NONE = "none"
 
 
-def load_backbones(network: TwoStream, file: Path, sha256: str) -> None:
-    """Give every stream's backbone the same pretrained weights.
+def load_backbones(network: nn.Module, file: Path, sha256: str) -> str:
+    """Give every backbone of a network the weights of a file.
 
     Args:
         network: The network, changed in place.
-        file: Safetensors of a torchvision MobileNetV3 of the network's variant (its
-            classifier is not used).
+        file: Safetensors: a whole torchvision or timm model (its classifier is not used),
+            which every stream gets; or what `backbone_weights` gave, each stream its own.
         sha256: What the file's bytes must hash to.
+
+    Returns:
+        The source, `file:<sha256>`.
 
     Raises:
         TrainerError: T03 the file is missing, other, no safetensors, or of another network.
     """
-    weights = _read(file, sha256)
-    streams = [network.global_stream]
-    if network.config.two_stream:
-        streams.append(network.local_stream)
-    for stream in streams:
-        _fill(stream, weights, file.name)
+    fill_backbones(network, read_weights(file, sha256), f"'{file.name}'")
+    return f"file:{sha256.lower()}"
 
 
-def _read(file: Path, sha256: str) -> dict[str, Tensor]:
-    fix = "Save torchvision's state dict with safetensors.torch.save_file and name its hash."
+def load_source(network: nn.Module, source: str) -> str:
+    """Give every backbone the weights that a library has, or none.
+
+    Args:
+        network: The network, changed in place.
+        source: `none`, `torchvision:<weights>` such as
+            `torchvision:MobileNet_V3_Large_Weights.IMAGENET1K_V2`, or `timm:<name>` such as
+            `timm:mobilevitv2_100.cvnets_in1k` (under Apple's licence).
+
+    Returns:
+        The source.
+
+    Raises:
+        TrainerError: T43 no such weights, or not to be had; T03 of another network.
+    """
+    library, _, name = source.partition(":")
+    if source == NONE:
+        return source
+    if library not in LIBRARIES or not name:
+        raise _unavailable(source, "none, torchvision:<weights> or timm:<name>")
+    try:
+        weights = LIBRARIES[library](name)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise _unavailable(f"{source}: {error}", "weights in the cache or a connection") from error
+    fill_backbones(network, weights, source)
+    return source
+
+
+def backbone_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Weights of a network's backbones, for a file that `load_backbones` reads.
+
+    Of one backbone the names are its own, so that any stream can take them; of two they carry
+    the stream's.
+    """
+    found = backbones(network)
+    alone = len(found) == 1
+    return {
+        key if alone else f"{place}.{key}": value.detach().cpu().contiguous()
+        for place, backbone in found.items()
+        for key, value in backbone.state_dict().items()
+    }
+
+
+def backbones(network: nn.Module) -> dict[str, nn.Module]:
+    """The parts called `backbone`, by their place in the network."""
+    return {
+        name: part for name, part in network.named_modules() if name.split(".")[-1] == "backbone"
+    }
+
+
+def _torchvision(name: str) -> Mapping[str, Tensor]:
+    from torchvision.models import get_weight
+
+    return get_weight(name).get_state_dict(progress=False, check_hash=True)
+
+
+def _timm(name: str) -> Mapping[str, Tensor]:
+    import timm
+
+    return timm.create_model(name, pretrained=True).state_dict()
+
+
+LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _unavailable(found: str, wanted: str) -> TrainerError:
+    fix = "Save the weights as safetensors where there is a connection and name the file."
+    return TrainerError("T43", f"pretrained weights {found}", wanted, fix)
+
+
+def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file whose bytes hash to `sha256`.
+
+    Raises:
+        TrainerError: T03 the file is missing, other or no safetensors.
+    """
+    fix = "Save the model's state dict with safetensors.torch.save_file and name its hash."
     if not file.is_file():
         raise TrainerError("T03", f"no file '{file.name}'", "pretrained weights", fix)
     data = file.read_bytes()
@@ -45,20 +126,42 @@ def _read(file: Path, sha256: str) -> dict[str, Tensor]:
         raise TrainerError("T03", f"'{file.name}': {error}", "a safetensors file", fix) from error
 
 
-def _fill(stream: Stream, weights: dict[str, Tensor], name: str) -> None:
-    wanted = stream.backbone.state_dict()
+def fill_backbones(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
+    """Fill all backbones or, where one does not fit, none.
+
+    Args:
+        network: The network, changed in place.
+        weights: Under a backbone's own names, or under its place in the network.
+        name: What the message calls them.
+
+    Raises:
+        TrainerError: T03 a weight is missing or of another shape.
+    """
+    fitting = [
+        (backbone, _of_place(weights, place, backbone, name))
+        for place, backbone in backbones(network).items()
+    ]
+    for backbone, kept in fitting:
+        backbone.load_state_dict(kept, strict=False)
+
+
+def _of_place(
+    weights: Mapping[str, Tensor], place: str, backbone: nn.Module, name: str
+) -> dict[str, Tensor]:
+    own = {k.removeprefix(f"{place}."): v for k, v in weights.items() if k.startswith(f"{place}.")}
+    given = own or weights
+    wanted = backbone.state_dict()
     unfit = [
         key
         for key, value in wanted.items()
         if not key.endswith("num_batches_tracked")
-        and (key not in weights or weights[key].shape != value.shape)
+        and (key not in given or given[key].shape != value.shape)
     ]
     if unfit:
         raise TrainerError(
             "T03",
-            f"'{name}' without a fitting {unfit[0]} ({len(unfit)} of {len(wanted)} do not fit)",
-            "weights of the network's own MobileNetV3 variant",
+            f"{name} without a fitting {unfit[0]} ({len(unfit)} of {len(wanted)} do not fit)",
+            "weights of the network's own backbone",
             "Choose the other variant or another file.",
         )
-    kept = {key: weights[key] for key in wanted if key in weights}
-    stream.backbone.load_state_dict(kept, strict=False)
+    return {key: given[key] for key in wanted if key in given}

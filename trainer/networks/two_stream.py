@@ -14,7 +14,7 @@ from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops import FeaturePyramidNetwork
 
-from trainer.config import TwoStreamConfig
+from trainer.config import NetworkConfig, TwoStreamConfig
 from trainer.networks.preprocess import Views
 
 # torchvision's own detection helper taps two levels of stride 32; these are 8, 16 and 32.
@@ -22,6 +22,7 @@ TAPS = {
     "large": {"features.6": 40, "features.12": 112, "features.16": 960},
     "small": {"features.3": 24, "features.8": 48, "features.12": 576},
 }
+BATCHNORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BUILD = {"large": mobilenet_v3_large, "small": mobilenet_v3_small}
 
 
@@ -44,9 +45,7 @@ class Stream(nn.Module):
         used = taps if config.multi_scale else dict(list(taps.items())[-1:])
         whole = BUILD[config.variant](weights=None)
         self.backbone = create_feature_extractor(whole, {name: name for name in used})
-        for module in self.backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = config.bn_momentum
+        set_momentum(self.backbone, config.bn_momentum)
         self.pyramid = FeaturePyramidNetwork(list(used.values()), width) if len(used) > 1 else None
         fused_width = width * len(used) if self.pyramid else sum(used.values())
         self.scale_fusion = pointwise(fused_width, width)
@@ -79,6 +78,8 @@ class Stream(nn.Module):
 class TwoStream(nn.Module):
     """The network of Sec. 2.1; with `two_stream` off, its global stream alone."""
 
+    needs_mask = False
+
     def __init__(self, config: TwoStreamConfig) -> None:
         """Build the streams, their fusion and the heads, bias at the training prior."""
         super().__init__()
@@ -86,11 +87,11 @@ class TwoStream(nn.Module):
         width = config.fpn_channels
         self.views = Views(config)
         self.global_stream = Stream(config)
-        self.fused_head = head(config)
+        self.fused_head = head(width, config)
         if config.two_stream:
             self.local_stream = Stream(config)
             self.stream_fusion = pointwise(2 * width, width)
-            self.local_head, self.global_head = head(config), head(config)
+            self.local_head, self.global_head = head(width, config), head(width, config)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -126,11 +127,18 @@ def pointwise(wide: int, narrow: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(narrow), nn.Hardswish())
 
 
-def head(config: TwoStreamConfig) -> nn.Sequential:
+def head(width: int, config: NetworkConfig) -> nn.Sequential:
     """Dropout and one linear unit whose bias is the logit of the training prior."""
-    unit = nn.Linear(config.fpn_channels, 1)
+    unit = nn.Linear(width, 1)
     nn.init.constant_(unit.bias, math.log(config.head_prior / (1 - config.head_prior)))
     return nn.Sequential(nn.Dropout(config.dropout), unit)
+
+
+def set_momentum(network: nn.Module, momentum: float) -> None:
+    """Set how fast the running statistics of every BatchNorm follow."""
+    for module in network.modules():
+        if isinstance(module, BATCHNORMS):
+            module.momentum = momentum
 
 
 def squeeze(column: Tensor) -> Tensor:

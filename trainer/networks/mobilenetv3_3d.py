@@ -1,0 +1,60 @@
+"""MobileNetV3-Large in 3D: torchvision's own layers with cubic kernels (ours; Sec. 3.2).
+
+Every square of a 2D layer, kernel, stride, padding, becomes a cube; the stem takes one
+channel. Weights are drawn anew: the paper trains its 3D networks from scratch.
+"""
+
+import torch
+from torch import nn
+from torchvision.models import mobilenet_v3_large
+
+STEM_WIDTH, CHANNELS = 16, 960
+
+
+def trunk() -> nn.Module:
+    """Volumes (node, 1, 16, 64, 64) to maps (node, 960, 1, 2, 2)."""
+    features = mobilenet_v3_large(weights=None).features
+    inflate(features)
+    stem = nn.Conv3d(1, STEM_WIDTH, 3, stride=2, padding=1, bias=False)
+    setattr(features.get_submodule("0"), "0", stem)
+    for module in features.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    return features
+
+
+def inflate(network: nn.Module) -> None:
+    """Replace every 2D layer of a network by its cubic one, in place."""
+    for name, module in list(network.named_children()):
+        if isinstance(module, nn.Conv2d):
+            setattr(network, name, _convolution(module))
+        elif isinstance(module, nn.BatchNorm2d):
+            norm = nn.BatchNorm3d(module.num_features, module.eps, module.momentum)
+            setattr(network, name, norm)
+        elif isinstance(module, nn.AdaptiveAvgPool2d):
+            setattr(network, name, nn.AdaptiveAvgPool3d(module.output_size))
+        else:
+            inflate(module)
+
+
+def _convolution(flat: nn.Conv2d) -> nn.Conv3d:
+    cube = nn.Conv3d(
+        flat.in_channels,
+        flat.out_channels,
+        _cubic(flat.kernel_size),
+        stride=_cubic(flat.stride),
+        padding=_cubic(flat.padding),
+        dilation=_cubic(flat.dilation),
+        groups=flat.groups,
+        bias=flat.bias is not None,
+    )
+    if cube.bias is not None:
+        torch.nn.init.zeros_(cube.bias)
+    return cube
+
+
+def _cubic(sides: tuple[int, ...] | str) -> tuple[int, int, int]:
+    side, other = sides
+    if isinstance(side, str) or side != other:
+        raise ValueError(f"sides {sides}; wanted a square, which has a cube")
+    return side, side, side

@@ -1,0 +1,152 @@
+"""MobileViTv2 of width 1.0 in 3D, from its formulas (Mehta and Rastegari, TMLR 2023).
+
+Own code: inverted residuals, and blocks where separable self-attention (their Sec. 3.2) runs
+over the patches of a map. Kernels are cubes, patches 2x2x2. In z only the stem, layer 2 and
+layer 3 halve, so that two slices are left for the patches to span (ours).
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+WIDTHS = (64, 128, 256, 384, 512)
+STEM_WIDTH = 32
+ATTENTION = {256: (128, 2), 384: (192, 4), 512: (256, 3)}
+"""Width of the attention and number of its blocks, by width of the layer."""
+EXPANSION = 2
+"""Of inverted residuals and of feed-forward layers."""
+PATCH = 2
+HALVE, IN_PLANE, KEEP = (2, 2, 2), (1, 2, 2), (1, 1, 1)
+
+
+def trunk() -> nn.Module:
+    """Volumes (node, 1, 16, 64, 64) to maps (node, 512, 2, 2, 2)."""
+    layer1, layer2, layer3, layer4, layer5 = WIDTHS
+    network = nn.Sequential(
+        convolution(1, STEM_WIDTH, 3, stride=HALVE),
+        InvertedResidual(STEM_WIDTH, layer1, KEEP),
+        InvertedResidual(layer1, layer2, HALVE),
+        InvertedResidual(layer2, layer2, KEEP),
+        InvertedResidual(layer2, layer3, HALVE),
+        PatchAttention(layer3),
+        InvertedResidual(layer3, layer4, IN_PLANE),
+        PatchAttention(layer4),
+        InvertedResidual(layer4, layer5, IN_PLANE),
+        PatchAttention(layer5),
+    )
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    return network
+
+
+def convolution(
+    wide: int,
+    narrow: int,
+    kernel: int,
+    *,
+    stride: tuple[int, int, int] = KEEP,
+    groups: int = 1,
+    activate: bool = True,
+) -> nn.Sequential:
+    """Convolution without bias, BatchNorm, and SiLU unless the map is a linear one."""
+    cube = nn.Conv3d(
+        wide, narrow, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
+    )
+    return nn.Sequential(cube, nn.BatchNorm3d(narrow), nn.SiLU() if activate else nn.Identity())
+
+
+class InvertedResidual(nn.Module):
+    """Widen, filter each channel, narrow; the input is added where shapes agree."""
+
+    def __init__(self, wide: int, narrow: int, stride: tuple[int, int, int]) -> None:
+        """Build the three convolutions."""
+        super().__init__()
+        hidden = wide * EXPANSION
+        self.residual = stride == KEEP and wide == narrow
+        self.layers = nn.Sequential(
+            convolution(wide, hidden, 1),
+            convolution(hidden, hidden, 3, stride=stride, groups=hidden),
+            convolution(hidden, narrow, 1, activate=False),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (node, wide, z, y, x) to (node, narrow, z', y', x')."""
+        return maps + self.layers(maps) if self.residual else self.layers(maps)
+
+
+class SeparableAttention(nn.Module):
+    """One context score for each patch; cost linear in the number of patches (Sec. 3.2).
+
+    softmax over patches of one query channel weighs the keys to one context vector; it
+    multiplies relu(value) of every patch. Each pixel of a patch attends to its own kind.
+    """
+
+    def __init__(self, width: int) -> None:
+        """Project to query (1), key and value (width each), and back."""
+        super().__init__()
+        self.sizes = [1, width, width]
+        self.project = nn.Conv2d(width, sum(self.sizes), 1)
+        self.back = nn.Conv2d(width, width, 1)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Shape (node, width, pixel of the patch, patch), in and out."""
+        query, key, value = self.project(patches).split(self.sizes, dim=1)
+        context = (functional.softmax(query, dim=-1) * key).sum(dim=-1, keepdim=True)
+        return self.back(functional.relu(value) * context)
+
+
+class TransformerLayer(nn.Module):
+    """Attention, then two linear layers, each on the normalised input and added to it."""
+
+    def __init__(self, width: int) -> None:
+        """Build both halves; the norm is over channels, pixels and patches together."""
+        super().__init__()
+        self.attention = nn.Sequential(nn.GroupNorm(1, width), SeparableAttention(width))
+        self.feed_forward = nn.Sequential(
+            nn.GroupNorm(1, width),
+            nn.Conv2d(width, width * EXPANSION, 1),
+            nn.SiLU(),
+            nn.Conv2d(width * EXPANSION, width, 1),
+        )
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Shape (node, width, pixel of the patch, patch), in and out."""
+        patches = patches + self.attention(patches)
+        return patches + self.feed_forward(patches)
+
+
+class PatchAttention(nn.Module):
+    """Filter locally, let the patches attend to one another, project back (their Fig. 2)."""
+
+    def __init__(self, channels: int) -> None:
+        """Build the block of a layer of this width."""
+        super().__init__()
+        width, depth = ATTENTION[channels]
+        self.local = nn.Sequential(
+            convolution(channels, channels, 3, groups=channels),
+            nn.Conv3d(channels, width, 1, bias=False),
+        )
+        self.layers = nn.Sequential(*[TransformerLayer(width) for _ in range(depth)])
+        self.norm = nn.GroupNorm(1, width)
+        self.back = convolution(width, channels, 1, activate=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps (node, channels, z, y, x), in and out; sides are multiples of the patch's."""
+        local = self.local(maps)
+        sides = local.shape[-3:]
+        attended = self.norm(self.layers(unfold(local)))
+        return self.back(fold(attended, (sides[0], sides[1], sides[2])))
+
+
+def unfold(maps: Tensor) -> Tensor:
+    """Maps (node, width, z, y, x) to patches (node, width, 8 pixels, patches)."""
+    width, z, y, x = maps.shape[1:]
+    split = maps.reshape(-1, width, z // PATCH, PATCH, y // PATCH, PATCH, x // PATCH, PATCH)
+    return split.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(-1, width, PATCH**3, z * y * x // PATCH**3)
+
+
+def fold(patches: Tensor, sides: tuple[int, int, int]) -> Tensor:
+    """The inverse of `unfold`."""
+    width, (z, y, x) = patches.shape[1], sides
+    split = patches.reshape(-1, width, PATCH, PATCH, PATCH, z // PATCH, y // PATCH, x // PATCH)
+    return split.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(-1, width, z, y, x)

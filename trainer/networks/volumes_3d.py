@@ -1,0 +1,76 @@
+"""The 3D baselines of Table 1 that see the crop alone: a trunk, an average, one head."""
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from trainer.config import MobileNet3dConfig, MobileViT3dConfig, ResNet3dConfig
+from trainer.networks import mobilenetv3_3d, mobilevitv2_3d
+from trainer.networks.preprocess import Window
+from trainer.networks.two_stream import Logits, head, set_momentum, squeeze
+
+RESNET_CHANNELS = 512
+
+
+class Volume(nn.Module):
+    """A 3D network with one head on the average of its last maps; trained from scratch."""
+
+    needs_mask = False
+
+    def __init__(
+        self,
+        config: ResNet3dConfig | MobileNet3dConfig | MobileViT3dConfig,
+        backbone: nn.Module,
+        channels: int,
+    ) -> None:
+        """Put a trunk between the window and a head.
+
+        Args:
+            config: The network's.
+            backbone: Volumes (node, 1, 16, 64, 64) to maps (node, channels, z, y, x).
+            channels: Of the trunk's maps.
+        """
+        super().__init__()
+        self.config = config
+        self.views = Window(config.clip_hu, config.channel_mean, config.channel_std)
+        self.backbone = backbone
+        set_momentum(self.backbone, config.bn_momentum)
+        self.pool = nn.AdaptiveAvgPool3d(1)
+        self.fused_head = head(channels, config)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; the window before them stays float32."""
+        return self.fused_head[1].weight.dtype  # pyright: ignore[reportReturnType]
+
+    def forward(self, hu: Tensor) -> Logits:
+        """Score HU crops of shape (node, 16, 64, 64); logits of shape (node,)."""
+        maps = self.backbone(self.views(hu).to(self.dtype))
+        return Logits(squeeze(self.fused_head(self.pool(maps).flatten(1))), None, None)
+
+
+def resnet18_3d(config: ResNet3dConfig) -> Volume:
+    """MONAI's ResNet18 3D, shortcut type B; its classifier is our head of the same size."""
+    from monai.networks.nets.resnet import resnet18
+
+    whole = resnet18(
+        spatial_dims=3,
+        n_input_channels=1,
+        num_classes=1,
+        shortcut_type="B",
+        conv1_t_stride=config.stem_stride,
+    )
+    layers = OrderedDict(whole.named_children())
+    del layers["avgpool"], layers["fc"]
+    return Volume(config, nn.Sequential(layers), RESNET_CHANNELS)
+
+
+def mobilenetv3_3d_network(config: MobileNet3dConfig) -> Volume:
+    """MobileNetV3-Large, inflated."""
+    return Volume(config, mobilenetv3_3d.trunk(), mobilenetv3_3d.CHANNELS)
+
+
+def mobilevitv2_3d_network(config: MobileViT3dConfig) -> Volume:
+    """MobileViTv2 of width 1.0 in 3D."""
+    return Volume(config, mobilevitv2_3d.trunk(), mobilevitv2_3d.WIDTHS[-1])
