@@ -9,7 +9,9 @@ _GAPS = re.compile(rf"{_GAP}+")
 _HELD_APART = re.compile(rf"(?<=\d){_GAP}+(?=\d)|(?<=[ivx]){_GAP}+(?=[ivx])")
 _WORDS = r"(?:lymph[\s-]*nodes?|nodes?|lns?|stations?|stn|groups?|grp|levels?|lvl|nos?|nr|n[°º])"
 # No gap can be read in two ways here: a long text without a match must fail fast.
-_BEFORE = re.compile(rf"^(?:[\s.:#_-]*{_WORDS}(?=[\s.:#_\-\d]|[ivx]+[abc]?[rl]?\b))*[\s.:#_-]*(?=\S)")
+_BEFORE = re.compile(
+    rf"^(?:[\s.:#_-]*{_WORDS}(?=[\s.:#_\-\d]|[ivx]+[abc]?[rl]?\b))*[\s.:#_-]*(?=\S)"
+)
 _AFTER = re.compile(rf"(?<=\S)(?:[\s._-]+{_WORDS})+[\s.]*$")
 _WHOLE = re.compile(r"^(\d{1,3})\.0$")
 _ADDED = 5
