@@ -99,8 +99,8 @@ def test_a_bundle_is_one_row_a_station(tmp_path):
         "surgery_date": "2026-01-31", "station_system": "JES11", "station": "106recR",
         "n_examined": "5", "n_positive": "2",
     }  # fmt: skip
-    assert (first.row, first.column) == (3, "entry 4 | entry 3")
-    assert (second.row, second.column) == (5, "entry 6 | entry 5")
+    assert (first.row, first.column, first.columns["n_positive"]) == (3, "", "entry 4")
+    assert (second.row, second.column, second.columns["n_positive"]) == (5, "", "entry 6")
 
 
 def test_the_rows_pass_the_checks_of_a_table(tmp_path):

@@ -125,11 +125,17 @@ def _observe(one: Resource, findings: dict[tuple[str, str], _Finding]) -> Iterat
     if not station[1]:
         yield _warning(one, "a count without a bodySite is of no station: left out")
         return
-    finding = findings.setdefault(station, _Finding(one.row))
+    finding = findings.setdefault(station, _Finding(one.row, columns=_station_column(one)))
     for name, part in counted:
         _put(finding, name, _value(part), one)
         if status := _status(part):
             _put(finding, "status", status, one)
+
+
+def _station_column(one: Resource) -> dict[str, str]:
+    """Named where the row alone says which finding it is: an entry or line of its own."""
+    alone = one.place in (f"entry {one.row}", f"line {one.row}")
+    return {"station": "bodySite"} if alone else {}
 
 
 def _put(finding: _Finding, name: str, value: str, source: Resource) -> None:
