@@ -288,8 +288,3 @@ def study_dates(session: Session, patient_keys: Iterable[str]) -> dict[str, list
         for patient_key, study_date in session.execute(query):
             found.setdefault(patient_key, []).append(study_date)
     return found
-
-
-def any_report(session: Session) -> bool:
-    """Whether pathology is stored already: its patients' keys were made with the secret."""
-    return session.scalar(select(schema.PathologyReport.id).limit(1)) is not None

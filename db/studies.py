@@ -89,8 +89,9 @@ def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
 
 
 def any_patient(session: Session) -> bool:
-    """Whether the database knows a patient already."""
-    return session.scalar(select(schema.Patient.id).limit(1)) is not None
+    """Whether the database knows a patient already, by a study or by a pathology report."""
+    known = schema.Patient.id, schema.PathologyReport.id
+    return any(session.scalar(select(column).limit(1)) is not None for column in known)
 
 
 def station_ids(session: Session, keys: Iterable[StationKey]) -> dict[StationKey, int]:

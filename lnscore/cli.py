@@ -12,10 +12,11 @@ import typer
 
 from db.errors import DatabaseError
 from engines.errors import EngineError
-from lnscore import labels_cli
+from lnscore import labels_cli, pathology_cli, train_cli
 from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED, Refusal
 from lnscore.stations_cli import stations_app
 from lnscore.summary import Summary
+from trainer.errors import TrainerError
 
 INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -31,6 +32,8 @@ engine_app = typer.Typer(help="List, show, verify and import engines.", no_args_
 app.add_typer(engine_app, name="engine")
 app.add_typer(stations_app, name="stations")
 app.add_typer(labels_cli.app, name="labels")
+app.add_typer(pathology_cli.app, name="pathology")
+app.add_typer(train_cli.app)
 
 Db = Annotated[
     str | None,
@@ -267,7 +270,7 @@ def main() -> None:
         _die(error, EXIT_ENGINE)
     except DatabaseError as error:
         _die(error, EXIT_LOCKED if error.code == LOCKED else EXIT_ERROR)
-    except Refusal as error:
+    except (Refusal, TrainerError) as error:
         _die(error, EXIT_ERROR)
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:

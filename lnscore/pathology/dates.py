@@ -12,6 +12,8 @@ from lnscore.pathology.messages import Message
 Order = Literal["", "DMY", "MDY"]
 """Of day and month where the year comes last; empty where nobody has stated it."""
 
+ORDERS: tuple[Order, ...] = ("", "DMY", "MDY")
+
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 PIVOT = 70
 """Two-digit years from this on are of the 20th century."""

@@ -1,0 +1,114 @@
+"""What an import or a preview of pathology says of itself."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lnscore.errors import EXIT_DONE, EXIT_ERROR
+from lnscore.pathology.messages import Message
+
+SHOWN = 20
+"""Messages of one code and gravity that a person is shown; `--json` has all."""
+
+GRAVITY = {"E": "error", "W": "warning", "I": "note"}
+
+
+@dataclass
+class Imported:
+    """Counts and messages of one import (see `summary.Summary`).
+
+    Attributes:
+        format: What the file was: table, jsonl, hl7 or fhir.
+        said: What was detected to read it.
+        sha256: Of the file.
+        rows: Sound findings in the file.
+        patients: Patients in the file.
+        pending: Of these, without a study so far.
+        new: Reports that are new.
+        changed: Reports that say something else than before; the newest counts.
+        same: Reports that say what is stored.
+        outdated: Of these, versions that a later import has replaced.
+        findings: Findings added.
+        written: False where an error stopped the import.
+        messages: All, in the order of the file.
+    """
+
+    format: str
+    said: tuple[str, ...] = ()
+    sha256: str = ""
+    rows: int = 0
+    patients: int = 0
+    pending: int = 0
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    outdated: int = 0
+    findings: int = 0
+    written: bool = False
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where an error stopped it: then nothing was written."""
+        return EXIT_ERROR if any(one.severity == "E" for one in self.messages) else EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """What happened, then every message, then what to do next."""
+        return [*self._read(), *self._done(), *spoken(self.messages), *self._next()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        return self.counts() | {
+            "said": list(self.said),
+            "messages": [one.as_dict() for one in self.messages],
+            "exit_code": self.exit_code,
+        }
+
+    def counts(self) -> dict[str, Any]:
+        """What the run's row keeps: numbers, and the file's hash in place of its name."""
+        names = ("format", "sha256", "rows", "patients", "pending", "new", "changed", "same",
+                 "outdated", "findings", "written")  # fmt: skip
+        codes = Counter(one.code for one in self.messages)
+        return {name: getattr(self, name) for name in names} | {"codes": dict(codes)}
+
+    def _read(self) -> list[str]:
+        detected = f" ({'; '.join(self.said)})" if self.said else ""
+        found = f"{self.rows} findings"
+        if self.patients:
+            found += f" of {self.patients} patients"
+        return [f"read as {self.format}{detected}: {found}"]
+
+    def _done(self) -> list[str]:
+        if not self.written:
+            return ["nothing was written"]
+        lines = [
+            f"reports: {self.new} new, {self.changed} changed, {self.same} already there; "
+            f"{self.findings} findings added"
+        ]
+        if self.outdated:
+            lines.append(f"{self.outdated} of these were replaced by a later import, which stays")
+        if self.pending:
+            lines.append(f"{self.pending} patients wait for their study")
+        return lines
+
+    def _next(self) -> list[str]:
+        if self.written:
+            return ["Next: lnscore pathology status"]
+        count = sum(one.severity == "E" for one in self.messages)
+        return [f"{count} errors: correct them and import again"] if count else []
+
+
+def spoken(messages: Iterable[Message]) -> list[str]:
+    """Messages for a person: errors first, of each kind the first ones."""
+    by_kind: dict[tuple[str, str], list[Message]] = {}
+    for one in messages:
+        by_kind.setdefault((one.severity, one.code), []).append(one)
+    lines = []
+    for severity, gravity in GRAVITY.items():
+        for (kind, code), some in sorted(by_kind.items()):
+            if kind == severity:
+                lines += [f"{gravity} {one.sentence}" for one in some[:SHOWN]]
+                if some[SHOWN:]:
+                    lines.append(f"... and {len(some) - SHOWN} more {code} (--json has all)")
+    return lines

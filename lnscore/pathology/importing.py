@@ -1,0 +1,167 @@
+"""`lnscore pathology import`: a whole file in one transaction, or nothing of it."""
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from db import audit, pathology, runs, studies
+from db.errors import DatabaseError
+from db.lock import writer_lock
+from db.session import open_database
+from lnscore import console, naming_stations
+from lnscore.errors import Refusal
+from lnscore.pathology.collecting import Collected, collect
+from lnscore.pathology.comparing import Compared, compare
+from lnscore.pathology.dates import Order
+from lnscore.pathology.imported import Imported
+from lnscore.pathology.patients import Identities, identities
+from lnscore.pathology.reading import Options, told
+from lnscore.pseudonym import Pseudonyms, open_pseudonyms
+from lnscore.settings import Settings, actor
+from lnscore.version import version
+
+NO_DATABASE = "D01"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for.
+
+    Attributes:
+        options: How to read the file.
+        issuer: IssuerOfPatientID of the CTs.
+        key_file: Ids of the table to patients.
+        allow_pending: Take patients without a study.
+        max_days: Most days from CT to surgery.
+        order: Of day and month in dates.
+    """
+
+    options: Options = field(default_factory=Options)
+    issuer: str | None = None
+    key_file: Path | None = None
+    allow_pending: bool = False
+    max_days: int = 60
+    order: Order = ""
+
+
+def run(path: Path, settings: Settings, wanted: Wanted) -> Imported:
+    """Import a file. Everything is read and said first; an error stops the whole import.
+
+    Raises:
+        Refusal: The secret is missing.
+        DatabaseError: The database cannot be used, or another run holds it.
+    """
+    collected = read(path, wanted)
+    who = identities_or_told(wanted, collected)
+    if who is None or not collected.is_sound:
+        return summary_of(collected, compared(settings, collected, who, wanted))
+    with (
+        writer_lock(settings.db),
+        open_database(settings.db, create=wanted.allow_pending) as database,
+    ):
+        with database.read() as session:
+            pseudonyms = _secret(session, settings, create=wanted.allow_pending)
+            found = compare(
+                session, collected, who, pseudonyms,
+                allow_pending=wanted.allow_pending, max_days=wanted.max_days,
+            )  # fmt: skip
+        summary = summary_of(collected, found)
+        collected.reports.clear()  # the records hold the same
+        if not summary.exit_code:
+            with database.begin() as session:
+                _write(session, found, summary, wanted)
+    return summary
+
+
+def read(path: Path, wanted: Wanted, *, keep: bool = False) -> Collected:
+    """Read and check the file, with a progress bar."""
+    with console.progress("reading pathology", "findings") as advance:
+        return collect(path, wanted.options, wanted.order, advance, keep=keep)
+
+
+def compared(
+    settings: Settings, collected: Collected, who: Identities | None, wanted: Wanted
+) -> Compared | None:
+    """What the database adds to the messages, without a write; None where there is none yet."""
+    if who is None:
+        return None
+    try:
+        database = open_database(settings.db)
+    except DatabaseError as error:
+        if error.code == NO_DATABASE:
+            return None
+        raise
+    with database, database.read() as session:
+        pseudonyms = _secret(session, settings, create=False)
+        return compare(
+            session, collected, who, pseudonyms,
+            allow_pending=wanted.allow_pending, max_days=wanted.max_days,
+        )  # fmt: skip
+
+
+def _secret(session: Session, settings: Settings, *, create: bool) -> Pseudonyms:
+    """The site's secret; a new one only for a database that knows nobody yet."""
+    known = studies.any_patient(session)
+    if not known and not create:
+        # Nobody can be found in an empty database, whatever the secret.
+        return Pseudonyms(secrets.token_bytes(32))
+    return open_pseudonyms(settings.secret_path, create=not known)
+
+
+def summary_of(collected: Collected, found: Compared | None) -> Imported:
+    """The summary before anything is written."""
+    messages = [*collected.messages, *(found.messages if found else ())]
+    messages.sort(key=lambda one: one.row or 0)
+    return Imported(
+        format=collected.format,
+        said=collected.said,
+        sha256=collected.sha256,
+        rows=collected.rows,
+        patients=found.patients if found else 0,
+        pending=found.pending if found else 0,
+        messages=messages,
+    )
+
+
+def identities_or_told(wanted: Wanted, collected: Collected) -> Identities | None:
+    """How ids become keys; None, with an error among the messages, where the key file fails."""
+    try:
+        return identities(wanted.issuer, wanted.key_file)
+    except Refusal as refusal:
+        collected.messages.append(told(refusal))
+        return None
+
+
+def _write(session: Session, found: Compared, summary: Imported, wanted: Wanted) -> None:
+    """One transaction: the run, the vocabulary, the reports, the audit record."""
+    run_id = runs.start(session, "pathology import", _argv(summary, wanted), version())
+    total = sum(len(record.findings) for record in found.records)
+    with console.progress("storing pathology", "findings") as advance:
+        added = pathology.add_reports(
+            session, found.records, advance=lambda done: advance(done, total)
+        )
+    systems = {
+        key.system for record in found.records for one in record.findings for key in one.stations
+    }
+    naming_stations.store_vocabularies(session, systems)
+    summary.new, summary.changed, summary.same = added.new, added.changed, added.same
+    summary.outdated, summary.findings, summary.written = added.outdated, added.findings, True
+    details = {"new": added.new, "changed": added.changed, "findings": added.findings}
+    audit.record(session, actor(), "pathology import", summary.sha256, details)
+    runs.finish(session, run_id, summary.exit_code, summary.counts())
+
+
+def _argv(summary: Imported, wanted: Wanted) -> list[str]:
+    """The command line without names of files: one may hold a patient's."""
+    words = ["pathology", "import", f"sha256:{summary.sha256}", "--format", summary.format]
+    given = {
+        "--mapping": wanted.options.mapping,
+        "--key-file": wanted.key_file,
+        "--issuer": wanted.issuer,
+        "--layout": wanted.options.layout,
+    }
+    words += [name for name, value in given.items() if value]
+    words += ["--allow-pending"] if wanted.allow_pending else []
+    return [*words, "--max-days", str(wanted.max_days)]

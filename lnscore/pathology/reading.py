@@ -1,0 +1,178 @@
+"""Which reader a file of pathology needs, by what is in it; every refusal becomes a message."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lnscore.errors import Refusal
+from lnscore.pathology.messages import Message
+from lnscore.pathology.rows import SourceRow
+
+Format = Literal["auto", "table", "jsonl", "hl7", "fhir"]
+FORMATS: tuple[Format, ...] = ("auto", "table", "jsonl", "hl7", "fhir")
+
+HEAD_BYTES = 1 << 16
+_HL7 = ("MSH", "FHS", "BHS")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to read a file, from the command line.
+
+    Attributes:
+        format: `auto` looks into the file.
+        mapping: Mapping file of a table.
+        sheet: Worksheet of a workbook.
+        id_column: Column of a table with the patients' ids.
+        layout: Layout file of HL7 messages.
+        encoding: Of a text file.
+    """
+
+    format: Format = "auto"
+    mapping: Path | None = None
+    sheet: str | None = None
+    id_column: str | None = None
+    layout: Path | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Rows of a file, read while they are walked through.
+
+    Attributes:
+        format: What the file is.
+        said: What was detected to read it.
+        rows: Rows and messages of the reader.
+    """
+
+    format: Format
+    said: tuple[str, ...]
+    rows: Iterator[SourceRow | Message]
+
+
+def open_pathology(path: Path, options: Options) -> Reading:
+    """Open a file with the reader that it needs."""
+    try:
+        kind = options.format if options.format != "auto" else kind_of(path)
+        _refuse_idle_options(kind, options)
+        said, rows = _opened(path, kind, options)
+    except Refusal as refusal:
+        kind = "table" if options.format == "auto" else options.format
+        return Reading(kind, (), iter([told(refusal)]))
+    return Reading(kind, said, _guarded(rows))
+
+
+def kind_of(path: Path) -> Format:
+    """Look into a file.
+
+    Raises:
+        Refusal: F10 or F11, it cannot be opened; P14, it is JSON of another kind.
+    """
+    text = _head(path)
+    start = text.lstrip("\ufeff\x0b \t\r\n")
+    if start.startswith(_HL7) and len(start) > 3 and not start[3].isalnum():
+        return "hl7"
+    if start.startswith("{"):
+        first = start.splitlines()[0]
+        lines = start.count("\n") > 1 and first.rstrip().endswith("}")
+        if '"resourceType"' in (first if lines else start):
+            return "fhir"
+        return "jsonl"
+    if start.startswith("["):
+        raise Refusal(
+            "P14", "the file is a JSON array", "one JSON object a line", "Write it as JSON Lines."
+        )
+    if start.startswith(("<?xml", "<Bundle")):
+        raise Refusal(
+            "P14",
+            "the file is XML",
+            "FHIR as JSON, HL7 v2 with bars, or a table",
+            "Export it as one of these.",
+        )
+    return "table"
+
+
+def told(refusal: Refusal) -> Message:
+    """A refusal as an error of the whole file."""
+    return Message(refusal.code, "E", f"{refusal.found}; wanted {refusal.wanted}. {refusal.fix}")
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        raise Refusal("F10", f"{path} is not there", "a file", "Correct the path.") from None
+    except OSError as error:
+        found = f"{path.name}: {error.strerror}"
+        raise Refusal("F11", found, "a file that opens", "Check its permissions.") from None
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head.decode("utf-16", "replace")
+    return head.decode("utf-8", "replace")
+
+
+def _refuse_idle_options(kind: Format, options: Options) -> None:
+    """An option that does nothing was meant to do something."""
+    given = {"--mapping": options.mapping, "--sheet": options.sheet,
+             "--id-column": options.id_column, "--encoding": options.encoding}  # fmt: skip
+    idle = [name for name, value in given.items() if value is not None and kind != "table"]
+    if options.layout is not None and kind != "hl7":
+        idle.append("--layout")
+    if idle:
+        wanted = "HL7 messages" if idle == ["--layout"] else "a table"
+        fix = "Leave the option out, or name the file's kind with --format."
+        raise Refusal("P14", f"{idle[0]} for a file that is {_named(kind)}", wanted, fix)
+
+
+def _named(kind: Format) -> str:
+    names = {"table": "a table", "jsonl": "JSON Lines", "hl7": "HL7 messages", "fhir": "FHIR"}
+    return names[kind]
+
+
+def _opened(
+    path: Path, kind: Format, options: Options
+) -> tuple[tuple[str, ...], Iterator[SourceRow | Message]]:
+    if kind == "jsonl":
+        from lnscore.pathology.json_lines import read_json_lines
+
+        return (), read_json_lines(path)
+    if kind == "fhir":
+        from lnscore.pathology.fhir import read_fhir
+
+        return (), read_fhir(path)
+    if kind == "hl7":
+        from lnscore.pathology.hl7 import read_hl7
+        from lnscore.pathology.layouts import read_layout
+
+        layout = read_layout(options.layout) if options.layout else None
+        return (), read_hl7(path, layout)
+    return _table(path, options)
+
+
+def _table(path: Path, options: Options) -> tuple[tuple[str, ...], Iterator[SourceRow | Message]]:
+    from lnscore.pathology.mapping import read_mapping
+    from lnscore.pathology.sheets import read_sheet
+    from lnscore.pathology.wide import source_rows
+
+    mapping = read_mapping(options.mapping) if options.mapping else None
+    sheet = read_sheet(
+        path,
+        sheet=options.sheet or (mapping.sheet if mapping else None),
+        header_rows=mapping.header_rows if mapping else None,
+        skip_rows=mapping.skip_rows if mapping else None,
+        encoding=options.encoding or (mapping.encoding if mapping else None),
+        delimiter=mapping.delimiter if mapping else None,
+    )
+    return sheet.said, source_rows(sheet, mapping, id_column=options.id_column)
+
+
+def _guarded(rows: Iterator[SourceRow | Message]) -> Iterator[SourceRow | Message]:
+    """A refusal on the way, or a file that vanishes, is one more message."""
+    try:
+        yield from rows
+    except Refusal as refusal:
+        yield told(refusal)
+    except OSError as error:
+        yield Message("F11", "E", f"the file cannot be read any further ({error.strerror})")
