@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 _GAP = r"[\s._\-‐-―−#']"
 _GAPS = re.compile(rf"{_GAP}+")
@@ -48,24 +48,33 @@ def without_side(text: str) -> Iterator[tuple[str, str]]:
                 yield side, text[: match.start()]
 
 
-def near(text: str, codes: Iterable[str]) -> tuple[str, ...]:
+def near(text: str, forms: Mapping[str, str]) -> tuple[str, ...]:
     """Codes that look like a text, at most three, best first.
 
     Those that go on where the text ends; else those at the smallest edit distance, and of these
     the ones that share its longest beginning. The order is that of the list.
+
+    Args:
+        text: As typed.
+        forms: Each code's `normal` form.
     """
     key = normal(text)
-    forms = {code: normal(code) for code in codes}
     begun = [
-        c for c, form in forms.items() if form.startswith(key) and len(form) - len(key) <= _ADDED
+        code
+        for code, form in forms.items()
+        if form.startswith(key) and len(form) - len(key) <= _ADDED
     ]
     if begun:
         return tuple(begun[:3])
-    distances = {code: _distance(key, form) for code, form in forms.items()}
-    nearest = min(distances.values())
-    if nearest > max(1, len(key) // 3):
-        return ()
-    starts = {c: _shared(key, forms[c]) for c, distance in distances.items() if distance == nearest}
+    nearest, found = max(1, len(key) // 3), []
+    for code, form in forms.items():
+        if abs(len(form) - len(key)) > nearest:
+            continue
+        if (distance := _distance(key, form)) < nearest:
+            nearest, found = distance, [code]
+        elif distance == nearest:
+            found.append(code)
+    starts = {code: _shared(key, forms[code]) for code in found}
     return tuple(code for code, start in starts.items() if start == max(starts.values()))[:3]
 
 

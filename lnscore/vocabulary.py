@@ -136,7 +136,7 @@ def find(system: str, text: str) -> Found:
         for station in index.bases.get(normal(rest), ()):
             if station.side == side:
                 return Found(station)
-    return Found(None, near=near(text, index.codes))
+    return Found(None, near=near(text, index.forms))
 
 
 def anywhere(text: str) -> tuple[Station, ...]:
@@ -160,7 +160,7 @@ def system_of(text: str) -> str | None:
 class _Index:
     stations: Mapping[str, Station]
     bases: Mapping[str, tuple[Station, ...]]
-    codes: tuple[str, ...]
+    forms: Mapping[str, str]
 
 
 @cache
@@ -177,7 +177,9 @@ def _index(system: str) -> _Index:
         for base, stations in sided.items()
         for name in (base, *listed.bases.get(base, ()))
     }
-    return _Index(by_alias | by_code, bases, tuple(one.key.code for one in listed.stations))
+    return _Index(
+        by_alias | by_code, bases, {one.key.code: normal(one.key.code) for one in listed.stations}
+    )
 
 
 @cache

@@ -88,6 +88,9 @@ def test_the_commands_are_those_of_the_design() -> None:
         "engine import",
         "labels import",
         "labels status",
+        "stations list",
+        "stations show",
+        "stations explain",
     }
 
 
