@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fake_report import Hospital, fill, typical_nodes
+from fake_report import Engine, Hospital, fill, typical_findings, typical_nodes, uid
 from lnscore import report_job
 from lnscore.report_facts import folder_name
 
@@ -37,6 +37,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("hospital")
     hospital = Hospital(root)
     made = fill(hospital)
+    hospital.add_study("operated", typical_nodes(), Engine("an engine with quite a long name"))
+    hospital.add_report("operated", *typical_findings())
     hospital.add_study("lost", typical_nodes()[:1])
     hospital.store.path(_newest_patches(hospital)).unlink()
     hospital.db.close()
@@ -46,6 +48,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         name: root / "out" / "studies" / folder_name(study) / "index.html"
         for name, study in zip(names, made, strict=True)
     }
+    operated = folder_name(uid("study", "operated"))
+    shown["pathology"] = root / "out" / "studies" / operated / "index.html"
     return shown | {"index": root / "out" / "index.html"}
 
 
@@ -174,14 +178,17 @@ def test_outlines_are_drawn_and_can_be_hidden(pages, chromium, tmp_path: Path) -
     assert counts[1] == 0
 
 
-def test_print_keeps_every_node_on_one_page(pages, chromium, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "most"), [("scored", 4), ("pathology", 5)])
+def test_print_keeps_every_node_on_one_page(
+    pages, chromium, tmp_path: Path, name: str, most: int
+) -> None:
     """Each printed page has all three pictures of its nodes, or none."""
     pdf = tmp_path / "page.pdf"
-    chromium(f"--print-to-pdf={pdf}", "--no-pdf-header-footer", pages["scored"].as_uri())
+    chromium(f"--print-to-pdf={pdf}", "--no-pdf-header-footer", pages[name].as_uri())
     counts = pictures_by_page(pdf.read_bytes())
     assert sum(counts) == 3 * len(typical_nodes())
     assert all(count % 3 == 0 for count in counts)
-    assert len(counts) <= 4
+    assert len(counts) <= most
 
 
 def pictures_by_page(pdf: bytes) -> list[int]:
