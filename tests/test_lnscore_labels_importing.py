@@ -1,5 +1,6 @@
 """Readers' labels: every label finds its one node, or nothing of the file is written."""
 
+import contextlib
 import csv
 import json
 import shutil
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from db import audit, labels, node_places, runs
@@ -20,6 +24,7 @@ from db_rows import node, series
 from lnscore import cli, phantom_job
 from lnscore.errors import Refusal
 from lnscore.labels.importing import Options, run
+from lnscore.labels.table import read_table
 from lnscore.settings import load
 
 READER = Options(reader="Reader A", coord="LPS_MM")
@@ -335,7 +340,7 @@ def test_frames_of_reference_are_not_mixed(settings, tmp_path):
         ("a.json", b"[" * 100_000, "L06: a.json: RecursionError"),
         ("a.json", b'[{"value": {}}]', "L06: a.json: TypeError: an object or list"),
         ("a.json", b"[]", "L06: a.json: no row below the headings"),
-        ("a.csv", b"value,name\n1,2\n", "L06: a.csv: the columns value, name"),
+        ("a.csv", b"value,name\n1,2\n", "L06: a.csv: the columns 'value', 'name'"),
         ("a.csv", b"value,tracking_uid\n", "L06: a.csv: no row below the headings"),
         ("a.csv", b"value,Value,tracking_uid\n1,1,2\n", "L06: a.csv: two columns 'value'"),
     ],
@@ -352,6 +357,16 @@ def test_a_missing_file_is_l06(settings, tmp_path):
         run(settings, tmp_path / "no.csv", READER)
 
 
+@settings_of_hypothesis(deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([".json", ".csv", ".xlsx"]))
+def test_no_bytes_raise_anything_but_a_refusal(tmp_path_factory, content, ending):
+    for start in (b"", b"value,tracking_uid\n", b'[{"value": 1, "tracking_uid": "'):
+        path = tmp_path_factory.getbasetemp() / f"any{ending}"
+        path.write_bytes(start + content)
+        with contextlib.suppress(Refusal):
+            assert read_table(path).rows
+
+
 def test_the_command_prints_what_was_imported(lnscore, settings, scans, tmp_path):
     one = scans[0].nodes[0]
     x, y, z = one.centroid_mm
@@ -364,7 +379,7 @@ def test_the_command_prints_what_was_imported(lnscore, settings, scans, tmp_path
     code, out, _ = lnscore("labels", "import", path, *words)
     assert code == 0
     assert out.splitlines()[-4:] == [
-        "columns not read: note",
+        "columns not read: 'note'",
         "labels.csv: 2 labels (Reader A 2), 2 of them new",
         "nodes found: 1 by tracking UID, 1 by point (at most 1.5 mm away)",
         "Next: lnscore labels status",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lnscore.errors import Refusal
+from lnscore.pathology.cells import cleaned, shown
 
 COLUMNS = ("reader", "value", "tracking_uid", "series_uid", "study_uid", "x", "y", "z", "coord")
 MAX_BYTES = 1 << 26
@@ -80,7 +81,7 @@ def _sheet(path: Path, sha256: str) -> Table:
         path.name,
         sha256,
         tuple((number, cells) for number, cells in rows if cells),
-        tuple(heading for heading in written if heading and _name(heading) not in COLUMNS),
+        tuple(shown(heading) for heading in written if heading and _name(heading) not in COLUMNS),
         sheet.said,
     )
 
@@ -89,7 +90,8 @@ def _refuse_without_columns(path: Path, names: list[str]) -> None:
     named = "tracking_uid" in names
     placed = {"x", "y", "z"} <= set(names) and {"series_uid", "study_uid"} & set(names)
     if "value" not in names or not (named or placed):
-        raise _unusable(path, f"the columns {', '.join(filter(None, names)) or 'without a name'}")
+        listed = ", ".join(shown(name) for name in names if name) or "without a name"
+        raise _unusable(path, f"the columns {listed}")
 
 
 def _json(path: Path, sha256: str) -> Table:
@@ -99,8 +101,8 @@ def _json(path: Path, sha256: str) -> Table:
         rows = list(_objects(stated["labels"]))
         reader, coord = _text(stated.get("reader")), _text(stated.get("coord"))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _unusable(path, f"{type(error).__name__}: {error}") from error
-    ignored = sorted({str(key) for _, row in rows for key in row if _name(key) not in COLUMNS})
+        raise _unusable(path, f"{type(error).__name__}: {cleaned(str(error))}") from error
+    ignored = sorted({shown(key) for _, row in rows for key in row if _name(key) not in COLUMNS})
     known = tuple((number, _known({_name(key): row[key] for key in row})) for number, row in rows)
     return Table(path.name, sha256, known, tuple(ignored), (), reader, coord)
 
@@ -128,7 +130,8 @@ def _name(heading: str) -> str:
 
 
 def _known(cells: Mapping[str, str]) -> dict[str, str]:
-    return {name: cells[name].strip() for name in COLUMNS if cells.get(name, "").strip()}
+    clean = {name: cleaned(cells[name]) for name in COLUMNS if name in cells}
+    return {name: text for name, text in clean.items() if text}
 
 
 def _unusable(path: Path, found: str) -> Refusal:
