@@ -21,6 +21,7 @@ from db.schema import AuditLog, Label, Run
 from db.session import open_database
 from db.studies import add_series
 from db_rows import node, series
+from fake_tables import write_workbook
 from lnscore import cli, phantom_job
 from lnscore.errors import Refusal
 from lnscore.labels.importing import Options, run
@@ -149,6 +150,14 @@ def test_json_states_reader_and_coordinates_for_all(settings, scans, tmp_path):
     path = tmp_path / "labels.json"
     path.write_text(json.dumps({"reader": "Reader A", "coord": "LPS_MM", "labels": rows}))
     assert run(settings, path, Options()).new == 1
+
+
+def test_a_workbook_is_read_by_its_numbers(settings, scans, tmp_path):
+    (x, y, z), uid = scans[0].nodes[0].centroid_mm, scans[0].series_uid
+    rows = [["Value", "X", "Y", "Z", "Series UID"], [1, x, y, z, uid]]
+    path = write_workbook(tmp_path / "labels.xlsx", rows)
+    assert [one.label.row for one in run(settings, path, READER).matches] == [2]
+    assert stored(settings) == {scans[0].nodes[0].node_id: 1}
 
 
 def test_the_same_file_again_adds_no_label(settings, scans, tmp_path):

@@ -14,6 +14,9 @@ COLUMNS = ("reader", "value", "tracking_uid", "series_uid", "study_uid", "x", "y
 MAX_BYTES = 1 << 26
 """A label is a line of some 100 bytes: this is half a million of them."""
 
+TOLD = 10
+"""Headings in a message."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -90,7 +93,9 @@ def _refuse_without_columns(path: Path, names: list[str]) -> None:
     named = "tracking_uid" in names
     placed = {"x", "y", "z"} <= set(names) and {"series_uid", "study_uid"} & set(names)
     if "value" not in names or not (named or placed):
-        listed = ", ".join(shown(name) for name in names if name) or "without a name"
+        named_ones = [shown(name) for name in names if name]
+        more = ", ..." if len(named_ones) > TOLD else ""
+        listed = ", ".join(named_ones[:TOLD]) + more or "without a name"
         raise _unusable(path, f"the columns {listed}")
 
 
