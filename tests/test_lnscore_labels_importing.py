@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
@@ -21,7 +22,6 @@ from db.schema import AuditLog, Label, Run
 from db.session import open_database
 from db.studies import add_series
 from db_rows import node, series
-from fake_tables import write_workbook
 from lnscore import cli, phantom_job
 from lnscore.errors import Refusal
 from lnscore.labels.importing import Options, run
@@ -154,9 +154,12 @@ def test_json_states_reader_and_coordinates_for_all(settings, scans, tmp_path):
 
 def test_a_workbook_is_read_by_its_numbers(settings, scans, tmp_path):
     (x, y, z), uid = scans[0].nodes[0].centroid_mm, scans[0].series_uid
-    rows = [["Value", "X", "Y", "Z", "Series UID"], [1, x, y, z, uid]]
-    path = write_workbook(tmp_path / "labels.xlsx", rows)
-    assert [one.label.row for one in run(settings, path, READER).matches] == [2]
+    book = openpyxl.Workbook()
+    for row in (["Value", "X", "Y", "Z", "Series UID"], [1, x, y, z, uid]):
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "labels.xlsx")
+    result = run(settings, tmp_path / "labels.xlsx", READER)
+    assert [one.label.row for one in result.matches] == [2]
     assert stored(settings) == {scans[0].nodes[0].node_id: 1}
 
 
