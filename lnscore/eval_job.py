@@ -58,7 +58,13 @@ class Evaluated:
 
 
 def run(
-    folders: list[Path], out: Path | None, draws: int, *, partial: bool, quiet: bool
+    folders: list[Path],
+    out: Path | None,
+    draws: int,
+    *,
+    partial: bool = False,
+    last: bool = False,
+    quiet: bool = False,
 ) -> Evaluated:
     """Evaluate runs.
 
@@ -67,6 +73,7 @@ def run(
         out: Folder for tables and pictures; None only prints.
         draws: Of the bootstrap.
         partial: Go on where folds are missing.
+        last: The last epoch's predictions, not those of the selected weights.
         quiet: Print no table, for `--json`.
 
     Raises:
@@ -77,7 +84,7 @@ def run(
         from trainer import evaluate, evaluation_files, predicted_run
     called = predicted_run.names(folders)
     runs = [
-        predicted_run.read(folder, name, partial=partial)
+        predicted_run.read(folder, name, partial=partial, last=last)
         for folder, name in zip(folders, called, strict=True)
     ]
     if out is not None:

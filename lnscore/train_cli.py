@@ -24,13 +24,16 @@ def evaluate(
     partial: Annotated[
         bool, typer.Option("--partial", help="Go on where folds are missing.")
     ] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help="The last epoch, not the one that validation selected.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say how well trained networks tell malignant nodes, beside the short axis."""
     from lnscore import console
     from lnscore import eval_job as job
 
-    summary = job.run(runs, out, draws, partial=partial, quiet=as_json)
+    summary = job.run(runs, out, draws, partial=partial, last=last, quiet=as_json)
     if as_json:
         console.print_json(summary.as_dict())
     else:

@@ -37,6 +37,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def written(runs: Path) -> Path:
+    out = runs / "evaluation"
+    eval_job.run([runs / "two-stream"], out, 100, partial=False, quiet=True)
+    return out
+
+
 def test_two_runs_are_printed_beside_the_short_axis(lnscore: Run, runs: Path) -> None:
     code, out, _ = lnscore("eval", str(runs / "two-stream"), str(runs / "resnet18-3d"), *DRAWS)
     assert code == 0
@@ -45,12 +52,9 @@ def test_two_runs_are_printed_beside_the_short_axis(lnscore: Run, runs: Path) ->
     assert "Add --out DIR for every table, and pictures." in out
 
 
-def test_out_gets_tables_and_pictures(lnscore: Run, runs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+def test_out_gets_tables_and_pictures(written: Path) -> None:
     from matplotlib.image import imread
 
-    code, _, _ = lnscore("eval", str(runs / "two-stream"), "--out", str(out), *DRAWS)
-    assert code == 0
     pictures = {
         "roc.png",
         "precision-recall.png",
@@ -59,14 +63,14 @@ def test_out_gets_tables_and_pictures(lnscore: Run, runs: Path, tmp_path: Path) 
         "learning-two-stream.png",
     }
     tables = {"evaluation.json", "evaluation.md", "figures.csv", "tests.csv"}
-    assert {path.name for path in out.iterdir()} == pictures | tables
+    assert {path.name for path in written.iterdir()} == pictures | tables
     for name in pictures:
-        picture = imread(out / name)
+        picture = imread(written / name)
         assert picture.shape[1] >= 700
         assert picture[..., :3].std() > 0.03  # not a blank page
-    markdown = (out / "evaluation.md").read_text()
+    markdown = (written / "evaluation.md").read_text()
     assert "| two-stream | 0, 1, 2, 3 | two-stream | default | none |" in markdown
-    with (out / "figures.csv").open() as file:
+    with (written / "figures.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["by"] for row in rows} == {
         "all",
@@ -77,35 +81,33 @@ def test_out_gets_tables_and_pictures(lnscore: Run, runs: Path, tmp_path: Path) 
     }
 
 
-def test_json_is_the_file(lnscore: Run, runs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    words = ("eval", str(runs / "two-stream"), "--out", str(out), "--json", *DRAWS)
-    _, printed, _ = lnscore(*words)
+def test_json_is_the_file(lnscore: Run, runs: Path, written: Path) -> None:
+    _, printed, _ = lnscore("eval", str(runs / "two-stream"), "--json", *DRAWS)
     document = json.loads(printed)
-    assert document.pop("files")
-    assert document == json.loads((out / "evaluation.json").read_text())
+    assert document.pop("files") == []
+    assert document == json.loads((written / "evaluation.json").read_text())
 
 
-def test_the_same_runs_give_the_same_bytes(lnscore: Run, runs: Path, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        lnscore("eval", str(runs / "two-stream"), "--out", str(tmp_path / name), *DRAWS)
-    for path in (tmp_path / "a").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-
-
-def test_an_earlier_evaluation_is_replaced_and_other_files_are_not(
-    lnscore: Run, runs: Path, tmp_path: Path
+def test_the_same_runs_give_the_same_bytes_in_place_of_the_old(
+    lnscore: Run, runs: Path, written: Path, tmp_path: Path
 ) -> None:
-    words = ("eval", str(runs / "two-stream"), "--out", str(tmp_path / "out"), *DRAWS)
-    assert [lnscore(*words)[0] for _ in range(2)] == [0, 0]
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/notes.txt").write_text("keep")
-    code, _, err = lnscore(*words[:3], str(tmp_path / "mine"), *DRAWS)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "evaluation.json").write_text("of an earlier evaluation")
+    assert lnscore("eval", str(runs / "two-stream"), "--out", str(out), *DRAWS)[0] == 0
+    for path in written.iterdir():
+        assert path.read_bytes() == (out / path.name).read_bytes(), path.name
+
+
+def test_a_folder_with_other_files_is_not_touched(lnscore: Run, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("keep")
+    code, _, err = lnscore("eval", str(runs / "two-stream"), "--out", str(tmp_path), *DRAWS)
     assert code == 1
     assert err == (
-        f"error T26: {tmp_path / 'mine'} cannot be written (it holds other files); wanted a new "
-        "folder, or one with an earlier evaluation. Name another folder with --out.\n"
+        f"error T26: {tmp_path} cannot be written (it holds other files); wanted a new folder, or "
+        "one with an earlier evaluation. Name another folder with --out.\n"
     )
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_a_folder_without_predictions_is_refused(lnscore: Run, tmp_path: Path) -> None:

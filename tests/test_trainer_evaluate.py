@@ -12,7 +12,7 @@ from trainer import evaluate, predicted_run
 from trainer.errors import TrainerError
 from trainer.evaluate import Evaluation, Row
 from trainer.predicted_run import PredictedRun
-from trainer.predictions import TEST, VALIDATION, Predictions, sigmoid
+from trainer.predictions import FILE, LAST_FILE, TEST, VALIDATION, Predictions, sigmoid
 from trainer.scored import RULE, SHORT_AXIS
 
 FACTS = cohort()
@@ -194,6 +194,16 @@ def test_a_fold_in_another_folds_folder_is_refused(tmp_path: Path) -> None:
     (run / "fold-1/predictions.parquet").rename(run / "fold-2/predictions.parquet")
     with pytest.raises(TrainerError, match=r"rows of folds \(1,\)"):
         predicted_run.read(run, "run", partial=True)
+
+
+def test_the_last_epoch_is_read_when_asked_for(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", FACTS)
+    last = write_run(tmp_path / "last", FACTS, separation=0.5)
+    for fold in range(4):
+        (last / f"fold-{fold}/{FILE}").rename(run / f"fold-{fold}/{LAST_FILE}")
+    found = predicted_run.read(run, "run", last=True).rows
+    assert len(found) == len(predicted_run.read(run, "run").rows)
+    assert not np.array_equal(found.logit, predicted_run.read(run, "run").rows.logit)
 
 
 def test_names_of_runs_are_as_short_as_they_can_be() -> None:

@@ -28,6 +28,7 @@ BAND_DRAWS = 500
 DPI = 120
 RISK_CAP = 0.6
 TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1)
+READABLE = 4  # calibration curves cross; with more of them none can be followed
 INSIDE = 7  # longer legends go beside the axes
 EVERYWHERE: dict[Any, Any] = {
     "font.size": 11,
@@ -79,7 +80,7 @@ def draw_learning(folder: Path) -> bytes | None:
                 if points:
                     axes.plot(
                         *zip(*points, strict=True),
-                        **_look(place),
+                        **look(place),
                         label=fold.replace("-", " "),
                         marker="o" if len(points) < 3 else "",
                     )
@@ -101,15 +102,15 @@ def _roc(
     for place, model in enumerate(ranked):
         counts = metrics.count(model.rows.label, model.score)
         area = float(metrics.auroc(counts)[0])
-        look = _look_of(model, place)
+        style = _look_of(model, place)
         axes.plot(
             counts.false[0] / counts.negatives[0],
             counts.true[0] / counts.positives[0],
             label=f"{model.name}: {area:.3f}",
-            **look,
+            **style,
         )
         if place == 0 and draws:
-            _band(axes, model, draws, seed, str(look["color"]))
+            _band(axes, model, draws, seed, str(style["color"]))
     for rule in rules:
         called, label = rule.calls["rule"], rule.rows.label
         axes.plot(
@@ -172,17 +173,21 @@ def _precision_recall(ranked: Sequence[Scored], rules: Sequence[Scored]) -> Figu
 def _calibration(judged: Sequence[Scored]) -> Figure:
     figure, (axes,) = _panels(1, (6.6, 6.6))
     top = 0.05
-    for place, model in enumerate(judged):
+    networks = [model for model in judged if model.name != SHORT_AXIS]
+    shown = networks[:READABLE] + [model for model in judged if model.name == SHORT_AXIS]
+    for place, model in enumerate(shown):
         bins = metrics.calibration_bins(model.rows.label, model.calibrated, BINS)
-        low, high = _wilson(bins.positives, bins.nodes)
-        look = _look_of(model, place)
+        low, high = wilson(bins.positives, bins.nodes)
+        style = _look_of(model, place)
         errors = np.clip(np.stack([bins.observed - low, high - bins.observed]), 0, None)
         if place == 0:
             axes.errorbar(
-                bins.predicted, bins.observed, errors, fmt="none", ecolor=look["color"], alpha=0.5
+                bins.predicted, bins.observed, errors, fmt="none", ecolor=style["color"], alpha=0.5
             )
             top = max(top, float(high.max()))
-        axes.plot(bins.predicted, bins.observed, marker="o", markersize=5, label=model.name, **look)
+        axes.plot(
+            bins.predicted, bins.observed, marker="o", markersize=5, label=model.name, **style
+        )
         top = max(top, float(bins.predicted.max()), float(bins.observed.max()))
     top = min(1.0, 1.05 * top)
     line = np.linspace(0, top, 100)
@@ -196,7 +201,8 @@ def _calibration(judged: Sequence[Scored]) -> Figure:
     axes.set_box_aspect(1)
     axes.set_xlabel("Calibrated probability, mean of a bin (square-root axis)")
     axes.set_ylabel("Share of malignant nodes (square-root axis)")
-    _legend(figure, axes, "upper left", "Bins of equal count")
+    some = f"\n(first {READABLE} of {len(networks)} runs)" if len(networks) > READABLE else ""
+    _legend(figure, axes, "upper left", f"Bins of equal count{some}")
     return figure
 
 
@@ -236,8 +242,8 @@ def _root(value: np.ndarray) -> np.ndarray:
     return np.sqrt(np.clip(value, 0, None))
 
 
-def _wilson(positives: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of a share (Wilson 1927), inside 0 to 1; each of shape (bin,)."""
+def wilson(positives: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the 95 % interval of a share (Wilson 1927), each of shape (bin,)."""
     z = 1.959964
     share = positives / nodes
     middle = (share + z**2 / (2 * nodes)) / (1 + z**2 / nodes)
@@ -248,10 +254,11 @@ def _wilson(positives: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.nd
 def _look_of(model: Scored, place: int) -> dict[str, Any]:
     if model.name == SHORT_AXIS:
         return {"color": AXIS_COLOUR, "linestyle": (0, (1, 1))}
-    return _look(place)
+    return look(place)
 
 
-def _look(place: int) -> dict[str, Any]:
+def look(place: int) -> dict[str, Any]:
+    """Colour and line style of the n-th model; 24 of them differ."""
     return {
         "color": COLOURS[place % len(COLOURS)],
         "linestyle": STYLES[(place + place // len(COLOURS)) % len(STYLES)],

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer import predictions
 from trainer.errors import TrainerError
-from trainer.predictions import FILE, TEST, Predictions
+from trainer.predictions import FILE, LAST_FILE, TEST, Predictions
 
 FOLDS = 4  # the paper's cross-validation, where run.json does not say
 DESCRIBED = ("network", "profile", "stage", "pretrained", "reader", "seed")
@@ -31,22 +31,24 @@ class PredictedRun:
     missing: tuple[int, ...]
 
 
-def read(folder: Path, name: str, *, partial: bool) -> PredictedRun:
+def read(folder: Path, name: str, *, partial: bool = False, last: bool = False) -> PredictedRun:
     """Read a run.
 
     Args:
         folder: The run's folder.
         name: What to call it.
         partial: Go on where folds are missing.
+        last: The last epoch's predictions, not those of the selected weights.
 
     Raises:
         TrainerError: T20 no predictions; T21 folds missing; T22, T23 predictions that do not fit.
     """
-    files = {_fold(path.parent): path for path in sorted(folder.glob(f"fold-*/{FILE}"))}
+    file = LAST_FILE if last else FILE
+    files = {_fold(path.parent): path for path in sorted(folder.glob(f"fold-*/{file}"))}
     if not files:
         raise TrainerError(
             "T20",
-            f"{folder} without fold-*/{FILE}" if folder.is_dir() else f"no folder {folder}",
+            f"{folder} without fold-*/{file}" if folder.is_dir() else f"no folder {folder}",
             "the folder of a trained run",
             "Name a folder that `lnscore train` wrote, and let it finish.",
         )

@@ -16,6 +16,10 @@ from trainer.errors import TrainerError
 VALIDATION, TEST = "validation", "test"
 PROBABILITY_TOLERANCE = 0.01  # half-precision logits are rounded
 FILE = "predictions.parquet"
+"""Of the weights that validation selected."""
+
+LAST_FILE = "predictions-last.parquet"
+"""Of the last epoch's weights."""
 
 DTYPES: dict[str, type[pl.DataType]] = {
     "node_id": pl.Int64,
