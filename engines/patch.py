@@ -45,6 +45,8 @@ class PatchSpec:
 SPEC = PatchSpec()
 MARGIN_VOX = tuple((s - c) // 2 for s, c in zip(SPEC.size_vox, SPEC.crop_vox, strict=True))
 CENTRE_VOX = tuple((s - 1) / 2 for s in SPEC.size_vox)  # between two voxels: sizes are even
+CROP = (slice(None), *(slice(m, m + c) for m, c in zip(MARGIN_VOX, SPEC.crop_vox, strict=True)))
+"""Index of the centred region in patches of any array type, shape (node, 18, 80, 80)."""
 
 
 def crop(patches: Patches) -> Crops:
@@ -56,6 +58,4 @@ def crop(patches: Patches) -> Crops:
     Returns:
         A view of shape (node, 16, 64, 64).
     """
-    z, y, x = MARGIN_VOX
-    depth, height, width = SPEC.crop_vox
-    return patches[:, z : z + depth, y : y + height, x : x + width]
+    return patches[CROP]

@@ -3,9 +3,9 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import typer
 from rich.console import Console
@@ -16,8 +16,15 @@ from lnscore.summary import Summary
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Advance = Callable[[int, int], None]
-"""Called with (done, total); both may grow."""
+
+@runtime_checkable
+class Advance(Protocol):
+    """Called with (done, total, a few words to show); both numbers may grow."""
+
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Show it."""
+        ...
+
 
 PLAIN_EVERY_S = 10.0
 
@@ -95,14 +102,16 @@ def _bar(title: str, unit: str) -> Iterator[Advance]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeLeft(),
+        TextColumn("{task.fields[words]}"),
     )
     with Progress(*columns, console=ERR) as bar:
-        task = bar.add_task(title, total=None, rate="")
+        task = bar.add_task(title, total=None, rate="", words="")
         started = time.monotonic()
 
-        def advance(done: int, total: int) -> None:
+        def advance(done: int, total: int, words: str = "") -> None:
             rate = done / max(time.monotonic() - started, 1e-6)
-            bar.update(task, completed=done, total=total, rate=f"{rate:.1f} {unit}/s")
+            speed, told = f"{rate:.1f} {unit}/s", escape(words)
+            bar.update(task, completed=done, total=total, rate=speed, words=told)
 
         yield advance
 
@@ -111,14 +120,15 @@ def _plain(title: str, unit: str) -> Advance:
     started = time.monotonic()
     last = started
 
-    def advance(done: int, total: int) -> None:
+    def advance(done: int, total: int, words: str = "") -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= PLAIN_EVERY_S:
             last = now
             rate = done / (now - started)
             left = f", {duration((total - done) / rate)} left" if rate else ""
-            note(f"{title}: {done} of {total} {unit}, {rate:.1f} {unit}/s{left}")
+            told = f", {words}" if words else ""
+            note(f"{title}: {done} of {total} {unit}, {rate:.1f} {unit}/s{left}{told}")
 
     return advance
 

@@ -9,6 +9,87 @@ app = typer.Typer()
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
+Db = Annotated[
+    str | None,
+    typer.Option("--db", metavar="FILE|URL", help="Study database [default: lnscore.db]."),
+]
+
+
+@app.command()
+def train(
+    stage: Annotated[
+        str, typer.Option("--stage", help="pretrain (no labels) or supervised.")
+    ] = "supervised",
+    network: Annotated[
+        str, typer.Option("--network", help="A name of docs/networks.md.")
+    ] = "two-stream",
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A knob of the network, repeatable."),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", help="paper, default or scratch.")
+    ] = "default",
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the run [default: STAGE-NETWORK].")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
+    reader: Annotated[str, typer.Option("--reader", help="Whose labels.")] = "radiologist",
+    fold: Annotated[
+        list[int] | None, typer.Option("--fold", min=0, help="Only this fold, repeatable.")
+    ] = None,
+    split_seed: Annotated[
+        int, typer.Option("--split-seed", min=0, help="Of the division of patients.")
+    ] = 0,
+    pretrained: Annotated[
+        str,
+        typer.Option(
+            "--pretrained", help="none, torchvision:WEIGHTS, timm:NAME, or a safetensors file."
+        ),
+    ] = "none",
+    sha256: Annotated[str, typer.Option("--sha256", help="Of the safetensors file.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Instead of the profile's.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=2, help="Nodes of a step.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Peak, instead of the profile's.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="auto, fp32 or bf16.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train an engine on the database's nodes: pretraining, or the supervised stage."""
+    from lnscore import console, settings
+    from lnscore import training as job
+
+    options = job.TrainOptions(
+        stage=stage,
+        network=network,
+        knobs=tuple(knobs or ()),
+        profile=profile,
+        name=name or f"{stage}-{network}",
+        out=out,
+        reader=reader,
+        folds=tuple(fold or ()),
+        split_seed=split_seed,
+        pretrained=pretrained,
+        sha256=sha256,
+        resume=resume,
+        device=device,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        precision=precision,
+        seed=seed,
+    )
+    console.finish(job.run(options, settings.load(db)), as_json=as_json)
+
 
 @app.command("eval")
 def evaluate(

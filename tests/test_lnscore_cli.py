@@ -82,6 +82,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "status",
         "doctor",
         "eval",
+        "train",
         "phantom",
         "engine list",
         "engine show",
@@ -92,6 +93,10 @@ def test_the_commands_are_those_of_the_design() -> None:
         "stations list",
         "stations show",
         "stations explain",
+        "pathology import",
+        "pathology preview",
+        "pathology draft",
+        "pathology status",
     }
 
 

@@ -1,0 +1,126 @@
+"""Several processes, one step: what each takes of a batch, and what all must agree on.
+
+`torchrun` starts the processes; alone, everything here is the identity. Every process draws
+the whole batch's random numbers and keeps its own slice, so that two processes do what one
+would have done (dropout apart, which is drawn where the activations are).
+"""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among all."""
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+
+    @property
+    def writes(self) -> bool:
+        """Only the first process writes files, prints, and touches the database."""
+        return self.rank == 0
+
+    def share(self, count: int) -> slice:
+        """This process's part of a batch; all parts are equal.
+
+        Raises:
+            ValueError: The batch does not divide by the number of processes.
+        """
+        if count % self.world:
+            raise ValueError(f"a batch of {count} over {self.world} processes; wanted a multiple")
+        size = count // self.world
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+
+def start() -> Ranks:
+    """Join the processes that `torchrun` started; alone where it did not."""
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
+        return Ranks()
+    local = int(os.environ["LOCAL_RANK"])
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    if backend == "nccl":
+        torch.cuda.set_device(local)
+    distributed.init_process_group(backend)
+    return Ranks(distributed.get_rank(), distributed.get_world_size(), local)
+
+
+def stop(ranks: Ranks) -> None:
+    """Leave the other processes."""
+    if ranks.world > 1:
+        distributed.destroy_process_group()
+
+
+def wait(ranks: Ranks) -> None:
+    """Until every process is here."""
+    if ranks.world > 1:
+        distributed.barrier()
+
+
+def spread(network: nn.Module, ranks: Ranks) -> nn.Module:
+    """The network as the step calls it: gradients averaged, BatchNorm over all processes."""
+    if ranks.world == 1:
+        return network
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return DistributedDataParallel(network, device_ids=[device.index])
+    return DistributedDataParallel(_synchronise(network))
+
+
+class SyncBatchNorm(nn.BatchNorm2d):
+    """BatchNorm over the batches of all processes, for the CPU (torch's own needs a GPU)."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of axes after the channels."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise by the mean and variance of the whole batch.
+
+        Args:
+            input: This process's part, shape (node, channel, ...).
+        """
+        if not self.training:
+            return super().forward(input)
+        axes = [0, *range(2, input.ndim)]
+        count = input.numel() / input.shape[1] * distributed.get_world_size()
+        sums = torch.cat([input.sum(axes), input.square().sum(axes)])
+        mean, square = (all_reduce(sums) / count).chunk(2)
+        variance = square - mean.square()
+        self._remember(mean.detach(), variance.detach(), count)
+        shape = (1, -1, *[1] * (input.ndim - 2))
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return input * scale.view(shape) + (self.bias - mean * scale).view(shape)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor, count: float) -> None:
+        momentum = 0.1 if self.momentum is None else self.momentum
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance * count / (count - 1), momentum)
+        self.num_batches_tracked += 1
+
+
+def _synchronise(network: nn.Module) -> nn.Module:
+    for name, module in network.named_children():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            setattr(network, name, _with_state(module))
+        else:
+            _synchronise(module)
+    return network
+
+
+def _with_state(module: nn.BatchNorm2d | nn.BatchNorm3d) -> SyncBatchNorm:
+    """The same parameters, the same buffers: the optimiser and the checkpoint see no difference."""
+    other = SyncBatchNorm(module.num_features, module.eps, module.momentum)
+    other._parameters.update(module._parameters)
+    other._buffers.update(module._buffers)
+    return other.train(module.training)

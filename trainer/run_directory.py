@@ -1,0 +1,124 @@
+"""A run's folder: everything that says what was done, and enough to go on after a kill.
+
+runs/NAME/run.json                 stage, network, configuration, data, folds
+         fold-0/split.json         patient pseudonym to part
+                environment.json   versions, machine, seeds
+                log.jsonl          one line an epoch
+                last.safetensors   weights and optimiser: where `--resume` goes on
+                best.safetensors   weights that validation selected
+                predictions.parquet, predictions-last.parquet
+                curves.png, tensorboard/
+"""
+
+import json
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.checkpoint import put
+from trainer.errors import TrainerError
+
+LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "done.json"
+PACKAGES = ("lnscore", "torch", "torchvision", "timm", "monai", "numpy", "scikit-learn")
+
+
+def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
+    """Begin a run, or go on with one whose facts are the same.
+
+    Args:
+        root: `runs/NAME`.
+        facts: Stage, network, configuration, data: what must be equal to go on.
+        resume: Go on; a run that does not exist yet is begun.
+
+    Raises:
+        TrainerError: T10 the folder holds a run and `resume` is off; T11 it is another run.
+    """
+    file = root / "run.json"
+    if not file.exists():
+        if root.exists() and any(root.iterdir()):
+            raise TrainerError(
+                "T10", f"files in {root}", "a new or empty folder", "Name another run."
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        put_json(file, facts)
+        return root
+    if not resume:
+        raise TrainerError(
+            "T10",
+            f"a run in {root}",
+            "a new name, or --resume",
+            "Go on with --resume, or give the run another --name.",
+        )
+    before = read_json(file)
+    changed = sorted(k for k in facts.keys() | before.keys() if facts.get(k) != before.get(k))
+    if changed:
+        raise TrainerError(
+            "T11",
+            f"the run in {root} was begun with another {', '.join(changed)}",
+            "the same options and the same data",
+            "Repeat the command with the run's own options (run.json), or name another run.",
+        )
+    return root
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and machine; nothing that names a person or a place."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "device": str(device),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "threads": torch.get_num_threads(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def put_json(file: Path, value: Any) -> None:  # noqa: ANN401
+    """Write a JSON document whole or not at all."""
+    put(file, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_json(file: Path) -> Any:  # noqa: ANN401
+    """Read a JSON document of a run.
+
+    Raises:
+        TrainerError: T09 it cannot be read.
+    """
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise TrainerError(
+            "T09",
+            f"'{file.name}' of the run cannot be read ({type(error).__name__})",
+            "the document that lnscore wrote",
+            "Restore the run's folder, or start again under another name.",
+        ) from error
+
+
+def append_log(file: Path, line: dict[str, Any]) -> None:
+    """Add one line to the log."""
+    with file.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+def cut_log(file: Path, epochs: int) -> list[dict[str, Any]]:
+    """Drop what a killed run logged after its last checkpoint; what is left."""
+    if not file.exists():
+        return []
+    lines = [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
+    kept = [line for line in lines if line["epoch"] < epochs]
+    put(file, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept).encode())
+    return kept

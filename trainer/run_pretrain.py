@@ -1,0 +1,71 @@
+"""A pretraining run: a network's body from the nodes of unlabelled patients."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainer import run_directory
+from trainer.cohort import Cohort
+from trainer.config import NetworkConfig
+from trainer.errors import TrainerError
+from trainer.folds import UNLABELLED_PART, Fold
+from trainer.measured import measurable
+from trainer.networks.body import save_body
+from trainer.networks.registry import build
+from trainer.run_directory import DONE, LAST
+from trainer.sampling import INIT_STREAM, seed_of, stream
+from trainer.stage_pretrain import NO_FOLD, PretrainConfig, PretrainJob, pretrain
+from trainer.stage_supervised import Watch
+
+BODY = "body.safetensors"
+BN_MOMENTUM = 0.1
+"""The networks' own 0.01 lags by hundreds of steps, of which pretraining has few (ours)."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The body that a run made."""
+
+    file: Path
+    sha256: str
+    nodes: int
+    loss: float
+
+
+def pretrain_run(
+    root: Path,
+    network: NetworkConfig,
+    config: PretrainConfig,
+    cohort: Cohort,
+    fold: Fold,
+    device: torch.device,
+    watch: Watch,
+) -> Pretrained:
+    """Pretrain on the unlabelled patients of a fold: they are the same in every fold.
+
+    Raises:
+        TrainerError: T46 no unlabelled node with a mask; T12, T13 from the loop.
+    """
+    hidden = fold.nodes(cohort, UNLABELLED_PART)
+    index = np.intersect1d(hidden, measurable(cohort))
+    if len(index) < config.batch:
+        raise TrainerError(
+            "T46",
+            f"{len(index)} nodes with a mask of patients without labels",
+            f"at least one batch of {config.batch}",
+            "Ingest unlabelled scans with node masks, or lower --batch.",
+        )
+    torch.manual_seed(seed_of(stream(config.seed, NO_FOLD, 0, INIT_STREAM)))
+    drawn = build(network.model_copy(update={"bn_momentum": BN_MOMENTUM})).to(device)
+    if network.kind in ("two-stream", "slices"):
+        drawn.to(memory_format=torch.channels_last)
+    run_directory.put_json(root / "environment.json", run_directory.environment(device))
+    job = PretrainJob(drawn, config, cohort.to(device), index, root, device, watch)
+    progress = pretrain(job)
+    sha256 = save_body(drawn, root / BODY)
+    (root / LAST).unlink(missing_ok=True)
+    made = Pretrained(root / BODY, sha256, len(index), progress.losses[-1])
+    run_directory.put_json(root / DONE, {"sha256": sha256, "nodes": made.nodes, "loss": made.loss})
+    return made
