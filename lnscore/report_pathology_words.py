@@ -3,12 +3,12 @@
 from lnscore.report_json import FindingFacts, StationFacts, StudyFacts
 from lnscore.report_stations import name
 
-STATUS_WORDS = {"not_sampled": "not sampled"}
-
 
 def finding(one: FindingFacts) -> str:
     """Status with the counts that there are: `positive 2 of 7`."""
-    words = STATUS_WORDS.get(one.status, one.status)
+    if one.status == "not_sampled":
+        return "not sampled"
+    words = one.status
     if one.n_examined is not None and one.n_positive is not None:
         return f"{words} {one.n_positive} of {one.n_examined}"
     if one.n_examined is not None:

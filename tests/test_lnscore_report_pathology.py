@@ -259,6 +259,12 @@ def test_pathology_of_a_study_without_nodes_is_shown(hospital: Hospital) -> None
     assert "AJCC8:7 positive 1 of 3" in page(hospital).text
 
 
+def test_a_station_that_was_not_sampled_has_no_counts(hospital: Hospital) -> None:
+    hospital.add_study("a", [Node(0.5)], A)
+    hospital.add_report("a", FindingRecord((AJCC_7,), "not_sampled", 1, 0, 0))
+    assert "AJCC8:7 not sampled 2026-12-20" in page(hospital).text
+
+
 # --- what does not fit ---
 
 
