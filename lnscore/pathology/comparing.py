@@ -7,7 +7,6 @@ from itertools import pairwise
 from sqlalchemy.orm import Session
 
 from db import pathology, station_status
-from db.batches import batches
 from db.pathology import Key, KnownReport, ReportRecord
 from db.records import StationKey
 from db.station_rule import StationFinding, days_to_surgery, exclusions
@@ -18,6 +17,9 @@ from lnscore.pathology.patients import Identities
 from lnscore.pseudonym import Pseudonyms
 
 SAID_BY_A_LAB = ("positive", "negative", "indeterminate")
+
+AT_ONCE = 2000
+"""Patients whose earlier findings are held in memory together."""
 
 Place = frozenset[StationKey]
 
@@ -194,19 +196,22 @@ def conflicts(session: Session, records: Sequence[ReportRecord]) -> Iterator[Mes
     of_patient: dict[str, list[ReportRecord]] = {}
     for record in records:
         of_patient.setdefault(record.patient_key, []).append(record)
-    for keys in batches(list(of_patient)):
+    patient_keys = list(of_patient)
+    for start in range(0, len(patient_keys), AT_ONCE):
+        keys = patient_keys[start : start + AT_ONCE]
         known = pathology.known_reports(session, keys)
+        names = {one.id: report_id for (_, report_id), all_ in known.items() for one in all_}
         stored = station_status.findings_of(session, keys)
         for key in keys:
-            yield from _of_patient(of_patient[key], stored.get(key, []), known)
+            yield from _of_patient(of_patient[key], stored.get(key, []), known, names)
 
 
 def _of_patient(
     records: Sequence[ReportRecord],
     stored: Sequence[StationFinding],
     known: dict[Key, list[KnownReport]],
+    names: dict[int, str],
 ) -> Iterator[Message]:
-    names = {one.id: report_id for (_, report_id), all_ in known.items() for one in all_}
     current = [one for one in stored if not one.superseded]
     told: dict[Place, list[_Told]] = {}
     replaced = set()

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 from lnscore.pathology.cells import shown
@@ -20,6 +21,7 @@ PIVOT = 70
 
 _TIME = r"(?:[T ]\d\d?:\d\d.{0,20})?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})[-/.年](\d\d?)[-/.月](\d\d?)日?{_TIME}")
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\d")
 _EIGHT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _YEAR_LAST = re.compile(rf"(\d\d?)([-/. ])(\d\d?)\2(\d{{4}}|\d\d){_TIME}")
 _NAMED = re.compile(r"(\d\d?)[-/. ]+([a-z]{3})[a-z]*\.?[-/., ]+(\d{4}|\d\d)", re.IGNORECASE)
@@ -61,6 +63,8 @@ def read_date(
     """
     if not text:
         return NO_DATE
+    if text.isascii() and _PLAIN.fullmatch(text) and (iso := _parsed(text, order)[0]):
+        return ReadDate(iso)
     plain = narrow(text)
     if (ambiguous := _ambiguous(plain)) and not order:
         a, b = ambiguous
@@ -88,6 +92,7 @@ def _ambiguous(plain: str) -> tuple[int, int] | None:
     return (a, b) if a != b and 1 <= a <= 12 and 1 <= b <= 12 else None
 
 
+@lru_cache(maxsize=16384)
 def _parsed(plain: str, order: Order) -> tuple[str | None, bool]:
     """The ISO date, and whether its year was completed."""
     if found := _YEAR_FIRST.fullmatch(plain) or _EIGHT.fullmatch(plain):
