@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from lnscore.pathology.readings import POSITIVE, TOTAL
+
 LOOKED_AT = 40
 """Rows that are looked at to find where the headings end."""
 
@@ -20,6 +22,9 @@ def count_headers(top: Sequence[Sequence[str]]) -> int:
     """
     numeric = [_share_of_values(row) for row in top]
     first = next((i for i, share in enumerate(numeric) if share >= 0.2), len(top))
+    # Stations may be bare numbers: a row of `tot` and `+` below them is no data.
+    while first + 1 < len(top) and says_what_is_counted(top[first + 1]):
+        first = next((i for i in range(first + 2, len(top)) if numeric[i] >= 0.2), len(top))
     if not 1 < first < len(top):
         return 1
     head = top[0]
@@ -66,6 +71,12 @@ def _share_of_values(row: Sequence[str]) -> float:
 
 def _repeats(row: Sequence[str], column: int) -> bool:
     return column > 0 and row[column] == row[column - 1] != ""
+
+
+def says_what_is_counted(row: Sequence[str]) -> bool:
+    """Whether a row holds nothing but words such as `tot` and `+`, and several of them."""
+    words = {cell.strip().casefold() for cell in row if cell.strip()}
+    return len(words) > 1 and words <= TOTAL | POSITIVE
 
 
 def _line(cell: str) -> str:

@@ -1,7 +1,7 @@
 """The mapping file: which columns of somebody's table are which fields of a canonical row."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
@@ -61,7 +61,7 @@ class Value(Part):
         return {"value": data} if isinstance(data, str) else data
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
+    def _exactly_one(self) -> "Value":
         if sum(one is not None for one in (self.column, self.template, self.value)) != 1:
             raise ValueError("wanted exactly one of column, template, value")
         return self
@@ -90,7 +90,7 @@ class Only(Part):
     filled: bool | None = None
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
+    def _exactly_one(self) -> "Only":
         if sum(one is not None for one in (self.is_, self.is_not, self.filled)) != 1:
             raise ValueError("wanted exactly one of is, is_not, filled")
         return self
@@ -179,7 +179,7 @@ class Mapping(Part):
     ignored: Texts = ()
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _whole(self) -> "Mapping":
         if self.patient_key.value or self.report_id.value:
             raise ValueError("patient_key and report_id need a column or a template")
         if not (self.long or self.pairs or self.counts or self.codes):

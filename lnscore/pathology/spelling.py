@@ -92,25 +92,25 @@ def _sided(system: str | None, text: str, side: str, of_tumour: str) -> str:
     if system is None:
         return f"{text}-{side}" if side else text
     found = vocabulary.find(system, text)
-    if found.station is not None:
-        side = side or found.station.side
-    wanted = _absolute(side, of_tumour)
-    if found.station is not None and (not wanted or found.station.side == wanted):
+    own = found.station.side if found.station is not None else ""
+    wanted = _absolute(side or own, of_tumour)
+    if not wanted or wanted == own:
         return text
-    base = (
-        found.station.base
-        if found.station is not None
-        else found.sides[0].base
-        if found.sides
-        else None
-    )
-    if base is not None:
-        for station in vocabulary.systems()[system].stations:
-            if station.base == base and station.side == wanted:
-                return station.key.code
-        if found.station is not None and not found.station.side:
-            return text  # a midline station, whatever the column says
-    return f"{text}-{wanted}" if wanted else text
+    if (code := on_side(system, text, wanted)) is not None:
+        return code
+    # A midline station stays one, whatever the row says of the side.
+    return text if found.station is not None and not own else f"{text}-{wanted}"
+
+
+def on_side(system: str, text: str, side: str) -> str | None:
+    """Code of the station that a text names, on a side; None where there is none on that side."""
+    found = vocabulary.find(system, text)
+    named = found.station or next(iter(found.sides), None)
+    if named is None:
+        return None
+    stations = vocabulary.systems()[system].stations
+    on = (one.key.code for one in stations if one.base == named.base and one.side == side)
+    return next(on, None)
 
 
 def _absolute(side: str, of_tumour: str) -> str:

@@ -153,14 +153,15 @@ def _opened(path: Path) -> Iterator["openpyxl.Workbook"]:
     """The workbook, formulas as the values that Excel last computed."""
     import openpyxl
 
-    with _said_by_us(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    try:
-        with _said_by_us():
+    # A file and not its name: what it holds decides, not how it ends.
+    with path.open("rb") as file, _said_by_us():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        try:
             yield book
-    finally:
-        book.close()
+        finally:
+            book.close()
 
 
 @contextmanager
