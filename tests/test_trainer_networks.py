@@ -2,7 +2,9 @@
 
 # ruff: noqa: TID253
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -108,6 +110,18 @@ def test_trunks_end_in_the_shape_of_the_table(
     config: NetworkConfig, shape: tuple[int, ...]
 ) -> None:
     assert backbone_shape(config) == shape
+
+
+def test_the_documents_have_every_network_with_its_measured_figures() -> None:
+    text = (Path(__file__).parents[1] / "docs/networks.md").read_text()
+    rows = re.findall(r"^\| (`.+`) \| [^|]+ \| ([\d.]+) \| ([\d,]+) \| ([\d.]+) \|", text, re.M)
+    stated = {name: row[1:] for row in rows for name in re.findall(r"`(.+?)`", row[0])}
+    measured = {}
+    for name, config in NETWORKS.items():
+        found = cost(on_meta(config))
+        mmacs, gflops = f"{found.macs / 1e6:,.0f}", f"{found.flops / 1e9:.2f}"
+        measured[name] = (f"{found.parameters / 1e6:.2f}", mmacs, gflops)
+    assert stated == measured
 
 
 def test_mobilevitv2_trunk_has_the_size_that_timm_states() -> None:
