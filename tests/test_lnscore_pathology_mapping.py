@@ -1,5 +1,7 @@
 """A mapping file says which column is what; what is wrong in it is told with line and key."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from fake_tables import MAPPING
 from lnscore.errors import Refusal
 from lnscore.pathology.headings import Columns, letter_of, number_of
-from lnscore.pathology.mapping import parse_mapping, read_mapping
+from lnscore.pathology.mapping import Mapping, parse_mapping, read_mapping
 from lnscore.pathology.messages import Message
 
 PAIR = 'pairs:\n  - {station: "4R", total: a, positive: b}\n'
@@ -111,3 +113,10 @@ def test_columns_that_share_a_heading_are_named_by_letter():
 def test_letters_are_those_of_a_spreadsheet(column):
     assert number_of(letter_of(column)) == column
     assert (letter_of(0), letter_of(26), letter_of(701), letter_of(702)) == ("A", "AA", "ZZ", "AAA")
+
+
+def test_the_example_in_the_documents_is_a_mapping():
+    page = (Path(__file__).parents[1] / "docs" / "mapping.md").read_text(encoding="utf-8")
+    mapping = parse_mapping(page.split("```yaml\n")[1].split("```")[0])
+    unset = {name for name in Mapping.model_fields if not getattr(mapping, name)}
+    assert unset == {"skip_rows"}

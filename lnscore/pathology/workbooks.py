@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ _NO_VALUE = re.compile(
 
 _CHUNK = 1 << 20
 _OVERLAP = 10_000
+_BATCH = 256
 
 
 class MergedCell(str):
@@ -179,14 +181,16 @@ def _cells(path: Path, name: str) -> Iterator[tuple[object, ...]]:
     with _opened(path) as book:
         worksheet = book[name]
         worksheet.reset_dimensions()  # some programs declare a wrong size
-        rows = worksheet.iter_rows(values_only=True)
-        for _ in range(MOST_ROWS):
-            with _said_by_us(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                row = next(rows, None)
-            if row is None:
-                return
-            yield row
+        rows = islice(worksheet.iter_rows(values_only=True), MOST_ROWS)
+        while batch := _next(rows):
+            yield from batch
+
+
+def _next(rows: Iterator[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Some rows at a time: to catch warnings for each is slower than to read it."""
+    with _said_by_us(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return list(islice(rows, _BATCH))
 
 
 def _text(value: object) -> str:
