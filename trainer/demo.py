@@ -17,9 +17,10 @@ from engines.bundle import Bundle
 from engines.manifest import About, OperatingPoint
 from engines.patch import CENTRE_VOX, SPEC, crop
 from engines.shapes import Patches
-from trainer.config import TwoStreamConfig
+from trainer.config import NetworkConfig, TwoStreamConfig
 from trainer.export import export, torch_scores
-from trainer.networks.two_stream import TwoStream
+from trainer.networks.registry import Network, build
+from trainer.networks.two_stream import BATCHNORMS, TwoStream
 
 CONFIG = TwoStreamConfig(variant="small", group_stride=3, fpn_channels=32)
 SEED = 20240607
@@ -56,14 +57,14 @@ def make(folder: Path) -> Bundle:
     return export(network, patches[chosen], about, folder)
 
 
-def untrained(config: TwoStreamConfig, patches: Patches, seed: int) -> TwoStream:
+def untrained(config: NetworkConfig, patches: Patches, seed: int) -> Network:
     """Random weights whose outputs nevertheless differ from node to node.
 
     BatchNorm's statistics come from `patches`; without them the signal dies on its way and
     every node gets one value. The heads are then scaled to logits of a known spread.
 
     Args:
-        config: The network.
+        config: The network; one that needs no outline.
         patches: HU patches (node, 18, 80, 80).
         seed: Of the weights.
 
@@ -73,9 +74,9 @@ def untrained(config: TwoStreamConfig, patches: Patches, seed: int) -> TwoStream
     hu = torch.from_numpy(crop(patches).astype(np.float32))
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        network = TwoStream(config)
+        network = build(config)
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, BATCHNORMS):
                 module.momentum = None  # a plain mean, not a moving one
         network.train()(hu)
         network.eval()
@@ -84,9 +85,9 @@ def untrained(config: TwoStreamConfig, patches: Patches, seed: int) -> TwoStream
     return network
 
 
-def _units(network: TwoStream) -> list[nn.Linear]:
+def _units(network: Network) -> list[nn.Linear]:
     heads = [network.fused_head]
-    if network.config.two_stream:
+    if isinstance(network, TwoStream) and network.config.two_stream:
         heads += [network.local_head, network.global_head]
     return [head[1] for head in heads]  # pyright: ignore[reportReturnType]
 

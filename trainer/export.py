@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ from engines.protocol import Precision
 from engines.scores import Scores, check_patches
 from engines.shapes import Patches
 from trainer.errors import TrainerError
-from trainer.networks.two_stream import TwoStream
+from trainer.networks.registry import Network
+from trainer.networks.two_stream import BATCHNORMS, TwoStream
 from trainer.onnx_rewriting import keep_blocked
 from trainer.rewriting import rewritten
 
@@ -46,7 +48,7 @@ GOLDEN_FILE = "golden.npz"
 class Exported(nn.Module):
     """The graph of an engine: HU crops in, probabilities and the fused logit out."""
 
-    def __init__(self, network: TwoStream) -> None:
+    def __init__(self, network: Network) -> None:
         """Wrap a network."""
         super().__init__()
         self.network = network
@@ -62,7 +64,7 @@ class Exported(nn.Module):
         return outputs | {FUSED_LOGIT: fused}
 
 
-def export(network: TwoStream, golden: Patches, about: About, folder: Path) -> Bundle:
+def export(network: Network, golden: Patches, about: About, folder: Path) -> Bundle:
     """Write a bundle, all or nothing.
 
     Args:
@@ -75,11 +77,18 @@ def export(network: TwoStream, golden: Patches, about: About, folder: Path) -> B
         The bundle, read back and verified.
 
     Raises:
-        TrainerError: T01 the folder exists.
+        TrainerError: T01 the folder exists; T44 the network needs more than HU patches.
         EngineError: E08 the golden inputs are no HU patches, E10 they are scored alike.
     """
     if folder.exists():
         raise TrainerError("T01", f"'{folder.name}' exists", "a new folder", "Name another.")
+    if network.needs_mask:
+        raise TrainerError(
+            "T44",
+            f"{network.config.kind}, which needs every node's outline",
+            "a network that scores HU patches alone",
+            "Engines get no outlines: choose another network.",
+        )
     network = copy.deepcopy(network).eval().cpu().float()
     expected = torch_scores(network, golden)
     golden_spread(expected)
@@ -95,7 +104,7 @@ def export(network: TwoStream, golden: Patches, about: About, folder: Path) -> B
     return bundles.read(folder)
 
 
-def torch_scores(network: TwoStream, patches: Patches) -> Scores:
+def torch_scores(network: Network, patches: Patches) -> Scores:
     """Score patches with torch, in evaluation mode and float32: the reference of parity.
 
     Raises:
@@ -109,13 +118,13 @@ def torch_scores(network: TwoStream, patches: Patches) -> Scores:
     return Scores(arrays[FUSED], arrays.get(LOCAL), arrays.get(GLOBAL), arrays[FUSED_LOGIT])
 
 
-def weights_sha256(network: TwoStream) -> str:
+def weights_sha256(network: Network) -> str:
     """SHA-256 of the weights as safetensors: the same numbers, the same hash."""
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     return hashlib.sha256(safetensors.torch.save(state)).hexdigest()
 
 
-def onnx_bytes(network: TwoStream, precision: Precision) -> bytes:
+def onnx_bytes(network: Network, precision: Precision) -> bytes:
     """The network as one ONNX file, opset 20, any number of nodes.
 
     Args:
@@ -125,7 +134,7 @@ def onnx_bytes(network: TwoStream, precision: Precision) -> bytes:
     Returns:
         The file; nothing in it says where it was made.
     """
-    network = halved(folded(network)) if precision == "fp16" else rewritten(folded(network))
+    network = halved(folded(network)) if precision == "fp16" else quickened(folded(network))
     sample = torch.zeros(2, *SPEC.crop_vox)
     program = torch.onnx.export(
         Exported(network).eval(),
@@ -147,22 +156,28 @@ def onnx_bytes(network: TwoStream, precision: Precision) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def folded(network: TwoStream) -> TwoStream:
+def folded(network: Network) -> Network:
     """A copy in evaluation mode with every BatchNorm multiplied into its convolution.
 
     Done in float32, before the weights are halved: it halves the error of float16.
     """
     copied = copy.deepcopy(network).eval()
     for module in list(copied.modules()):
-        parts = dict(module.named_children())
-        convolution, norm = parts.get("0"), parts.get("1")
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            setattr(module, "0", fuse_conv_bn_eval(convolution, norm))
-            setattr(module, "1", nn.Identity())
+        for (first, convolution), (second, norm) in pairwise(list(module.named_children())):
+            if not isinstance(norm, BATCHNORMS) or type(norm) not in BATCHNORMS:
+                continue  # timm's own kind holds the activation as well
+            if isinstance(convolution, nn.Conv2d | nn.Conv3d):
+                setattr(module, first, fuse_conv_bn_eval(convolution, norm))
+                setattr(module, second, nn.Identity())
     return copied
 
 
-def halved(network: TwoStream) -> TwoStream:
+def quickened(network: Network) -> Network:
+    """The two-stream network as a CPU runs it fastest; any other as it is."""
+    return rewritten(network) if isinstance(network, TwoStream) else network
+
+
+def halved(network: Network) -> Network:
     """A copy whose weights and arithmetic are float16, all but the views."""
     copied = copy.deepcopy(network)
     for name, part in copied.named_children():
@@ -185,9 +200,7 @@ def _graph_parts(graph: "onnx.GraphProto") -> Iterator[Any]:
     yield from (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
 
 
-def _write(
-    network: TwoStream, golden: Patches, expected: Scores, about: About, folder: Path
-) -> None:
+def _write(network: Network, golden: Patches, expected: Scores, about: About, folder: Path) -> None:
     models = {}
     for precision, file in MODEL_FILES.items():
         sha256 = _put(folder / file, onnx_bytes(network, precision))

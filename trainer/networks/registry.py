@@ -21,10 +21,14 @@ from trainer.networks.dualnet import DualNet
 from trainer.networks.slices_2d import Slices
 from trainer.networks.two_stream import TwoStream
 from trainer.networks.volumes_3d import (
+    Volume,
     mobilenetv3_3d_network,
     mobilevitv2_3d_network,
     resnet18_3d,
 )
+
+Network = TwoStream | Slices | Volume | DualNet
+"""What `build` gives: all have `config`, `views`, `fused_head` and `needs_mask`."""
 
 _2_5D = TwoStreamConfig(two_stream=False, multi_scale=False)
 _MOBILEVIT = SlicesConfig(
@@ -51,7 +55,7 @@ NETWORKS: Mapping[str, NetworkConfig] = MappingProxyType(
 """Table 1's rows and Table 2's. `mobilenetv3-2.5d` and `2.5d` are one network: both tables
 print the same figures for it."""
 
-_BUILD: dict[str, Callable[[Any], nn.Module]] = {
+_BUILD: dict[str, Callable[[Any], Network]] = {
     "two-stream": TwoStream,
     "slices": Slices,
     "resnet18-3d": resnet18_3d,
@@ -74,7 +78,7 @@ def named(name: str) -> NetworkConfig:
     return NETWORKS[name]
 
 
-def build(config: NetworkConfig) -> nn.Module:
+def build(config: NetworkConfig) -> Network:
     """A network with drawn weights; `forward(hu)`, or `forward(hu, mask)` if it `needs_mask`."""
     return _BUILD[config.kind](config)
 
