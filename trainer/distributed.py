@@ -7,10 +7,11 @@ would have done (dropout apart, which is drawn where the activations are).
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
+from torch.autograd import Function
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -74,6 +75,24 @@ def spread(network: nn.Module, ranks: Ranks) -> nn.Module:
     return DistributedDataParallel(_synchronise(network))
 
 
+class Total(Function):
+    """Sum of a tensor over all processes; the gradient is summed likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:  # noqa: ANN401
+        """Sum the parts."""
+        total = part.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
+        """Every part had the same share in every process's result."""
+        total = gradients[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
 class SyncBatchNorm(nn.BatchNorm2d):
     """BatchNorm over the batches of all processes, for the CPU (torch's own needs a GPU)."""
 
@@ -89,14 +108,14 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         axes = [0, *range(2, input.ndim)]
-        count = input.numel() / input.shape[1] * distributed.get_world_size()
-        sums = torch.cat([input.sum(axes), input.square().sum(axes)])
-        mean, square = (all_reduce(sums) / count).chunk(2)
-        variance = square - mean.square()
-        self._remember(mean.detach(), variance.detach(), count)
         shape = (1, -1, *[1] * (input.ndim - 2))
+        count = input.numel() / input.shape[1] * distributed.get_world_size()
+        mean = Total.apply(input.sum(axes)) / count
+        centred = input - mean.view(shape)  # two passes: E[x^2] - E[x]^2 cancels in float32
+        variance = Total.apply(centred.square().sum(axes)) / count
+        self._remember(mean.detach(), variance.detach(), count)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return input * scale.view(shape) + (self.bias - mean * scale).view(shape)
+        return centred * scale.view(shape) + self.bias.view(shape)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: float) -> None:

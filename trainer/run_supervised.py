@@ -16,15 +16,13 @@ from trainer.distributed import Ranks, wait
 from trainer.folds import TEST, TRAIN, VALIDATION, Fold, check_fold
 from trainer.networks.registry import build
 from trainer.networks.starting import Start
-from trainer.predictions import FILE, Predictions
+from trainer.predictions import FILE, LAST_FILE, Predictions
 from trainer.profiles import SupervisedConfig
 from trainer.run_directory import BEST, DONE, LAST
 from trainer.sampling import INIT_STREAM, seed_of, stream
 from trainer.scoring import logits_of
 from trainer.stage_supervised import FoldJob, Watch, train_fold
 from trainer.tracking import Tracker
-
-LAST_FILE = f"last-{FILE}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""A cohort in memory, small and quick: bright nodes are malignant."""
+
+# ruff: noqa: TID253
+
+import numpy as np
+import torch
+
+from db.cohort import CohortNode
+from engines.patch import SPEC
+from trainer.cohort import UNLABELLED, Cohort
+from trainer.config import TwoStreamConfig
+from trainer.profiles import SCRATCH, SupervisedConfig, with_values
+
+TINY = TwoStreamConfig(
+    variant="small", group_stride=3, fpn_channels=8, two_stream=False, multi_scale=False
+)
+
+
+def quick(**values: object) -> SupervisedConfig:
+    """Two short epochs."""
+    return with_values(SCRATCH, **({"epochs": 2, "batch": 8, "validate_every": 1} | values))
+
+
+def make_cohort(patients: int = 24, nodes: int = 2, hidden: int = 4, seed: int = 0) -> Cohort:
+    """Every labelled patient has one malignant node and otherwise benign ones.
+
+    The last `hidden` patients have no labels.
+    """
+    rng = np.random.default_rng(seed)
+    count = patients * nodes
+    labels = np.array([int(i % nodes == 0) for i in range(count)], np.int8)
+    patches = rng.normal(-100, 15, (count, *SPEC.size_vox))
+    patches[:, 7:11, 35:45, 35:45] = 40 + 80 * labels[:, None, None, None]
+    masks = np.zeros(patches.shape, np.uint8)
+    masks[:, 7:11, 35:45, 35:45] = 255
+    labels[count - hidden * nodes :] = UNLABELLED
+    facts = tuple(_node(i, i // nodes) for i in range(count))
+    return Cohort(
+        facts,
+        torch.from_numpy(patches.astype(np.int16)),
+        torch.from_numpy(masks),
+        labels,
+        "radiologist",
+    )
+
+
+def without_masks(cohort: Cohort) -> Cohort:
+    """The same nodes as a network sees them that needs no mask."""
+    return Cohort(cohort.nodes, cohort.patches, None, cohort.labels, cohort.reader)
+
+
+def _node(number: int, patient: int) -> CohortNode:
+    return CohortNode(
+        node_id=number + 1,
+        tracking_uid=f"2.25.{number}",
+        patient_id=patient + 1,
+        patient_key=f"{patient:064x}",
+        study_uid=f"1.2.{patient}",
+        series_id=patient + 1,
+        patch_file_sha256="",
+        masks_sha256=None,
+        patch_index=0,
+        spec_hash=SPEC.hash,
+        has_mask=True,
+        short_axis_mm=5.0 + number % 7,
+        long_axis_mm=9.0 + number % 5,
+        volume_mm3=200.0 + number,
+        station="AJCC8:7",
+        slice_mm=5.0,
+    )

@@ -1,0 +1,77 @@
+"""Patients are divided, never nodes: 60/15/25, both classes everywhere, no one twice."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fake_training import make_cohort
+from trainer.errors import TrainerError
+from trainer.folds import FOLDS, TEST, TRAIN, UNLABELLED_PART, VALIDATION, assign, check_fold
+
+
+def test_four_folds_divide_labelled_patients_60_15_25() -> None:
+    for fold in assign(make_cohort(patients=204, hidden=4), seed=0):
+        counts = Counter(fold.parts.values())
+        assert counts == {TRAIN: 120, VALIDATION: 30, TEST: 50, UNLABELLED_PART: 4}
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_every_labelled_patient_tests_once_and_trains_elsewhere(seed: int) -> None:
+    cohort = make_cohort(patients=28)
+    folds = assign(cohort, seed)
+    tests = Counter(p for fold in folds for p, part in fold.parts.items() if part == TEST)
+    assert set(tests) == set(range(1, 25))
+    assert set(tests.values()) == {1}
+    assert len(folds) == FOLDS
+
+
+def test_unlabelled_patients_train_in_every_fold() -> None:
+    for fold in assign(make_cohort(patients=28, hidden=6), seed=0):
+        assert {p for p, part in fold.parts.items() if part == UNLABELLED_PART} == set(
+            range(23, 29)
+        )
+
+
+def test_no_node_is_in_two_parts() -> None:
+    cohort = make_cohort()
+    for fold in assign(cohort, seed=0):
+        parts = [fold.nodes(cohort, part) for part in (TRAIN, VALIDATION, TEST, UNLABELLED_PART)]
+        together = np.concatenate(parts)
+        assert len(together) == len(set(together.tolist())) == len(cohort.nodes)
+
+
+def test_an_unlabelled_node_of_a_labelled_patient_is_in_no_part() -> None:
+    cohort = make_cohort()
+    cohort.labels[1] = -1
+    fold = assign(cohort, seed=0)[0]
+    for part in (TRAIN, VALIDATION, TEST, UNLABELLED_PART):
+        assert 1 not in fold.nodes(cohort, part)
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_gives_others() -> None:
+    cohort = make_cohort()
+    assert assign(cohort, 1) == assign(cohort, 1) != assign(cohort, 2)
+
+
+def test_fewer_than_four_patients_of_a_class_are_refused() -> None:
+    cohort = make_cohort()
+    cohort.labels[cohort.labels == 1] = 0
+    cohort.labels[:6:2] = 1
+    with pytest.raises(TrainerError) as refusal:
+        assign(cohort, 0)
+    assert str(refusal.value) == (
+        "T07: 3 patients with a node labelled malignant; wanted at least 4, so that every fold "
+        "has one to test on. Label more patients' nodes."
+    )
+
+
+def test_a_part_without_a_class_is_refused() -> None:
+    cohort = make_cohort()
+    fold = assign(cohort, 0)[2]
+    cohort.labels[fold.nodes(cohort, VALIDATION)] = 0
+    with pytest.raises(TrainerError, match=r"^T08: fold 2: no malignant node in its validation"):
+        check_fold(fold, cohort)
