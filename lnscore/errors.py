@@ -163,6 +163,7 @@ CODES: dict[str, str] = {
     "T45": "a file of pretrained weights was named without its SHA-256",
     "T46": "too few unlabelled nodes with a mask to pretrain on",
     "T47": "the user stopped the run",
+    "T48": "the device to train on is not here",
     # --- database (D) ---
     "D01": "there is no study database, or no folder for it, where one was named",
     "D02": "the file or the server's database belongs to another program, or is not SQLite",

@@ -18,11 +18,10 @@ from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.settings import Settings
 
 if TYPE_CHECKING:
-    import torch
-
     from db.session import Database
     from trainer.cohort import Cohort
     from trainer.config import NetworkConfig
+    from trainer.devices import Device
     from trainer.distributed import Ranks
     from trainer.folds import Fold
 
@@ -109,10 +108,11 @@ def run(options: TrainOptions, settings: Settings) -> Trained:
 
 
 def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
+    from trainer.devices import choose
     from trainer.run_directory import open_run
 
     network = _network(options)
-    device = _device(options.device, ranks)
+    device = choose(options.device, ranks)
     cohort = _cohort(options, settings, network, ranks)
     folds = _folds(options, settings, cohort, ranks)
     facts = _facts(options, network, cohort)
@@ -156,16 +156,6 @@ def _knob(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
-
-
-def _device(wanted: str, ranks: "Ranks") -> "torch.device":
-    import torch
-
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise Refusal("U05", "--device cuda without a usable GPU", "a GPU", "Use --device cpu.")
-    return torch.device(wanted, ranks.local) if wanted == "cuda" else torch.device(wanted)
 
 
 def _cohort(
@@ -273,7 +263,7 @@ def _pretrain(
     cohort: "Cohort",
     folds: list["Fold"],
     root: Path,
-    device: "torch.device",
+    device: "Device",
 ) -> Trained:
     from trainer.distributed import Ranks
     from trainer.run_pretrain import pretrain_run
@@ -298,7 +288,7 @@ def _supervised(
     cohort: "Cohort",
     folds: list["Fold"],
     root: Path,
-    device: "torch.device",
+    device: "Device",
     ranks: "Ranks",
 ) -> Trained:
     from trainer.networks.starting import Start

@@ -86,6 +86,11 @@ def test_every_node_is_stored_with_its_patch_and_outline(filled):
             assert (masks.reshape(len(masks), -1).max(axis=1) > 100).all()
 
 
+def test_every_node_is_a_mask_and_no_point(filled):
+    _, database, _ = filled
+    assert _count(database, LymphNode.id, LymphNode.mask_sha256.is_(None)) == 0
+
+
 def test_measured_axes_follow_the_true_short_axis():
     patient = draw_patient(Plan(5, 1, 12, 4))
     cuts = cut_nodes(patient)

@@ -11,6 +11,7 @@ from db.pathology import FindingRecord, ReportRecord
 from db.records import AnnotationRecord, NodeRecord, PatientRecord, SeriesRecord, StudyRecord
 from engines.patch import SPEC
 from engines.shapes import Masks, Patches
+from lnscore.nodes import mask_sha256
 from lnscore.phantom.difficulty import Sample, measurements
 from lnscore.phantom.direct import CutNode, cut_nodes, scan_grid
 from lnscore.phantom.lymph_nodes import log_likelihood_ratio
@@ -131,6 +132,7 @@ def _node(cut: CutNode, index: int, annotation_sha256: str) -> NodeRecord:
         long_axis_mm=measured.long_axis_mm,
         station=measured.station,
         station_source=measured.station_source,
+        mask_sha256=mask_sha256(region),
         warnings=sorted(measured.warnings),
     )
 
