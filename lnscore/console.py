@@ -13,7 +13,9 @@ from rich.markup import escape
 
 from lnscore.summary import Summary
 
-OUT = Console(highlight=False, soft_wrap=True)
+PIPED_WIDTH = 120  # a file or a log has no width of its own
+
+OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -27,6 +29,7 @@ class Advance(Protocol):
 
 
 PLAIN_EVERY_S = 10.0
+WHOLE_CELL = 12  # characters
 
 
 def say(line: str) -> None:
@@ -69,8 +72,10 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        widest = max((len(row[place]) for row in rows), default=0)
+        # Dates and codes stay on one line where the terminal is narrow; sentences give way.
+        table.add_column(column, overflow="fold", no_wrap=widest <= WHOLE_CELL)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     OUT.print(table)

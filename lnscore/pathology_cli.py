@@ -99,7 +99,7 @@ def preview(
     wanted = Wanted(options, issuer, key_file, allow_pending, max_days, _order(dates))
     shown = job.run(file, settings.load(db), wanted)
     if not as_json:
-        console.print_table("Findings", job.COLUMNS, shown.table())
+        console.print_table("Findings", *shown.table())
     console.finish(shown, as_json=as_json)
 
 

@@ -96,7 +96,12 @@ class Imported:
         if self.written:
             return ["Next: lnscore pathology status"]
         count = sum(one.severity == "E" for one in self.messages)
-        return [f"{count} errors: correct them and import again"] if count else []
+        return [f"{counted(count)}: correct and import again"] if count else []
+
+
+def counted(errors: int) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{errors} error{'' if errors == 1 else 's'}"
 
 
 def spoken(messages: Iterable[Message]) -> list[str]:

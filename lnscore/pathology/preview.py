@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lnscore.pathology.imported import Imported, spoken
+from lnscore.pathology.imported import Imported, counted, spoken
 from lnscore.pathology.importing import Wanted, compared, identities_or_told, read, summary_of
 from lnscore.pathology.rows import CanonicalRow
 from lnscore.settings import Settings
@@ -51,13 +51,17 @@ class Preview:
         lines += spoken(self.summary.messages)
         errors = sum(one.severity == "E" for one in self.summary.messages)
         lines.append(
-            f"{errors} errors: an import would be stopped" if errors else "an import would succeed"
+            f"{counted(errors)}: an import would be stopped"
+            if errors
+            else "an import would succeed"
         )
         return lines
 
-    def table(self) -> list[list[str]]:
-        """The first rows as cells of `COLUMNS`."""
-        return [self._cells(row) for row in self.rows[:SHOWN]]
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings, and the first rows; a column that says nothing is left out."""
+        cells = [self._cells(row) for row in self.rows[:SHOWN]]
+        told = [i for i in range(len(COLUMNS)) if any(row[i] for row in cells)]
+        return [COLUMNS[i] for i in told], [[row[i] for i in told] for row in cells]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything for `--json`."""
