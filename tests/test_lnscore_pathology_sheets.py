@@ -59,6 +59,12 @@ def test_encoding_and_delimiter_are_found_and_said(
     assert read_sheet(path).said[0] == said
 
 
+def test_a_few_chinese_words_over_and_over_are_not_korean(tmp_path):
+    table = [["patient_key", "report_id"], *([f"PH{i:04}", f"病理报告{i}"] for i in range(30))]
+    path = write_text(tmp_path / "t.csv", table, "gb18030")
+    assert rows_of(path) == table
+
+
 def test_the_delimiter_is_said(tmp_path):
     path = write_text(tmp_path / "t.csv", FRENCH, delimiter=";")
     assert read_sheet(path).said[1:] == ("delimiter: semicolon, detected", "header rows: 1")

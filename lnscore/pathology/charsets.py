@@ -147,8 +147,8 @@ def _score(telling: bytes, codec: str) -> float:
     for letter in beyond:
         code = letter.encode(plain, errors="ignore")
         common += len(code) == 2 and (first <= code[0] <= last or _is_sign(letter))
-    # The lead bytes of Hangul are Chinese ones too; a dozen in a row are not Chinese by chance.
-    bonus = 0.01 if codec == "cp949" and len(beyond) >= 12 else 0
+    # The lead bytes of Hangul are Chinese ones too; a dozen different ones are not so by chance.
+    bonus = 0.01 if codec == "cp949" and len(set(beyond)) >= 12 else 0
     return common / max(len(beyond), 1) + bonus
 
 
