@@ -20,6 +20,7 @@ class CohortNode:
         has_mask: False for a point.
         station: `SYSTEM:CODE`, empty where the node has none.
         slice_mm: Source slice spacing; None where the geometry does not say.
+        manufacturer: Of the scanner, empty where the series does not say.
     """
 
     node_id: int
@@ -38,6 +39,7 @@ class CohortNode:
     volume_mm3: float | None
     station: str
     slice_mm: float | None
+    manufacturer: str = ""
 
 
 def nodes(session: Session) -> list[CohortNode]:
@@ -91,6 +93,7 @@ def _node(
         volume_mm3=node.volume_mm3,
         station=f"{station.system}:{station.code}" if station else "",
         slice_mm=_slice_mm(series),
+        manufacturer=str((series.facts or {}).get("Manufacturer") or ""),
     )
 
 

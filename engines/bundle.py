@@ -59,6 +59,13 @@ class Bundle:
         return self.manifest.name
 
     @property
+    def files(self) -> list[File]:
+        """Every file that its manifest names."""
+        manifest = self.manifest
+        card = [] if manifest.card is None else [manifest.card]
+        return [manifest.golden, *manifest.models.values(), *card]
+
+    @property
     def plans(self) -> Path:
         """Folder of locally built plans (never shipped, never imported)."""
         return self.path / PLANS
@@ -113,6 +120,8 @@ def read(path: Path) -> Bundle:
     for precision in bundle.manifest.models:
         check_graph(bundle.model_bytes(precision), bundle.name)
     bundle.golden()
+    if bundle.manifest.card is not None:
+        read_file(path, bundle.manifest.card)
     return bundle
 
 

@@ -87,6 +87,16 @@ class About(_Part):
     cohort: dict[str, Any] | None = None
     metrics: dict[str, Metric] = {}
 
+    @property
+    def phantom(self) -> bool:
+        """Whether it was trained on phantoms: its scores mean nothing for patients."""
+        return of_phantoms(self.cohort)
+
+    @property
+    def caution(self) -> str:
+        """Why its scores mean nothing, in words; empty for an engine of patients' nodes."""
+        return caution(trained=self.trained, phantom=self.phantom)
+
 
 class Manifest(About):
     """Everything in `manifest.json`."""
@@ -97,6 +107,8 @@ class Manifest(About):
     patch: PatchRules
     models: dict[Literal["fp32", "fp16"], ModelFile]
     golden: File
+    card: File | None = None
+    """What it is, for people (Markdown); null where it was made without one."""
 
     @model_validator(mode="after")
     def _has_reference(self) -> "Manifest":
@@ -125,6 +137,18 @@ class Manifest(About):
     def calls(self, fused: np.ndarray) -> dict[str, np.ndarray]:
         """Positive or not at each operating point, bool of shape (node,)."""
         return {point.name: fused >= point.threshold for point in self.operating_points}
+
+
+def of_phantoms(cohort: dict[str, Any] | None) -> bool:
+    """Whether a manifest's cohort says that it holds phantoms."""
+    return bool((cohort or {}).get("phantom"))
+
+
+def caution(*, trained: bool, phantom: bool) -> str:
+    """Why an engine's scores mean nothing, in words; empty where they may mean something."""
+    if not trained:
+        return "untrained: its scores mean nothing"
+    return "trained on phantoms: its scores mean nothing for patients" if phantom else ""
 
 
 def patch_rules() -> PatchRules:

@@ -291,11 +291,9 @@ def _of_same_name(bundle: Bundle, home: Path) -> Bundle | None:
 
 def _copy(bundle: Bundle, home: Path) -> Bundle:
     home.mkdir(parents=True, exist_ok=True)
-    manifest = bundle.manifest
-    named = [manifest.golden, *manifest.models.values()]
     made = Path(tempfile.mkdtemp(prefix=f".{bundle.name}.", dir=home))
     try:
-        for file in named:
+        for file in bundle.files:
             (made / file.file).write_bytes(bundles.read_file(bundle.path, file))
         shutil.copyfile(bundle.path / MANIFEST, made / MANIFEST)
         bundles.read(made)  # what was copied, not what was looked at

@@ -61,6 +61,9 @@ def train(
         str | None, typer.Option("--precision", help="auto, fp32 or bf16.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    no_engine: Annotated[
+        bool, typer.Option("--no-engine", help="Make no engine of the finished run.")
+    ] = False,
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,6 +90,7 @@ def train(
         learning_rate=learning_rate,
         precision=precision,
         seed=seed,
+        engine=not no_engine,
     )
     console.finish(job.run(options, settings.load(db)), as_json=as_json)
 

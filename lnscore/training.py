@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lnscore import console
 from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.settings import Settings
+from lnscore.trained_engine import engine_name, make_engine, refuse_taken
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -47,7 +48,7 @@ class TrainOptions:
         resume: Go on with a run.
         device: `auto`, `cpu`, `cuda`.
         epochs: None is the profile's, as for those that follow.
-        engine: Export and register the engine of a complete run.
+        engine: Export, import and register the engine of a complete run.
     """
 
     stage: str
@@ -113,6 +114,8 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
 
     network = _network(options)
     device = choose(options.device, ranks)
+    if makes_engine(options, network):
+        refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
     cohort = _cohort(options, settings, network, ranks)
     folds = _folds(options, settings, cohort, ranks)
     facts = _facts(options, network, cohort)
@@ -188,7 +191,7 @@ def _folds(
     from trainer import folds
 
     divided = folds.assign(cohort, options.split_seed)
-    name = f"{options.reader}/seed {options.split_seed}/{_digest(cohort)[:12]}"
+    name = split_name(options, cohort)
     if ranks.writes:
         with open_database(settings.db) as database, database.read() as session:
             known = splits.find(session, name)
@@ -200,6 +203,11 @@ def _folds(
     if unknown := sorted(wanted - {fold.number for fold in divided}):
         raise Refusal("U05", f"--fold {unknown[0]}", f"0 to {len(divided) - 1}", "Choose one.")
     return [fold for fold in divided if fold.number in wanted]
+
+
+def split_name(options: TrainOptions, cohort: "Cohort") -> str:
+    """Of the division of patients in the database."""
+    return f"{options.reader}/seed {options.split_seed}/{_digest(cohort)[:12]}"
 
 
 def _store_split(database: "Database", name: str, seed: int, parts: list[dict[int, str]]) -> None:
@@ -291,7 +299,9 @@ def _supervised(
     device: "Device",
     ranks: "Ranks",
 ) -> Trained:
+    from trainer import cohort_summary
     from trainer.networks.starting import Start
+    from trainer.run_directory import put_json
     from trainer.run_supervised import SupervisedRun, train_folds
 
     file = Path(options.pretrained) if options.sha256 else None
@@ -300,7 +310,39 @@ def _supervised(
         job = SupervisedRun(root, network, _values(options), start, device, ranks, watch)
         train_folds(job, cohort, folds)
     done = [f"{len(folds)} folds trained in {root}"]
+    if ranks.writes:
+        put_json(root / cohort_summary.FILE, _summary(options, cohort))
+        done += engine_of(options, settings, network, root)
     return Trained(root, done, f"Next: lnscore eval {root}")
+
+
+def makes_engine(options: TrainOptions, network: "NetworkConfig") -> bool:
+    """Whether the run ends with an engine; one that needs outlines cannot score patches alone."""
+    return options.engine and options.stage != "pretrain" and network.kind != "dualnet-3d"
+
+
+def engine_of(
+    options: TrainOptions, settings: Settings, network: "NetworkConfig", root: Path
+) -> list[str]:
+    """The engine of a complete run, or why there is none, in sentences.
+
+    Raises:
+        TrainerError, EngineError, DatabaseError: It cannot be made or does not work here.
+    """
+    from trainer.run_directory import undone
+
+    if not makes_engine(options, network):
+        why = "as asked" if not options.engine else "the network needs every node's outline"
+        return [f"no engine made: {why}"]
+    if left := undone(root):
+        return [f"no engine yet: fold {', '.join(map(str, left))} is still to be trained"]
+    return make_engine(root, settings).lines()
+
+
+def _summary(options: TrainOptions, cohort: "Cohort") -> dict[str, Any]:
+    from trainer.cohort_summary import summary
+
+    return summary(cohort, split_name(options, cohort))
 
 
 @contextmanager

@@ -174,10 +174,12 @@ def test_without_validation_there_is_no_calibration_and_it_is_said() -> None:
     assert "run-0, fold 0: no validation nodes of both classes, so no calibration" in found.notes
 
 
-def test_the_manifest_gets_the_pooled_figures(found: Evaluation) -> None:
-    metrics = evaluate.manifest_metrics(found, "run-0")
+def test_the_manifest_gets_the_figures_under_a_prefix(found: Evaluation) -> None:
+    (model, *_) = evaluate.models([PredictedRun("run-0", {}, GOOD, ())])
+    metrics = evaluate.manifest_metrics(model, "cross_validated_", found.draws, found.seed)
     figure = row(found, "run-0").figures["auroc"]
-    assert (metrics["auroc"].value, metrics["auroc"].low) == (figure.value, figure.low)
+    ours = metrics["cross_validated_auroc"]
+    assert (ours.value, ours.low) == (figure.value, figure.low)
 
 
 def test_a_missing_fold_is_refused_unless_allowed(tmp_path: Path) -> None:

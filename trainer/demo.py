@@ -1,7 +1,7 @@
-"""The demonstration engine: small, untrained, with outputs that vary.
+"""An untrained engine: small, with outputs that vary.
 
-`python -m trainer.demo FOLDER` makes the bundle that the repository ships. With one seed,
-one machine and one version of torch the bytes are the same.
+`python -m trainer.demo FOLDER` makes it. With one seed, one machine and one version of torch
+the bytes are the same. `trainer.ship` makes the engine that the repository ships.
 """
 
 import argparse
@@ -15,9 +15,10 @@ from torch import nn
 
 from engines.bundle import Bundle
 from engines.manifest import About, OperatingPoint
-from engines.patch import CENTRE_VOX, SPEC, crop
+from engines.patch import crop
 from engines.shapes import Patches
 from trainer.config import NetworkConfig, TwoStreamConfig
+from trainer.drawn_patches import phantom_patches
 from trainer.export import export, torch_scores
 from trainer.networks.registry import Network, build
 from trainer.networks.two_stream import BATCHNORMS, TwoStream
@@ -97,39 +98,6 @@ def _spread(unit: nn.Linear, logits: torch.Tensor) -> None:
     scale = LOGIT_SPREAD / logits.std()
     unit.weight.mul_(scale)
     unit.bias.copy_((unit.bias - logits.mean()) * scale)
-
-
-def phantom_patches(nodes: int, rng: np.random.Generator) -> Patches:
-    """Draw simple chests: fat, a node, vessels, lung, noise. No two alike.
-
-    Args:
-        nodes: How many.
-        rng: Where the draws come from.
-
-    Returns:
-        HU patches (node, 18, 80, 80).
-    """
-    return np.stack([_phantom_patch(rng) for _ in range(nodes)])
-
-
-def _phantom_patch(rng: np.random.Generator) -> np.ndarray:
-    axes = [np.arange(n) - c for n, c in zip(SPEC.size_vox, CENTRE_VOX, strict=True)]
-    steps = zip(np.meshgrid(*axes, indexing="ij"), SPEC.spacing_mm, strict=True)
-    z, y, x = (index * step for index, step in steps)
-    hu = np.full(SPEC.size_vox, rng.uniform(-115, -85))
-    angle = rng.uniform(0, 2 * np.pi)
-    lung_mm = rng.uniform(8, 30)
-    hu[np.cos(angle) * x + np.sin(angle) * y > lung_mm] = rng.uniform(-880, -780)
-    for _ in range(rng.integers(1, 5)):
-        at_y, at_x, tilt_y, tilt_x = rng.uniform([-28, -28, -0.3, -0.3], [28, 28, 0.3, 0.3])
-        away = np.hypot(y - at_y - tilt_y * z, x - at_x - tilt_x * z)
-        hu[away < rng.uniform(2, 10)] = rng.uniform(90, 220)
-    radii_mm = rng.uniform(2.5, 12) * rng.uniform(0.7, 1.3, 3)
-    reach = (z / radii_mm[0]) ** 2 + (y / radii_mm[1]) ** 2 + (x / radii_mm[2]) ** 2
-    hu[reach < 1] = rng.uniform(30, 110)
-    hu[reach < rng.uniform(0, 0.6)] -= rng.uniform(0, 120)
-    hu += rng.normal(0, rng.uniform(6, 20), hu.shape)
-    return np.rint(hu).clip(-1024, 3071).astype(np.int16)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -142,12 +142,21 @@ def evaluate(
     )
 
 
-def manifest_metrics(evaluation: Evaluation, model: str) -> dict[str, Metric]:
-    """The pooled figures of one model, as an engine's manifest holds them."""
-    row = next(row for row in evaluation.rows if row.model == model and row.by == "all")
+def manifest_metrics(
+    model: Scored, prefix: str, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Metric]:
+    """The figures of one model on all its nodes, as an engine's manifest holds them.
+
+    Args:
+        model: Its nodes.
+        prefix: Before each name, as `test_`.
+        draws: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
+    figures = _row(model, "all", "all", draws, seed).figures
     return {
-        name: Metric(value=one.value, low=one.low, high=one.high)
-        for name, one in row.figures.items()
+        prefix + name: Metric(value=one.value, low=one.low, high=one.high)
+        for name, one in figures.items()
     }
 
 

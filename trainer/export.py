@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 MODEL_FILES: dict[Precision, str] = {"fp32": "model.onnx", "fp16": "model.fp16.onnx"}
 GOLDEN_FILE = "golden.npz"
+CARD_FILE = "model_card.md"
 
 
 class Exported(nn.Module):
@@ -64,7 +65,15 @@ class Exported(nn.Module):
         return outputs | {FUSED_LOGIT: fused}
 
 
-def export(network: Network, golden: Patches, about: About, folder: Path) -> Bundle:
+def export(
+    network: Network,
+    golden: Patches,
+    about: About,
+    folder: Path,
+    *,
+    precisions: Sequence[Precision] = tuple(MODEL_FILES),
+    card: str | None = None,
+) -> Bundle:
     """Write a bundle, all or nothing.
 
     Args:
@@ -72,6 +81,8 @@ def export(network: Network, golden: Patches, about: About, folder: Path) -> Bun
         golden: HU patches (node, 18, 80, 80) that the network scores differently.
         about: What the manifest states.
         folder: The bundle's folder; must not exist.
+        precisions: Of the graphs; fp32 is the reference and must be among them.
+        card: The model card, Markdown; None writes none.
 
     Returns:
         The bundle, read back and verified.
@@ -95,7 +106,8 @@ def export(network: Network, golden: Patches, about: About, folder: Path) -> Bun
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        _write(network, golden, expected, about, made)
+        models = _write_models(network, precisions, made)
+        _write(network, golden, expected, about, models, card, made)
         bundles.read(made)
         made.chmod(0o755)  # mkdtemp makes it private
         os.replace(made, folder)
@@ -200,11 +212,26 @@ def _graph_parts(graph: "onnx.GraphProto") -> Iterator[Any]:
     yield from (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
 
 
-def _write(network: Network, golden: Patches, expected: Scores, about: About, folder: Path) -> None:
+def _write_models(
+    network: Network, precisions: Sequence[Precision], folder: Path
+) -> dict[Precision, ModelFile]:
     models = {}
-    for precision, file in MODEL_FILES.items():
+    for precision in precisions:
+        file = MODEL_FILES[precision]
         sha256 = _put(folder / file, onnx_bytes(network, precision))
         models[precision] = ModelFile(file=file, sha256=sha256, opset=OPSET)
+    return models
+
+
+def _write(
+    network: Network,
+    golden: Patches,
+    expected: Scores,
+    about: About,
+    models: dict[Precision, ModelFile],
+    card: str | None,
+    folder: Path,
+) -> None:
     arrays = {"patches": golden, FUSED: expected.fused, FUSED_LOGIT: expected.fused_logit}
     if expected.local is not None and expected.global_ is not None:
         arrays |= {LOCAL: expected.local, GLOBAL: expected.global_}
@@ -215,9 +242,14 @@ def _write(network: Network, golden: Patches, expected: Scores, about: About, fo
         patch=patch_rules(),
         models=models,
         golden=File(file=GOLDEN_FILE, sha256=_put(folder / GOLDEN_FILE, npz_bytes(arrays))),
+        card=None if card is None else _card(folder, card),
     )
     text = json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n"
     _put(folder / MANIFEST, text.encode())
+
+
+def _card(folder: Path, text: str) -> File:
+    return File(file=CARD_FILE, sha256=_put(folder / CARD_FILE, text.encode()))
 
 
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:

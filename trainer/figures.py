@@ -67,7 +67,16 @@ def draw(models: Sequence[Scored], draws: int, seed: int) -> dict[str, bytes]:
 
 def draw_learning(folder: Path) -> bytes | None:
     """Loss and validation AUROC of every fold of a run, as PNG; None without a log."""
-    logs = {path.parent.name: _log(path) for path in sorted(folder.glob("fold-*/log.jsonl"))}
+    return _learning(sorted(folder.glob("fold-*/log.jsonl")))
+
+
+def draw_fold(place: Path) -> bytes | None:
+    """The same of one fold."""
+    return _learning(sorted(place.glob("log.jsonl")))
+
+
+def _learning(files: Sequence[Path]) -> bytes | None:
+    logs = {path.parent.name: _log(path) for path in files}
     logs = {fold: lines for fold, lines in logs.items() if lines}
     if not logs:
         return None

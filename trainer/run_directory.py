@@ -1,6 +1,8 @@
 """A run's folder: everything that says what was done, and enough to go on after a kill.
 
 runs/NAME/run.json                 stage, network, configuration, data, folds
+         cohort.json               counts of patients and nodes
+         engine/                   the bundle of the best fold
          fold-0/split.json         patient pseudonym to part
                 environment.json   versions, machine, seeds
                 log.jsonl          one line an epoch
@@ -23,6 +25,7 @@ from trainer.checkpoint import put
 from trainer.errors import TrainerError
 
 LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "done.json"
+CURVES = "curves.png"
 PACKAGES = ("lnscore", "torch", "torchvision", "timm", "monai", "numpy", "scikit-learn")
 
 
@@ -63,6 +66,12 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
             "Repeat the command with the run's own options (run.json), or name another run.",
         )
     return root
+
+
+def undone(root: Path) -> list[int]:
+    """Folds of a run that are still to be trained."""
+    folds = read_json(root / "run.json")["folds"]
+    return [fold for fold in range(folds) if not (root / f"fold-{fold}" / DONE).exists()]
 
 
 def environment(device: torch.device) -> dict[str, Any]:

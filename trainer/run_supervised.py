@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainer import checkpoint, predictions, run_directory
+from trainer import checkpoint, figures, predictions, run_directory
 from trainer.cohort import Cohort
 from trainer.config import NetworkConfig
 from trainer.distributed import Ranks, wait
@@ -18,10 +19,10 @@ from trainer.networks.registry import build
 from trainer.networks.starting import Start
 from trainer.predictions import FILE, LAST_FILE, Predictions
 from trainer.profiles import SupervisedConfig
-from trainer.run_directory import BEST, DONE, LAST
+from trainer.run_directory import BEST, CURVES, DONE, LAST
 from trainer.sampling import INIT_STREAM, seed_of, stream
 from trainer.scoring import logits_of
-from trainer.stage_supervised import FoldJob, Watch, train_fold
+from trainer.stage_supervised import FoldJob, Watch, autocast_of, train_fold
 from trainer.tracking import Tracker
 
 
@@ -80,6 +81,8 @@ def _train(run: SupervisedRun, cohort: Cohort, fold: Fold, place: Path) -> None:
     if run.ranks.writes:
         _predict(job, place / LAST, place / LAST_FILE)
         _predict(job, place / BEST, place / FILE)
+        if (curves := figures.draw_fold(place)) is not None:
+            checkpoint.put(place / CURVES, curves)
         done = {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "start": source}
         run_directory.put_json(place / DONE, done | {"prior": run_prior(run, cohort, fold)})
     wait(run.ranks)
@@ -125,7 +128,8 @@ def _predict(job: FoldJob, weights: Path, file: Path) -> None:
 
 def _of_part(job: FoldJob, part: str) -> Predictions:
     index = job.fold.nodes(job.cohort, part)
-    logits = logits_of(job.network, job.cohort, index, job.device, job.autocast).astype(float)
+    exact = partial(autocast_of, job.device, "fp32")  # as the engine that is made of it
+    logits = logits_of(job.network, job.cohort, index, job.device, exact).astype(float)
     nodes = [job.cohort.nodes[i] for i in index]
     return Predictions(
         node_id=np.array([node.node_id for node in nodes]),
