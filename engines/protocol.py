@@ -20,10 +20,14 @@ class Availability:
     Attributes:
         ok: It can.
         reason: What it has, or what it lacks, for people.
+        code: Of the refusal where it cannot.
+        fix: What to do then.
     """
 
     ok: bool
     reason: str
+    code: str = "E02"
+    fix: str = "Install what is missing, or choose another back end."
 
     def __bool__(self) -> bool:
         """Return whether the back end can run."""

@@ -1,0 +1,106 @@
+"""GPU memory, streams, events and graphs by `cuda-python`: numpy in and out, no torch."""
+
+import ctypes
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+
+from engines.errors import EngineError
+from engines.foreign import Handle
+
+OUT_OF_MEMORY = "cudaErrorMemoryAllocation"
+FREE_MEMORY = (
+    "Build the plan with a smaller --max-batch, end what else uses the GPU, or use another back "
+    "end."
+)
+
+
+class Cuda:
+    """CUDA's runtime on the first GPU (see `engines.gpu_pipeline.Gpu`).
+
+    What is reserved lives as long as the process: an engine is loaded once.
+    """
+
+    def __init__(self) -> None:
+        """Load the bindings; the driver must have been asked before."""
+        self._cuda = importlib.import_module("cuda.bindings.runtime")
+
+    def device(self, size_bytes: int) -> int:
+        """Reserve memory on the GPU; its address."""
+        return int(self._call("cudaMalloc", size_bytes))
+
+    def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Reserve float32 memory of the host that the GPU reads without a copy between."""
+        count = int(np.prod(shape))
+        address = int(self._call("cudaMallocHost", 4 * count))
+        numbers = (ctypes.c_float * count).from_address(address)
+        return np.ctypeslib.as_array(numbers).reshape(shape)
+
+    def stream(self) -> Handle:
+        """A stream that the default stream does not hold back."""
+        return self._call("cudaStreamCreateWithFlags", self._cuda.cudaStreamNonBlocking)
+
+    def event(self) -> Handle:
+        """An event without a clock."""
+        return self._call("cudaEventCreateWithFlags", self._cuda.cudaEventDisableTiming)
+
+    def copy_in(self, device: int, host: np.ndarray, stream: Handle) -> None:
+        """Queue a copy to the GPU."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._call("cudaMemcpyAsync", device, host.ctypes.data, host.nbytes, kind, stream)
+
+    def copy_out(self, host: np.ndarray, device: int, stream: Handle) -> None:
+        """Queue a copy from the GPU."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._call("cudaMemcpyAsync", host.ctypes.data, device, host.nbytes, kind, stream)
+
+    def record(self, event: Handle, stream: Handle) -> None:
+        """Queue the mark."""
+        self._call("cudaEventRecord", event, stream)
+
+    def wait(self, event: Handle, stream: Handle) -> None:
+        """Hold the stream back until the mark is reached."""
+        self._call("cudaStreamWaitEvent", stream, event, 0)
+
+    def synchronise(self, event: Handle) -> None:
+        """Hold the host back until the mark is reached; errors of queued work come out here."""
+        self._call("cudaEventSynchronize", event)
+
+    def captured(self, stream: Handle, work: Callable[[], None]) -> Handle:
+        """What `work` queues, as one graph.
+
+        It is run once before: its first run reserves memory, which no capture may do.
+        """
+        work()
+        self._call("cudaStreamSynchronize", stream)
+        mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call("cudaStreamBeginCapture", stream, mode)
+        try:
+            work()
+        finally:
+            graph = self._call("cudaStreamEndCapture", stream)
+        return self._call("cudaGraphInstantiate", graph, 0)
+
+    def launch(self, graph: Handle, stream: Handle) -> None:
+        """Queue a graph."""
+        self._call("cudaGraphLaunch", graph, stream)
+
+    def _call(self, name: str, *arguments: object) -> Handle:
+        """Call the runtime; its first answer is the error, the second what it made.
+
+        Raises:
+            EngineError: E45 out of memory, E46 any other error.
+        """
+        error, *made = getattr(self._cuda, name)(*arguments)
+        if error.value:
+            raise failure(f"{name} answers {error.name}", out=error.name == OUT_OF_MEMORY)
+        return made[0] if made else None
+
+
+def failure(found: str, out: bool) -> EngineError:
+    """What the GPU could not do, as an error; `out` says that its memory is full."""
+    if out:
+        return EngineError("E45", f"the GPU's memory is full ({found})", "room", FREE_MEMORY)
+    fix = "Run `lnscore engine verify` and look at the driver's log (nvidia-smi)."
+    return EngineError("E46", f"the GPU failed: {found}", "a run without an error", fix)

@@ -1,0 +1,177 @@
+"""Plans on disk: in `plans/` of their bundle, each with a record beside it.
+
+Loading a plan runs code, so a plan is built on the machine that runs it and is never shipped,
+imported or replaced by hand. The record is written last: a plan without one was not finished.
+It cannot stand in the bundle's manifest, whose hash is what the engine's maker states.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engines.bundle import Bundle
+from engines.errors import EngineError
+from engines.manifest import Sha256
+from engines.plan_key import PlanKey, check_fits
+
+PLAN, RECORD = ".plan", ".json"
+MAX_RECORD_BYTES = 1 << 16
+
+
+class PlanRecord(BaseModel):
+    """What is known of a plan.
+
+    Attributes:
+        key: What it is good for.
+        sha256: Of its bytes.
+        size_bytes: Of its file.
+        built: When.
+        build_s: How long that took.
+        layers: Layers of the network by the type of their output.
+        tools: Versions of what built it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: PlanKey
+    sha256: str = Sha256
+    size_bytes: int
+    built: datetime
+    build_s: float
+    layers: dict[str, int]
+    tools: dict[str, str]
+
+
+def keep(bundle: Bundle, record: PlanRecord, data: bytes) -> Path:
+    """Write a plan and its record, in this order.
+
+    Returns:
+        The plan's file.
+
+    Raises:
+        EngineError: E39 the folder cannot be written.
+    """
+    file = bundle.plans / (record.key.stem + PLAN)
+    text = record.model_dump_json(indent=2) + "\n"
+    try:
+        bundle.plans.mkdir(exist_ok=True)
+        file.with_suffix(RECORD).unlink(missing_ok=True)  # of the plan that is replaced
+        _put(file, data)
+        _put(file.with_suffix(RECORD), text.encode())
+    except OSError as error:
+        raise EngineError(
+            "E39",
+            f"'{bundle.plans}' cannot be written ({error.strerror})",
+            "a folder to keep plans in",
+            "Copy the bundle to a folder of your own and name that folder.",
+        ) from error
+    return file
+
+
+def records(bundle: Bundle) -> list[PlanRecord]:
+    """Every readable record, newest first; what they describe is not looked at."""
+    found = []
+    for file in sorted(bundle.plans.glob(f"*{RECORD}")):
+        try:
+            found.append(_record(file, ""))
+        except EngineError:
+            continue  # `read` refuses it where it is asked for
+    return sorted(found, key=lambda record: record.built, reverse=True)
+
+
+def find(bundle: Bundle, here: PlanKey, fix: str) -> tuple[PlanRecord, bytes]:
+    """The plan of this precision that fits this machine, checked to be what was built.
+
+    Args:
+        bundle: The bundle.
+        here: What is here. Of several plans that fit, the one for the largest batch is taken.
+        fix: What to do about a refusal.
+
+    Raises:
+        EngineError: E31 there is none; E32 to E35 there is one for something else; E36 it was
+            renamed, E37 it was altered, E38 its record cannot be read.
+    """
+    start = f"{here.backend}-"
+    files = [f for f in bundle.plans.glob(f"{start}*{RECORD}") if _of(f, here)]
+    if not files:
+        raise EngineError(
+            "E31",
+            f"engine '{bundle.name}' has no {here.precision} plan of {here.backend}",
+            "one that was built on this machine",
+            fix,
+        )
+    kept = [(file, _record(file, fix)) for file in files]
+    fits = [(file, record) for file, record in kept if _same_machine(record.key, here)]
+    if not fits:
+        newest = max((record for _, record in kept), key=lambda record: record.built)
+        check_fits(newest.key, here, fix)
+    file, record = max(fits, key=lambda pair: pair[1].key.max_batch)
+    return record, _plan_bytes(file.with_suffix(PLAN), record, fix)
+
+
+def _of(file: Path, here: PlanKey) -> bool:
+    """By its name: of this back end (one name begins with the other's) and precision."""
+    rest = file.stem.removeprefix(f"{here.backend}-")
+    return rest[:1].isdigit() and f"-{here.precision}-" in rest
+
+
+def _same_machine(plan: PlanKey, here: PlanKey) -> bool:
+    try:
+        check_fits(plan, here, "")
+    except EngineError:
+        return False
+    return True
+
+
+def _record(file: Path, fix: str) -> PlanRecord:
+    """Read a record whose name must be that of its key."""
+
+    def damaged(found: str) -> EngineError:
+        return EngineError("E38", f"record '{file.name}': {found}", "the record of a plan", fix)
+
+    if file.stat().st_size > MAX_RECORD_BYTES:
+        raise damaged("too large")
+    try:
+        record = PlanRecord.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        raise damaged(first["msg"]) from error
+    if record.key.stem != file.stem:
+        raise EngineError(
+            "E36", f"plan '{file.stem}'", f"'{record.key.stem}', by what its record states", fix
+        )
+    return record
+
+
+def _plan_bytes(file: Path, record: PlanRecord, fix: str) -> bytes:
+    if not file.is_file():
+        raise EngineError("E37", f"no '{file.name}'", "the plan that its record describes", fix)
+    if sys.platform != "win32" and file.stat().st_mode & 0o002:
+        raise EngineError(
+            "E37", f"'{file.name}', which every account can write", "a plan that only you can", fix
+        )
+    data = file.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != record.sha256:
+        found = f"'{file.name}' of {len(data)} bytes with SHA-256 {sha256[:16]}…"
+        raise EngineError("E37", found, f"{record.size_bytes} and {record.sha256[:16]}…", fix)
+    return data
+
+
+def _put(file: Path, data: bytes) -> None:
+    """All or nothing, and only this account may write it: loading it runs code."""
+    descriptor, made = tempfile.mkstemp(prefix=f".{file.stem}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(descriptor)
+        Path(made).chmod(0o644)
+        os.replace(made, file)
+    finally:
+        Path(made).unlink(missing_ok=True)

@@ -1,0 +1,142 @@
+"""TensorRT and TensorRT-RTX: one programming interface under two names."""
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from importlib import metadata
+
+from engines import cuda_driver
+from engines.cuda_driver import Driver
+from engines.errors import EngineError
+from engines.plan_key import NONE, PlanKey
+from engines.protocol import Availability, Precision, installed
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One of the two libraries.
+
+    Attributes:
+        backend: Name of the back end.
+        module: Python module.
+        extra: Extra of this package that installs it.
+        requires: The oldest version that builds and runs here.
+        distributions: Names under which it may be installed.
+        gpus: Compute capabilities that it has kernels for; None for all since 7.5.
+        builds_anywhere: It builds plans without a driver.
+    """
+
+    backend: str
+    module: str
+    extra: str
+    requires: dict[str, str]
+    distributions: tuple[str, ...]
+    gpus: frozenset[str] | None
+    builds_anywhere: bool
+
+    @property
+    def version(self) -> str | None:
+        """Version that is installed, or None."""
+        if importlib.util.find_spec(self.module) is None:
+            return None
+        return installed(self.distributions)
+
+
+TENSORRT = Flavour(
+    "tensorrt",
+    "tensorrt",
+    "tensorrt",
+    {"tensorrt-cu13": "10.13", "cuda-python": "12.6"},
+    ("tensorrt", "tensorrt-cu13", "tensorrt_cu13_bindings"),
+    None,
+    False,
+)
+RTX = Flavour(
+    "tensorrt-rtx",
+    "tensorrt_rtx",
+    "rtx",
+    {"tensorrt-rtx": "1.1", "cuda-python": "12.6"},
+    ("tensorrt-rtx", "tensorrt_rtx_cu13"),
+    frozenset({"7.5", "8.0", "8.6", "8.9", "12.0", "12.1"}),
+    True,
+)
+FLAVOURS = {flavour.backend: flavour for flavour in (TENSORRT, RTX)}
+
+
+def can_build(flavour: Flavour) -> Availability:
+    """Whether plans can be built here."""
+    version = flavour.version
+    if version is None:
+        return _not_installed(flavour, flavour.module)
+    return (
+        Availability(True, f"{flavour.backend} {version}")
+        if (flavour.builds_anywhere)
+        else can_run(flavour)
+    )
+
+
+def can_run(flavour: Flavour) -> Availability:
+    """Whether plans can be run here: library, CUDA for Python, driver, GPU."""
+    if flavour.version is None:
+        return _not_installed(flavour, flavour.module)
+    if _cuda_python() is None:
+        return _not_installed(flavour, "cuda-python")
+    driver = cuda_driver.probe()
+    if isinstance(driver, Availability):
+        return driver
+    wanted = cuda_major(flavour)
+    if driver.cuda[0] < wanted:
+        return Availability(
+            False,
+            f"a driver of CUDA {driver.version}, and {flavour.backend} needs CUDA {wanted}",
+            "E41",
+            "Update NVIDIA's driver, or use another back end.",
+        )
+    if flavour.gpus is not None and driver.gpu not in flavour.gpus:
+        found = f"{flavour.backend} has no kernels for {driver.name} ({driver.gpu})"
+        return Availability(False, found, "E42", "Use the other TensorRT back end, or onnx-cuda.")
+    found = f"{flavour.backend} {flavour.version} on {driver.name} ({driver.gpu})"
+    return Availability(True, found)
+
+
+def cuda_major(flavour: Flavour) -> int:
+    """The CUDA version that the installed libraries are made for: a driver must speak it."""
+    names = [name.lower() for name in metadata.packages_distributions().get(flavour.module, [])]
+    names += [dist for dist in flavour.distributions if installed((dist,))]
+    found = [int(match[1]) for name in names if (match := re.search(r"cu(\d+)$", name))]
+    return max([int((_cuda_python() or "12").split(".")[0]), *found])
+
+
+def key_here(flavour: Flavour, precision: Precision, max_batch: int, onnx_sha256: str) -> PlanKey:
+    """The key of a plan that is built, or is to run, on this machine.
+
+    Raises:
+        EngineError: E02 the library is not installed.
+    """
+    version = flavour.version
+    if version is None:
+        raise refusal(flavour.backend, _not_installed(flavour, flavour.module))
+    driver = cuda_driver.probe()
+    cuda, gpu = (driver.version, driver.gpu) if isinstance(driver, Driver) else (NONE, NONE)
+    return PlanKey(flavour.backend, version, cuda, gpu, precision, max_batch, onnx_sha256)
+
+
+def refusal(backend: str, state: Availability) -> EngineError:
+    """A back end that cannot do it, as an error."""
+    found = f"back end '{backend}' cannot be used here ({state.reason})"
+    return EngineError(state.code, found, "all that it needs", state.fix)
+
+
+def _cuda_python() -> str | None:
+    if importlib.util.find_spec("cuda") is None:
+        return None
+    return installed(("cuda-bindings", "cuda-python"))
+
+
+def _not_installed(flavour: Flavour, what: str) -> Availability:
+    return Availability(
+        False,
+        f"{what} is not installed",
+        "E02",
+        f"Install lnscore[{flavour.extra}], or choose another back end.",
+    )

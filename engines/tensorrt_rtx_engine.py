@@ -1,0 +1,28 @@
+"""TensorRT-RTX: a plan on an NVIDIA GPU; see `engines.tensorrt_run`."""
+
+from engines import tensorrt_run
+from engines.bundle import Bundle
+from engines.protocol import Availability, Precision
+from engines.tensorrt_flavours import RTX, can_run
+
+REQUIRES = RTX.requires
+
+
+def is_available() -> Availability:
+    """Say whether plans can run here: the library, CUDA for Python, a driver, a GPU."""
+    return can_run(RTX)
+
+
+def load(
+    bundle: Bundle,
+    precision: Precision = "fp32",
+    threads: int | None = None,
+    provider: str = "cpu",
+    why: str = "asked for",
+) -> tensorrt_run.GpuEngine:
+    """Load the plan that was built on this machine; threads and provider have no say.
+
+    Raises:
+        EngineError: E02, E31 to E38, E40 to E42, E45, E47 (see `engines.tensorrt_run.load`).
+    """
+    return tensorrt_run.load(RTX, bundle, precision, why)
