@@ -189,6 +189,12 @@ CODES: dict[str, str] = {
     "T46": "too few unlabelled nodes with a mask to pretrain on",
     "T47": "the user stopped the run",
     "T48": "the device to train on is not here",
+    "T50": "too few unlabelled nodes for a step",
+    "T51": "the reader knows no unlabelled patient's node",
+    "T52": "the run to start from is no supervised run, or lacks a fold",
+    "T53": "the run to start from trained on other patients",
+    "T54": "the ledger of pseudo-labels cannot be read",
+    "T55": "the run has no ledger of pseudo-labels",
     # --- database (D) ---
     "D01": "there is no study database, or no folder for it, where one was named",
     "D02": "the file or the server's database belongs to another program, or is not SQLite",

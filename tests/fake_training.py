@@ -7,9 +7,13 @@ import torch
 
 from db.cohort import CohortNode
 from engines.patch import SPEC
+from trainer import ssl_config
 from trainer.cohort import UNLABELLED, Cohort
 from trainer.config import TwoStreamConfig
 from trainer.profiles import SCRATCH, SupervisedConfig, with_values
+from trainer.sharpen import BENIGN, MALIGNANT, UNKNOWN
+from trainer.ssl_config import SslConfig
+from trainer.unlabelled import Unlabelled
 
 TINY = TwoStreamConfig(
     variant="small", group_stride=3, fpn_channels=8, two_stream=False, multi_scale=False
@@ -19,6 +23,45 @@ TINY = TwoStreamConfig(
 def quick(**values: object) -> SupervisedConfig:
     """Two short epochs."""
     return with_values(SCRATCH, **({"epochs": 2, "batch": 8, "validate_every": 1} | values))
+
+
+def quick_ssl(**values: object) -> SslConfig:
+    """Two short epochs of small batches, with a teacher that moves."""
+    small = {
+        "epochs": 2,
+        "labelled_batch": 4,
+        "unlabelled_batch": 8,
+        "selected_per_batch": 4,
+        "alpha": 0.9,
+        "validate_every": 1,
+        "projection": 8,
+    }
+    return ssl_config.with_values(ssl_config.SCRATCH, **(small | values))
+
+
+def hidden_truth(cohort: Cohort) -> np.ndarray:
+    """What the nodes of the hidden patients of `make_cohort` are."""
+    hidden = np.flatnonzero(cohort.labels == UNLABELLED)
+    bright = cohort.patches[torch.from_numpy(hidden), 8, 40, 40].numpy() > 80
+    return bright.astype(np.int8)
+
+
+def make_unlabelled(cohort: Cohort) -> Unlabelled:
+    """The hidden patients' nodes; a malignant node's station is malignant, every fifth unknown."""
+    index = np.flatnonzero(cohort.labels == UNLABELLED)
+    truth = hidden_truth(cohort)
+    status = np.where(truth == 1, MALIGNANT, BENIGN).astype(np.int8)
+    status[::5] = UNKNOWN
+    station = np.where(status == UNKNOWN, -1, np.arange(len(index)))
+    return Unlabelled(
+        index=index,
+        status=status,
+        station=station,
+        whole=np.ones(len(index), bool),
+        weak=np.zeros(len(index), bool),
+        truth=None,
+        excluded={},
+    )
 
 
 def make_cohort(patients: int = 24, nodes: int = 2, hidden: int = 4, seed: int = 0) -> Cohort:

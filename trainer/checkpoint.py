@@ -73,10 +73,16 @@ def restore(
     tensors: dict[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer | None = None
 ) -> None:
     """Put back what `weights_of` and `optimizer_of` took."""
-    network.load_state_dict(_under(tensors, WEIGHTS))
-    if optimizer is None:
-        return
-    remembered = _under(tensors, OPTIMIZER)
+    network.load_state_dict(under(tensors, WEIGHTS))
+    if optimizer is not None:
+        restore_optimizer(tensors, network, optimizer)
+
+
+def restore_optimizer(
+    tensors: dict[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put back what `optimizer_of` took."""
+    remembered = under(tensors, OPTIMIZER)
     for name, parameter in network.named_parameters():
         mine = {key: value for key, value in remembered.items() if key.rsplit("/", 1)[0] == name}
         state = {key.rsplit("/", 1)[1]: _placed(value, parameter) for key, value in mine.items()}
@@ -84,7 +90,8 @@ def restore(
             optimizer.state[parameter] = state
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name begins with a prefix, without it."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

@@ -64,6 +64,20 @@ def wait(ranks: Ranks) -> None:
         distributed.barrier()
 
 
+def gathered(part: Tensor, ranks: Ranks) -> Tensor:
+    """The parts of all processes in their order: every process has the whole.
+
+    Args:
+        part: Shape (mine, ...), equal everywhere.
+        ranks: This process among all.
+    """
+    if ranks.world == 1:
+        return part
+    parts = [torch.empty_like(part) for _ in range(ranks.world)]
+    distributed.all_gather(parts, part.contiguous())
+    return torch.cat(parts)
+
+
 def spread(network: nn.Module, ranks: Ranks) -> nn.Module:
     """The network as the step calls it: gradients averaged, BatchNorm over all processes."""
     if ranks.world == 1:

@@ -1,4 +1,4 @@
-"""Losses of the supervised stage: pure functions of logits; nothing else is known here."""
+"""Losses against labels and pseudo-labels: pure functions of logits."""
 
 import torch
 from torch import Tensor
@@ -25,3 +25,26 @@ def sup_loss(logits: Logits, target: Tensor) -> Tensor:
         if head is not None
     ]
     return torch.stack(terms).sum()
+
+
+def sharpening_loss(logits: Logits, label: Tensor, selected: Tensor, count: float) -> Tensor:
+    """Eq. 1 against pseudo-labels, over the nodes that have one (third term of eq. 3).
+
+    The three heads as for the labelled (ours: the paper writes one symbol), so that omega
+    weighs like with like.
+
+    Args:
+        logits: Of the unlabelled nodes, shape (node,) each.
+        label: 0 or 1 where selected, shape (node,), float.
+        selected: 1 where the node has a pseudo-label this epoch, else 0; same shape, float.
+        count: Selected nodes to average over; none gives 0.
+
+    Returns:
+        Scalar, float32.
+    """
+    terms = [
+        functional.binary_cross_entropy_with_logits(head.float(), label, selected, reduction="sum")
+        for head in logits
+        if head is not None
+    ]
+    return torch.stack(terms).sum() / max(count, 1)

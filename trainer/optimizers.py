@@ -7,10 +7,11 @@ from torch import nn
 
 from trainer.profiles import SupervisedConfig
 from trainer.schedule import factor
+from trainer.ssl_config import SslConfig
 
 
 def build_optimizer(
-    network: nn.Module, config: SupervisedConfig, fresh: Collection[str]
+    network: nn.Module, config: SupervisedConfig | SslConfig, fresh: Collection[str]
 ) -> torch.optim.Optimizer:
     """SGD or AdamW over four groups: fresh or pretrained, with or without decay.
 
@@ -38,7 +39,10 @@ def build_optimizer(
 
 
 def set_rates(
-    optimizer: torch.optim.Optimizer, config: SupervisedConfig, step: int, steps: int
+    optimizer: torch.optim.Optimizer,
+    config: SupervisedConfig | SslConfig,
+    step: int,
+    steps: int,
 ) -> None:
     """Give every group its rate for this step."""
     part = factor(config.schedule, step, steps)

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 SAMPLING_STREAM, AUGMENT_STREAM, DROPOUT_STREAM, INIT_STREAM = 1, 2, 3, 4
+UNLABELLED_STREAM, TEACHER_STREAM, SELECTION_STREAM = 5, 6, 7
+SSL = 100
+"""Added to a purpose in the semi-supervised stage, which must not repeat the draws before."""
 
 
 def stream(seed: int, fold: int, epoch: int, purpose: int) -> np.random.Generator:
@@ -22,21 +25,26 @@ def seed_of(rng: np.random.Generator) -> int:
 
 
 def batches(
-    labels: np.ndarray, size: int, positive_fraction: float | None, rng: np.random.Generator
+    labels: np.ndarray,
+    size: int,
+    positive_fraction: float | None,
+    rng: np.random.Generator,
+    steps: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """One epoch: as many batches as one pass over the nodes has.
+    """One epoch: as many batches as one pass over the nodes has, or so many steps.
 
     Args:
         labels: 0 or 1, shape (node,).
         size: Nodes of a batch.
-        positive_fraction: Share of positives in every batch; None draws naturally, each node
-            at most once an epoch.
+        positive_fraction: Share of positives in every batch; None draws naturally, no node
+            again before all were drawn.
         rng: Of this epoch.
+        steps: Batches; None is one pass.
 
     Yields:
         Index into `labels`, shape (size,).
     """
-    steps = max(1, len(labels) // size)
+    steps = steps or max(1, len(labels) // size)
     if positive_fraction is None:
         order = _cycled(np.arange(len(labels)), steps * size, rng)
         yield from order.reshape(steps, size)

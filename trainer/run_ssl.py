@@ -1,0 +1,225 @@
+"""A semi-supervised run: every fold from the supervised run's weights of the same fold."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainer import checkpoint, predictions, run_directory
+from trainer.cohort import Cohort
+from trainer.config import NetworkConfig
+from trainer.distributed import Ranks, wait
+from trainer.errors import TrainerError
+from trainer.folds import FOLDS, TEST, TRAIN, VALIDATION, Fold, check_fold
+from trainer.networks.registry import build, parse
+from trainer.predicting import predict
+from trainer.predictions import FILE, LAST_FILE
+from trainer.run_directory import BEST, DONE, LAST
+from trainer.ssl_batches import labelled_pool
+from trainer.ssl_config import SslConfig
+from trainer.stage_ssl import OTHER, SslJob, train_fold
+from trainer.stage_supervised import Watch
+from trainer.tracking import Tracker
+from trainer.unlabelled import Unlabelled
+
+OTHER_FILE = {"teacher": "predictions-student.parquet", "student": "predictions-teacher.parquet"}
+"""By the reported network: the other's predictions, of the same weights' epoch."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The supervised run that both networks start from.
+
+    Attributes:
+        root: Its folder.
+        facts: Its `run.json`.
+        network: Its network's knobs, with the BatchNorm momentum that it trained with.
+    """
+
+    root: Path
+    facts: dict[str, Any]
+    network: NetworkConfig
+
+
+@dataclass(frozen=True)
+class SslRun:
+    """What to train.
+
+    Attributes:
+        root: `runs/NAME`, begun.
+        source: The supervised run.
+        config: The stage's values.
+        device: Where to train.
+        ranks: This process among all.
+        watch: Told of every step of all folds.
+    """
+
+    root: Path
+    source: Source
+    config: SslConfig
+    device: torch.device
+    ranks: Ranks
+    watch: Watch
+
+
+def read_source(root: Path) -> Source:
+    """Read the supervised run.
+
+    Raises:
+        TrainerError: T52 the folder holds no supervised run.
+    """
+    file = root / "run.json"
+    facts = run_directory.read_json(file) if file.exists() else {}
+    if facts.get("stage") != "supervised":
+        raise TrainerError(
+            "T52",
+            f"{root} without a supervised run",
+            "the folder that `lnscore train --stage supervised` wrote",
+            "Name it with --from, or train it first.",
+        )
+    momentum = facts["values"].get("bn_momentum")
+    set_so = {} if momentum is None else {"bn_momentum": momentum}
+    return Source(root, facts, parse(facts["config"] | set_so))
+
+
+def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequence[Fold]) -> None:
+    """Train the folds that are not done; each leaves checkpoints and predictions.
+
+    Raises:
+        TrainerError: T08 a part of a fold lacks a class; T12, T13 from the loop; T52 the
+            supervised run lacks a fold; T53 it trained on other patients.
+    """
+    for fold in folds:
+        check_fold(fold, cohort)
+        check_source(run.source, cohort, fold)
+    placed = cohort.to(run.device)
+    for number, fold in enumerate(folds):
+        place = run.root / f"fold-{fold.number}"
+        place.mkdir(parents=True, exist_ok=True)
+        if not (place / DONE).exists():
+            part = replace(run, watch=_within(run.watch, number, len(folds), fold.number))
+            _train(part, placed, unlabelled, fold, place)
+
+
+def check_source(source: Source, cohort: Cohort, fold: Fold) -> None:
+    """Make sure that the fold's weights are there and have seen no patient who now tests.
+
+    Raises:
+        TrainerError: T52, T53.
+    """
+    place = source.root / f"fold-{fold.number}"
+    if not (place / DONE).exists():
+        raise TrainerError(
+            "T52",
+            f"{source.root} without a finished fold {fold.number}",
+            "the same fold of the supervised run",
+            "Let it finish (--resume), or name folds with --fold.",
+        )
+    before, now = run_directory.read_json(place / "split.json"), split_of(cohort, fold)
+    parts = (TRAIN, VALIDATION, TEST)
+    if any(sorted(before.get(part, [])) != now.get(part, []) for part in parts):
+        raise TrainerError(
+            "T53",
+            f"fold {fold.number} of {source.root} has other patients than this database",
+            "the same patients in the same parts",
+            "Use the database of that run, or train the supervised stage again.",
+        )
+
+
+def _train(run: SslRun, cohort: Cohort, known: Unlabelled, fold: Fold, place: Path) -> None:
+    network, start, done_before = begin(run, fold)
+    if run.ranks.writes:
+        run_directory.put_json(place / "split.json", split_of(cohort, fold))
+        run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
+    with Tracker(place, writes=run.ranks.writes) as tracker:
+        job = SslJob(
+            network, run.config, cohort, known, fold, place, run.device, run.ranks,
+            run.watch, tracker.add,
+        )  # fmt: skip
+        progress = train_fold(job)
+    if run.ranks.writes:
+        _predict(job, place / LAST, place / LAST_FILE)
+        _predict(job, place / BEST, place / FILE)
+        _predict(job, place / BEST, place / OTHER_FILE[run.config.network], other=True)
+        done = {
+            "best_epoch": progress.best_epoch,
+            "epochs": progress.epoch,
+            "start": done_before["start"],
+            "from": start,
+            "reported": run.config.network,
+            "prior": prior(run.config, cohort, fold, known),
+            "unlabelled": known.counts(),
+        }
+        run_directory.put_json(place / DONE, done)
+    wait(run.ranks)
+
+
+def begin(run: SslRun, fold: Fold) -> tuple[nn.Module, str, dict[str, Any]]:
+    """The supervised network of a fold: (network, its file's hash in words, its `done.json`)."""
+    place = run.source.root / f"fold-{fold.number}"
+    network = build(run.source.network)
+    checkpoint.restore(checkpoint.load(place / BEST)[0], network)
+    network.to(run.device)
+    if run.source.network.kind in ("two-stream", "slices"):
+        network.to(memory_format=torch.channels_last)
+    digest = hashlib.sha256((place / BEST).read_bytes()).hexdigest()
+    return network, f"{run.source.root.name} sha256:{digest}", run_directory.read_json(place / DONE)
+
+
+def prior(config: SslConfig, cohort: Cohort, fold: Fold, known: Unlabelled) -> float:
+    """Share of positives among the labelled nodes that the network sees."""
+    if config.positive_fraction is not None:
+        return config.positive_fraction
+    return float((labelled_pool(cohort, fold, known)[1] == 1).mean())
+
+
+def _predict(job: SslJob, weights: Path, file: Path, *, other: bool = False) -> None:
+    tensors, _ = checkpoint.load(weights)
+    if other:
+        tensors = {
+            checkpoint.WEIGHTS + name: value
+            for name, value in checkpoint.under(tensors, OTHER).items()
+        }
+    checkpoint.restore(tensors, job.network)
+    predictions.write(file, predict(job.network, job.cohort, job.fold, job.device))
+
+
+def split_of(cohort: Cohort, fold: Fold) -> dict[str, list[str]]:
+    """Pseudonyms by part: they are the same in every database of the site."""
+    keys = {node.patient_id: node.patient_key for node in cohort.nodes}
+    parts: dict[str, list[str]] = {}
+    for patient, part in fold.parts.items():
+        parts.setdefault(part, []).append(keys[patient])
+    return {part: sorted(mine) for part, mine in parts.items()}
+
+
+def _within(watch: Watch, number: int, folds: int, name: int) -> Watch:
+    """One fold's steps as a part of the run's."""
+    return lambda done, total, note: watch(
+        number * total + done, folds * total, f"fold {name}, {note}"
+    )
+
+
+def facts_of(source: Source, config: SslConfig, cohort: Cohort) -> dict[str, Any]:
+    """What a run is, beside the cohort's digest: to go on, all of it must be equal."""
+    before = source.facts
+    return {
+        "stage": "ssl",
+        "method": config.method,
+        "network": before["network"],
+        "config": source.network.model_dump(mode="json"),
+        "profile": config.profile,
+        "values": config.model_dump(mode="json"),
+        "reader": before["reader"],
+        "split_seed": before["split_seed"],
+        "nodes": len(cohort.nodes),
+        "labelled": len(cohort.labelled),
+        "positive": int((cohort.labels == 1).sum()),
+        "pretrained": before["pretrained"],
+        "from": source.root.name,
+        "folds": FOLDS,
+    }
