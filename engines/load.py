@@ -8,9 +8,16 @@ from engines.errors import EngineError
 from engines.protocol import Availability, Backend, Engine, Precision
 
 BACKENDS = {
+    "tensorrt": "engines.tensorrt_engine",
+    "tensorrt-rtx": "engines.tensorrt_rtx_engine",
+    "onnx-cuda": "engines.onnx_cuda_engine",
+    "openvino": "engines.openvino_engine",
     "onnx": "engines.onnx_engine",
 }
 """Name to module, best first: `auto` takes the first that can run."""
+
+PLANS = ("tensorrt", "tensorrt-rtx")
+"""Back ends that run only what was built for them before."""
 
 AUTO = "auto"
 
@@ -41,32 +48,67 @@ def load(
         The engine; its `reason` says which back end it is and why.
 
     Raises:
-        EngineError: E02 it cannot run here, E14 no such back end or precision.
+        EngineError: E02, E40 to E42 it cannot run here, E14 no such back end or precision,
+            E31 to E38 and E47 no plan that it can run, E45 the GPU's memory is full.
     """
     if name != AUTO and name not in BACKENDS:
         raise EngineError(
             "E14", f"back end '{name}'", f"one of {AUTO}, {', '.join(BACKENDS)}", "Choose one."
         )
-    states = availability()
-    usable = [known for known, state in states.items() if state]
-    chosen = next(iter(usable), None) if name == AUTO else name
-    if chosen not in usable:
-        lacks = "; ".join(f"{k}: {s.reason}" for k, s in states.items() if name in (k, AUTO))
+    if name == AUTO:
+        return _best(bundle, precision, threads, provider)
+    state = _module(name).is_available()
+    if not state:
+        usable = ", ".join(known for known, there in availability().items() if there)
         raise EngineError(
-            "E02",
-            f"back end '{name}' cannot run here ({lacks})",
-            f"a back end that can: {', '.join(usable) or 'none can'}",
-            "Install what is missing, or choose another back end.",
+            state.code,
+            f"back end '{name}' cannot run here ({name}: {state.reason})",
+            f"a back end that can: {usable or 'none can'}",
+            state.fix,
         )
-    why = "asked for" if name != AUTO else _why(chosen, states)
-    return _module(chosen).load(bundle, precision, threads, provider, why)
+    return _module(name).load(bundle, precision, threads, provider, "asked for")
 
 
-def _why(chosen: str, states: dict[str, Availability]) -> str:
-    """Name the better back ends that cannot run, or say that there is none better."""
-    better = list(states)[: list(states).index(chosen)]
-    lacks = "; ".join(f"{name}: {states[name].reason}" for name in better)
-    return f"best that can run here ({lacks})" if lacks else "best that can run here"
+def _best(bundle: Bundle, precision: Precision, threads: int | None, provider: str) -> Engine:
+    """The first back end that can run here; why no better one is taken goes into its reason."""
+    lacks: dict[str, str] = {}
+    for name in BACKENDS:
+        against = _against(name, bundle, precision, threads)
+        if against is None:
+            try:
+                return _module(name).load(bundle, precision, threads, provider, _why(lacks))
+            except EngineError as error:
+                if name not in PLANS:
+                    raise
+                against = f"{error.code}, {error.found}"
+        lacks[name] = against
+    raise EngineError(
+        "E02",
+        f"no back end can run here ({_listed(lacks)})",
+        "one that can",
+        "Install what is missing, or choose another back end.",
+    )
+
+
+def _against(name: str, bundle: Bundle, precision: Precision, threads: int | None) -> str | None:
+    """Why a back end is not taken before it is loaded; None where nothing is known."""
+    state = _module(name).is_available()
+    if not state:
+        return state.reason
+    if name == "openvino":
+        from engines import quick_choice
+
+        return quick_choice.against_openvino(bundle, precision, threads)
+    return None
+
+
+def _why(lacks: dict[str, str]) -> str:
+    """Name the better back ends and what speaks against each, or say that there is none."""
+    return f"best that can run here ({_listed(lacks)})" if lacks else "best that can run here"
+
+
+def _listed(lacks: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in lacks.items())
 
 
 def _module(name: str) -> Backend:

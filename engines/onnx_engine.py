@@ -129,7 +129,7 @@ def load(
     import onnxruntime
 
     wanted = _provider(provider)
-    threads = (threads or _threads()) if provider == "cpu" else 1
+    threads = (threads or cpu_threads()) if provider == "cpu" else 1
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings are about graph rewriting
     if provider == "cpu":
@@ -171,7 +171,7 @@ def _provider(provider: str) -> str:
     return PROVIDERS[provider]
 
 
-def _threads() -> int:
+def cpu_threads() -> int:
     """CPUs that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -21,6 +21,8 @@ from engines.plan_key import PlanKey, check_fits
 
 PLAN, RECORD = ".plan", ".json"
 MAX_RECORD_BYTES = 1 << 16
+NONE_YET = "E31"
+"""The code of a bundle without a plan: nothing is wrong, one can be built."""
 
 
 class PlanRecord(BaseModel):
@@ -100,7 +102,7 @@ def find(bundle: Bundle, here: PlanKey, fix: str) -> tuple[PlanRecord, bytes]:
     files = [f for f in bundle.plans.glob(f"{start}*{RECORD}") if _of(f, here)]
     if not files:
         raise EngineError(
-            "E31",
+            NONE_YET,
             f"engine '{bundle.name}' has no {here.precision} plan of {here.backend}",
             "one that was built on this machine",
             fix,

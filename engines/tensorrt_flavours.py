@@ -3,7 +3,6 @@
 import importlib.util
 import re
 from dataclasses import dataclass
-from importlib import metadata
 
 from engines import cuda_driver
 from engines.cuda_driver import Driver
@@ -101,9 +100,8 @@ def can_run(flavour: Flavour) -> Availability:
 
 def cuda_major(flavour: Flavour) -> int:
     """The CUDA version that the installed libraries are made for: a driver must speak it."""
-    names = [name.lower() for name in metadata.packages_distributions().get(flavour.module, [])]
-    names += [dist for dist in flavour.distributions if installed((dist,))]
-    found = [int(match[1]) for name in names if (match := re.search(r"cu(\d+)$", name))]
+    names = [name for name in flavour.distributions if installed((name,))]
+    found = [int(match[1]) for name in names if (match := re.search(r"cu(\d+)", name))]
     return max([int((_cuda_python() or "12").split(".")[0]), *found])
 
 

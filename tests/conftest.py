@@ -1,5 +1,28 @@
 """Every test runs under shape checks: jaxtyping's hook with beartype on our packages."""
 
+from collections.abc import Iterator
+
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(["lnscore", "engines", "trainer"], "typechecker.checked")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def choice_of_back_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """`auto` takes ONNX Runtime for the shipped engine, however busy this machine is.
+
+    Said in the cache that the choice is remembered in, which processes that tests start
+    read as well. The home of the user is left alone.
+    """
+    from demo_bundle import DEMO
+    from engines import bundle as bundles
+    from engines import quick_choice
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LNSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        bundle = bundles.read(DEMO)
+        for precision in bundle.manifest.models:
+            measured = {"openvino_ms": 2.0, "onnx_ms": 1.0}
+            quick_choice.remember(bundle, precision, None, measured)
+        yield

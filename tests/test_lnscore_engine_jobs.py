@@ -9,6 +9,7 @@ import pytest
 
 from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model, replace_file
 from engines import bundle as bundles
+from engines import load
 from engines.errors import EngineError
 from lnscore import engine_jobs as job
 
@@ -68,7 +69,7 @@ def test_an_unknown_name_lists_the_known_ones(name: str, home: Path) -> None:
 
 
 def test_verify_checks_every_precision_and_gives_the_figures(home: Path) -> None:
-    rows = job.verify("demo", home)
+    rows = job.verify("demo", home, "onnx")
     assert [(row.backend, row.precision, row.outcome) for row in rows] == [
         ("onnx", "fp32", "passed"),
         ("onnx", "fp16", "passed"),
@@ -76,11 +77,20 @@ def test_verify_checks_every_precision_and_gives_the_figures(home: Path) -> None
     assert all(row.figures is not None and row.figures.spread > 0.2 for row in rows)
 
 
+def test_verify_names_every_back_end_and_what_the_absent_ones_lack(home: Path) -> None:
+    rows = job.verify("demo", home)
+    assert {(row.backend, row.precision) for row in rows} == {
+        (backend, precision) for backend in load.BACKENDS for precision in ("fp32", "fp16")
+    }
+    assert all(row.reason for row in rows if row.outcome == "absent")
+    assert "failed" not in {row.outcome for row in rows}
+
+
 def test_verify_says_which_precision_failed_and_how_far_it_is_off(home: Path, mine: Path) -> None:
     job.import_bundle(mine, home)
     there = home / "mine"
     replace_file(there, "model.fp16.onnx", moved_bias(there))
-    fp32, fp16 = job.verify("mine", home)
+    fp32, fp16 = job.verify("mine", home, "onnx")
     assert (fp32.outcome, fp16.outcome) == ("passed", "failed")
     assert fp16.reason.startswith("E09: onnx fp16 of 'mine' off its golden outputs by ")
 
