@@ -7,8 +7,10 @@ figures are medians. `--write` keeps the tables in docs/performance.md.
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
+from benchmarks.data import INPUT_NODES, STEPS
 from benchmarks.measure import Measured, in_turn, machine, run_process
 from db.session import open_database
 
@@ -21,19 +23,22 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 def main() -> None:
     """Run the benchmarks that are asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=["ingest", "score"])
+    parser.add_argument("--only", choices=["ingest", "score", "train"])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--studies", type=int, default=20)
     parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--cohort", type=int, default=9960)
     parser.add_argument("--folder", type=Path, default=Path("bench-out"))
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     tables = []
-    if args.only != "score":
+    if args.only in (None, "ingest"):
         tables.append(ingest_table(args.folder / "studies", args.studies, args.runs))
-    if args.only != "ingest":
+    if args.only in (None, "score"):
         tables.append(score_table(args.folder, args.nodes, args.runs))
+    if args.only in (None, "train"):
+        tables.append(training_table(args.folder, args.cohort, args.runs))
     text = f"# Performance\n\nMachine: {machine()}.\n\n" + "\n".join(tables)
     sys.stdout.write(text)
     if args.write:
@@ -95,6 +100,39 @@ def score_table(folder: Path, nodes: int, runs: int) -> str:
     ]
     title = f"Score of {nodes} stored nodes by the shipped engine, {runs} runs"
     return _table(title, rows, ratios)
+
+
+def training_table(folder: Path, nodes: int, runs: int) -> str:
+    """A step beside its bare arithmetic, the input path beside the usual one, the way to both."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        place = Path(scratch)
+        _make(place / "train.db", nodes)
+        names = ("bare-step", "our-step", "our-input", "usual-input", "ready")
+        results = in_turn({name: partial(_training, name, place) for name in names}, runs)
+        patches_mb = (
+            sum(f.stat().st_size for f in (place / "train.db.patches").rglob("*.npy")) / 2**20
+        )
+    bare, step, ours, usual, ready = (results[name] for name in names)
+    rows = [
+        _row("forward, backward, optimiser on a fixed batch", bare, STEPS, "steps"),
+        _row("the same in the loop of `lnscore train`", step, STEPS, "steps"),
+        _row("input path: one batched warp", ours, INPUT_NODES, "nodes"),
+        _row("input path: MONAI, a sample at a time, two workers", usual, INPUT_NODES, "nodes"),
+        _row(f"ready to train on {nodes} nodes", ready, nodes, "nodes"),
+    ]
+    ratios = [
+        ("step / bare step", step.median_s / bare.median_s, "at most 1.15"),
+        ("usual input path / lnscore's", usual.median_s / ours.median_s, "at least 5"),
+        ("ready to train, s", ready.median_s, "at most 30"),
+        ("peak less patches, MB", ready.peak - patches_mb, "at most 2048"),
+    ]
+    title = f"Training: Small two-stream network, batch 32, {runs} runs"
+    return _table(title, rows, ratios)
+
+
+def _training(name: str, folder: Path, watch: bool) -> tuple[float, float]:
+    command = [sys.executable, "-m", "benchmarks.training", name, str(folder)]
+    return run_process(command, watch=watch)
 
 
 def _make(folder: Path, count: int) -> None:

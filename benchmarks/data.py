@@ -13,6 +13,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 import engines
+from db.labels import LabelRecord
 from db.records import (
     AnnotationRecord,
     NodeRecord,
@@ -26,6 +27,8 @@ from engines.patch import SPEC, crop
 SHAPE = (91, 512, 512)
 SPACING_MM = (5.0, 0.795, 0.795)
 NODES = 10
+STEPS, INPUT_NODES = 12, 640
+"""Of a timed training."""
 
 
 def make_studies(folder: Path, count: int) -> list[Path]:
@@ -114,8 +117,11 @@ def _segmentation(slices: Sequence[Dataset], rng: np.random.Generator) -> hd.seg
 
 
 def make_cohort(database: Path, nodes: int) -> None:
-    """A database with this many unscored nodes, ten a study, patches of noise in the store."""
-    from db import runs, studies
+    """A database with this many unscored nodes, ten a study, patches of noise in the store.
+
+    A radiologist has labelled all, one in ten malignant.
+    """
+    from db import labels, runs, studies
     from db.patchstore import PatchStore
     from db.session import open_database
     from lnscore.settings import Settings
@@ -127,7 +133,12 @@ def make_cohort(database: Path, nodes: int) -> None:
         for number in range(nodes // NODES):
             hu = rng.normal(40, 60, (NODES, *SPEC.size_vox)).astype(np.int16)
             sha256, _ = store.write(hu, None)
-            studies.add_series(session, _series_record(number, hu, sha256), run_id)
+            added = studies.add_series(session, _series_record(number, hu, sha256), run_id)
+            ids = labels.node_ids(session, added.series_id).values()
+            said = [
+                LabelRecord(node, "radiologist", int(i == 0), "none") for i, node in enumerate(ids)
+            ]
+            labels.add(session, said)
 
 
 def _series_record(number: int, hu: np.ndarray, sha256: str) -> SeriesRecord:

@@ -50,7 +50,8 @@ class _Peaks:
 
     def __init__(self, session: int) -> None:
         self._session, self._kb, self._ended = session, 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+        # A daemon: a run that fails must not leave its watcher waiting for ever.
+        self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def largest_mb(self) -> float:
