@@ -43,6 +43,7 @@ NODE_COLUMNS = (
     "backend",
     "precision",
     "trained",
+    "trained_on_phantoms",
     "probability",
     "calibrated_probability",
     "local_probability",
@@ -68,6 +69,7 @@ STUDY_COLUMNS = (
     "engine",
     "engine_key",
     "trained",
+    "trained_on_phantoms",
     "problems",
     "codes",
     "study_uid",
@@ -136,7 +138,7 @@ def study_row(study: StudyFacts) -> list[Cell]:
         *(study.patient, study.study, study.study_date, study.status),
         *(len(study.nodes), len(newest), _six(highest)),
         " ".join(f"{name}={count}" for name, count in positives(newest).items()),
-        *((engine.name, engine.key, int(engine.trained)) if engine else (None, None, None)),
+        *((engine.name, engine.key, *training(engine)) if engine else [None] * 4),
         len(study.problems),
         " ".join(sorted({problem.code for problem in study.problems})),
         study.study_uid,
@@ -174,8 +176,13 @@ def _node_cells(node: NodeFacts) -> list[Cell]:
 
 def _engine_cells(engine: EngineFacts | None) -> list[Cell]:
     if engine is None:
-        return [None] * 5
-    return [engine.name, engine.key, engine.backend, engine.precision, int(engine.trained)]
+        return [None] * 6
+    return [engine.name, engine.key, engine.backend, engine.precision, *training(engine)]
+
+
+def training(engine: EngineFacts) -> list[Cell]:
+    """Whether it is trained, and whether on phantoms."""
+    return [int(engine.trained), int(engine.phantom)]
 
 
 def _score_cells(score: ScoreFacts | None) -> list[Cell]:

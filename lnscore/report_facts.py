@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from db import schema
+from engines.manifest import of_phantoms
 from lnscore.errors import CODES
 from lnscore.report_json import (
     CandidateFacts,
@@ -182,9 +183,14 @@ def _score(row: schema.Score) -> ScoreFacts:
     )
 
 
+def engine_key(*parts: str) -> str:
+    """12 hex digits over weights, configuration, patch rules, back end and precision."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:SHORT]
+
+
 def _engine_key(row: schema.Engine) -> str:
     parts = (row.weights_sha256, row.config_hash, row.spec_hash, row.backend, row.precision)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:SHORT]
+    return engine_key(*parts)
 
 
 def _engine(row: schema.Engine) -> EngineFacts:
@@ -194,6 +200,7 @@ def _engine(row: schema.Engine) -> EngineFacts:
         backend=row.backend,
         precision=row.precision,
         trained=bool(row.trained),
+        phantom=of_phantoms(row.manifest.get("cohort")),
         weights_sha256=row.weights_sha256,
         config_hash=row.config_hash,
         spec_hash=row.spec_hash,

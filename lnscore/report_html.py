@@ -33,6 +33,7 @@ class IndexRow:
         href: The study's page, relative to the index.
         highest: Highest raw probability of the newest engine, None without a score.
         positives: Operating point to the number of nodes called positive.
+        engine: The newest one; None without a score.
     """
 
     study: str
@@ -44,8 +45,7 @@ class IndexRow:
     scored_count: int
     highest: float | None
     positives: Mapping[str, int]
-    engine: str | None
-    trained: bool
+    engine: EngineFacts | None
     codes: tuple[str, ...]
 
 
@@ -111,7 +111,7 @@ def index_page(rows: Sequence[IndexRow], problems: Sequence[Problem], scope: str
             problems=problems[:PROBLEMS_SHOWN],
             problem_count=len(problems),
             notice=NOTICE,
-            untrained=sorted({row.engine for row in rows if row.engine and not row.trained}),
+            doubted=_doubted(rows),
             foot=NOTICE,
             content_key=scope,
         )
@@ -132,10 +132,16 @@ def index_row(study: StudyFacts, href: str) -> IndexRow:
         scored_count=len(scores),
         highest=max((score.probability for score in scores), default=None),
         positives=positives(scores),
-        engine=engine.name if engine else None,
-        trained=engine.trained if engine else False,
+        engine=engine,
         codes=tuple(sorted({problem.code for problem in study.problems})),
     )
+
+
+def _doubted(rows: Sequence[IndexRow]) -> list[EngineFacts]:
+    """Engines whose numbers mean nothing, one of each name and doubt."""
+    found = [row.engine for row in rows if row.engine and not row.engine.meaningful]
+    unique = {(engine.name, engine.doubt): engine for engine in found}
+    return [unique[key] for key in sorted(unique)]
 
 
 def template_key() -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """The first number rises when a reader of the old form would fail or misread."""
 
 NOTICE = "Research use only. Not a medical device. AI output, unverified."
@@ -65,10 +65,22 @@ class EngineFacts(Frozen):
     precision: str
     trained: bool
     """False for a demonstration engine: its numbers mean nothing."""
+    phantom: bool
+    """True where it was trained on phantoms: its numbers mean nothing for patients."""
     weights_sha256: str
     config_hash: str
     spec_hash: str
     operating_points: list[OperatingPoint]
+
+    @property
+    def meaningful(self) -> bool:
+        """Whether its numbers may mean something for a patient."""
+        return self.trained and not self.phantom
+
+    @property
+    def doubt(self) -> str:
+        """Why they mean nothing, in a word or three; empty where they may."""
+        return "" if self.meaningful else "trained on phantoms" if self.trained else "untrained"
 
 
 class ScoreFacts(Frozen):
@@ -268,7 +280,7 @@ class StudyFacts(Frozen):
     """One study as the database holds it."""
 
     format: Literal["lnscore.study"] = "lnscore.study"
-    schema_version: Literal["1.1"] = SCHEMA_VERSION
+    schema_version: Literal["1.2"] = SCHEMA_VERSION
     notice: str = NOTICE
     patient: str
     """First 12 hex digits of the pseudonymous key."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from lnscore.report_csv import Cell
+from lnscore.report_csv import Cell, training
 from lnscore.report_json import FindingFacts, StationFacts, StationPathology, StudyFacts
 
 COLUMNS = (
@@ -26,6 +26,7 @@ COLUMNS = (
     "engine",
     "engine_key",
     "trained",
+    "trained_on_phantoms",
     "calls",
     "agrees",
     "study_uid",
@@ -75,9 +76,9 @@ def _finding_cells(findings: list[FindingFacts]) -> list[Cell]:
 
 def _engine_cells(study: StudyFacts, one: StationPathology) -> list[Cell]:
     if one.highest is None:
-        return [None] * 3
+        return [None] * 4
     engine = study.engines[0]
-    return [engine.name, engine.key, int(engine.trained)]
+    return [engine.name, engine.key, *training(engine)]
 
 
 def _flags(values: Mapping[str, bool]) -> str:

@@ -172,7 +172,7 @@ def _begin(
         audit.record(session, actor(), "score", f"run {run_id}", details)
         usable = {node.study_uid for node in scores.to_score(session, None, uids)} if uids else ()
         refused = {row.sha256 for row in quarantine.unresolved(session)}
-    summary = Scored(manifest.name, ready.reason, manifest.trained)
+    summary = Scored(manifest.name, ready.reason, manifest.trained, manifest.phantom)
     summary.without_nodes = sorted(set(wanted.study_uids) - set(usable))
     missing = Counter(node.study_id for node in nodes)
     storing = Storing(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from db.records import RefusedRecord
+from engines.manifest import caution
 from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
 from lnscore.refused import sentence
 
@@ -28,6 +29,7 @@ class Scored:
         engine: Name of the engine.
         reason: Why this engine and this back end.
         trained: False for a demonstration engine.
+        phantom: Whether it was trained on phantoms.
         studies: Studies whose nodes were all scored.
         nodes: Nodes scored.
         added: Scores that are new.
@@ -40,6 +42,7 @@ class Scored:
     engine: str
     reason: str
     trained: bool
+    phantom: bool = False
     studies: int = 0
     nodes: int = 0
     added: int = 0
@@ -57,8 +60,8 @@ class Scored:
     def lines(self) -> list[str]:
         """What happened, in a few lines."""
         lines = [self._first()]
-        if not self.trained:
-            lines.append(f"engine {self.engine} is untrained: its scores mean nothing")
+        if doubt := caution(trained=self.trained, phantom=self.phantom):
+            lines.append(f"engine {self.engine} is {doubt}")
         lines += [
             f"study {uid} has no node that can be scored (lnscore status --refused)"
             for uid in self.without_nodes[:SHOWN]
@@ -92,6 +95,7 @@ class Scored:
         ]
         rest = {"differing": [vars(one) for one in self.differing], "refused": refused}
         named = {"engine": self.engine, "reason": self.reason, "trained": self.trained}
+        named |= {"phantom": self.phantom}
         without = {"without_nodes": self.without_nodes, "exit_code": self.exit_code}
         return self.counts() | rest | named | without
 

@@ -71,6 +71,7 @@ class Engine:
     trained: bool = True
     calibrated: bool = True
     points: tuple[tuple[str, float], ...] = (("screening", 0.3), ("surgery", 0.7))
+    phantom: bool = False
 
     def record(self) -> engines.EngineRecord:
         points = [{"name": name, "threshold": at} for name, at in self.points]
@@ -83,7 +84,11 @@ class Engine:
             precision="fp32",
             model_sha256=sha(self.name, "model"),
             trained=self.trained,
-            manifest={"name": self.name, "operating_points": points},
+            manifest={
+                "name": self.name,
+                "operating_points": points,
+                "cohort": {"phantom": True} if self.phantom else None,
+            },
         )
 
 

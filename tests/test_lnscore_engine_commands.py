@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo_bundle import copy_demo, edit_manifest, edit_model
+from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model
+from engines import bundle as bundles
 from engines.errors import EngineError
 from fake_cohort import settings_in
-from lnscore import engine_commands, engine_jobs
+from lnscore import default_engine, engine_commands, engine_jobs
+from lnscore.default_engine import Default
 from lnscore.settings import Settings
+
+CAUTION = bundles.read_manifest(DEMO).caution
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_show_as_json_is_the_manifest(settings, capsys) -> None:
 
 
 def test_verify_of_a_sound_engine_exits_0(settings, capsys) -> None:
-    assert engine_commands.verify(settings, "demo", "auto") == 0
+    assert engine_commands.verify(settings, "demo", "onnx") == 0
     out = capsys.readouterr().out
     assert out.count("passed") == 2
     assert "e-06" in out
@@ -101,7 +105,7 @@ def test_verify_where_no_back_end_can_run_exits_4(settings, monkeypatch) -> None
 
 
 def test_verify_refuses_an_unknown_back_end(settings) -> None:
-    with pytest.raises(EngineError, match=r"^E14: back end 'abacus'; wanted one of auto, onnx"):
+    with pytest.raises(EngineError, match=r"^E14: back end 'abacus'; wanted one of auto, .*onnx"):
         engine_commands.verify(settings, "demo", "abacus")
 
 
@@ -122,7 +126,7 @@ def test_import_says_where_it_is_and_what_comes_next(settings, mine, capsys) -> 
         (
             [],
             "demo",
-            "no trained engine is here; this one demonstrates and its scores mean nothing",
+            f"no trained engine is here; the shipped one is {CAUTION}",
         ),
         (["a"], "a", "the only trained engine here"),
     ],
@@ -145,6 +149,87 @@ def test_of_several_trained_engines_none_is_guessed(settings, tmp_path) -> None:
     with pytest.raises(EngineError) as refusal:
         engine_jobs.choose(None, settings.engine_home)
     assert str(refusal.value) == (
-        "E17: 2 trained engines: a, b; wanted the name of one. Choose one with --engine."
+        "E17: 2 trained engines: a, b; wanted the name of one. Choose one with --engine, or "
+        "promote one."
     )
     assert engine_jobs.choose("b", settings.engine_home).bundle.name == "b"
+
+
+def imported(settings: Settings, folder: Path, name: str, **changes) -> None:
+    source = edit_manifest(copy_demo(folder / name), name=name, trained=True, **changes)
+    engine_jobs.import_bundle(source, settings.engine_home)
+
+
+def test_an_engine_of_patients_goes_before_one_of_phantoms(settings, tmp_path) -> None:
+    imported(settings, tmp_path, "phantoms", cohort={"phantom": True})
+    choice = engine_jobs.choose(None, settings.engine_home)
+    assert choice.why == (
+        "the only trained engine here, which is trained on phantoms: its scores mean nothing "
+        "for patients"
+    )
+    imported(settings, tmp_path, "patients")
+    assert engine_jobs.choose(None, settings.engine_home).bundle.name == "patients"
+
+
+def test_a_shipped_engine_that_is_trained_never_goes_before_an_imported_one(
+    settings, tmp_path, monkeypatch
+) -> None:
+    shipped = tmp_path / "shipped"
+    edit_manifest(copy_demo(shipped / "demo"), trained=True, cohort={"phantom": True})
+    monkeypatch.setattr(engine_jobs, "SHIPPED", shipped)
+    alone = engine_jobs.choose(None, settings.engine_home)
+    assert alone.why == (
+        "no trained engine is here; the shipped one is trained on phantoms: its scores mean "
+        "nothing for patients"
+    )
+    imported(settings, tmp_path, "mine")
+    assert engine_jobs.choose(None, settings.engine_home).bundle.name == "mine"
+
+
+def test_the_promoted_default_goes_before_all_and_is_marked(settings, tmp_path, capsys) -> None:
+    for name in ("a", "b"):
+        imported(settings, tmp_path, name)
+    weights = engine_jobs.show("b", settings.engine_home).manifest.weights_sha256
+    default_engine.write(settings.engine_home, Default("b", weights))
+    choice = engine_jobs.choose(None, settings.engine_home)
+    assert (choice.bundle.name, choice.why) == ("b", "the promoted default")
+    engine_commands.list_all(settings)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["b", "trained", "2026-11-24", "imported,", "default"] in [row[:5] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"name": "gone", "weights_sha256": "ab"}', "E19: no engine 'gone', which is the default"),
+        ('{"name": "a", "weights_sha256": "ab"}', "E19: engine 'a' with weights "),
+        ('{"name": "a"', "E19: .*default.json cannot be read"),
+        ("[1]", "E19: .*default.json cannot be read"),
+    ],
+)
+def test_a_default_that_cannot_be_used_is_refused_not_replaced(
+    settings, tmp_path, text: str, found: str
+) -> None:
+    imported(settings, tmp_path, "a")
+    (settings.engine_home / "default.json").write_text(text)
+    with pytest.raises(EngineError, match=f"^{found}"):
+        engine_jobs.choose(None, settings.engine_home)
+    assert engine_jobs.choose("a", settings.engine_home).bundle.name == "a"
+    assert [row.default for row in engine_jobs.list_engines(settings.engine_home)] == [False] * 2
+
+
+def test_list_and_show_name_training_on_phantoms(settings, tmp_path, capsys) -> None:
+    imported(settings, tmp_path, "phantoms", cohort={"phantom": True})
+    engine_commands.list_all(settings)
+    engine_commands.show(settings, "phantoms")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "phantoms trained on phantoms" in out
+    assert "state trained on phantoms: its scores mean nothing for patients" in out
+
+
+def test_show_of_many_metrics_shows_the_aurocs(settings, tmp_path, capsys) -> None:
+    names = ["test_auroc", "test_brier", "test_s_at_r75", "a", "b", "c", "d"]
+    imported(settings, tmp_path, "many", metrics={name: {"value": 0.5} for name in names})
+    engine_commands.show(settings, "many")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "test_auroc 0.5000; 6 more with --json" in out

@@ -170,6 +170,26 @@ def test_an_untrained_engine_is_warned_of_on_page_and_index(
         assert ("its probabilities mean nothing" in read(path).text) is warns
 
 
+def test_an_engine_of_phantoms_is_warned_of_wherever_an_untrained_one_is(
+    hospital: Hospital,
+) -> None:
+    hospital.add_study("a", [Node(0.9)], Engine("phantoms", phantom=True))
+    report(hospital)
+    for path in (page(hospital, "a"), hospital.root / "out" / "index.html"):
+        text = read(path).text
+        assert (
+            "Engine “phantoms” was trained on phantoms: its probabilities mean nothing for "
+            "patients." in text
+        )
+        html = path.read_text()
+        assert '<span class="chip warn">trained on phantoms</span>' in html
+        assert 'class="bar meaningless"' in html
+        assert "untrained" not in html.lower()
+    for name in ("nodes.csv", "studies.csv"):
+        (row,) = table(hospital, name)
+        assert (row["trained"], row["trained_on_phantoms"]) == ("1", "1")
+
+
 def test_every_page_says_research_use_only(hospital: Hospital) -> None:
     fill(hospital)
     report(hospital)

@@ -245,6 +245,14 @@ def test_an_untrained_engine_beside_pathology_says_so(
     assert ("that it agrees or differs here means nothing" in page(hospital).text) is warns
 
 
+def test_an_engine_of_phantoms_beside_pathology_says_so(hospital: Hospital) -> None:
+    engine = Engine("phantoms", phantom=True)
+    hospital.add_study("a", [Node(0.9, "x", AJCC_7)], engine)
+    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+    said = "is an engine trained on phantoms: that it agrees or differs here means nothing"
+    assert said in page(hospital).text
+
+
 def test_nodes_without_a_score_are_shown_beside_pathology(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(None, "x", AJCC_7)])
     hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))

@@ -16,7 +16,7 @@ from db.errors import DatabaseError
 from db.lock import writer_lock
 from db.patchstore import PatchStore
 from db.session import Database, open_database
-from demo_bundle import copy_demo, edit_manifest, edit_model
+from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model
 from engines import bundle as bundles
 from engines import onnx_engine
 from engines.errors import EngineError
@@ -125,7 +125,7 @@ def test_the_summary_counts_and_names_the_engine(settings) -> None:
     first, second = summary.lines()
     assert first.startswith("35 nodes of 5 studies scored by engine demo (")
     assert first.endswith("35 scores are new")
-    assert second == "engine demo is untrained: its scores mean nothing"
+    assert second == f"engine demo is {bundles.read_manifest(DEMO).caution}"
     assert summary.as_dict()["exit_code"] == 0
 
 

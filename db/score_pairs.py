@@ -1,0 +1,103 @@
+"""Nodes beside what two engines say of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from db.reading import CURRENT
+from db.schema import Engine, LymphNode, Score, Series, Station, Study
+
+
+@dataclass(frozen=True)
+class ScoringEngine:
+    """An engine's row, and how many scores it has given."""
+
+    id: int
+    name: str
+    backend: str
+    precision: str
+    weights_sha256: str
+    config_hash: str
+    spec_hash: str
+    manifest: dict[str, Any]
+    scores: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One node; probability and calls are None where that engine has not scored it."""
+
+    study_uid: str
+    tracking_uid: str
+    short_axis_mm: float | None
+    station: str
+    first: float | None
+    first_calls: dict[str, int] | None
+    second: float | None
+    second_calls: dict[str, int] | None
+
+
+def engines(session: Session) -> list[ScoringEngine]:
+    """Every engine of the database, in the order in which they came."""
+    given = (
+        select(Score.engine_id, func.count().label("given")).group_by(Score.engine_id).subquery()
+    )
+    query = (
+        select(Engine, func.coalesce(given.c.given, 0))
+        .outerjoin(given, given.c.engine_id == Engine.id)
+        .order_by(Engine.id)
+    )
+    return [
+        ScoringEngine(
+            row.id,
+            row.name,
+            row.backend,
+            row.precision,
+            row.weights_sha256,
+            row.config_hash,
+            row.spec_hash,
+            row.manifest,
+            scores,
+        )
+        for row, scores in session.execute(query)
+    ]
+
+
+def pairs(session: Session, first: int, second: int, study_uid: str | None = None) -> list[Pair]:
+    """Nodes of current revisions that either engine has scored.
+
+    Args:
+        session: The caller's transaction.
+        first: Id of one engine.
+        second: Id of the other.
+        study_uid: Only this study.
+    """
+    ours, theirs = aliased(Score), aliased(Score)
+    query = (
+        select(
+            Study.study_uid,
+            LymphNode.tracking_uid,
+            LymphNode.short_axis_mm,
+            Station.system,
+            Station.code,
+            ours.probability,
+            ours.calls,
+            theirs.probability,
+            theirs.calls,
+        )
+        .join(Series, LymphNode.series_id == Series.id)
+        .join(Study, Series.study_id == Study.id)
+        .outerjoin(Station, LymphNode.station_id == Station.id)
+        .outerjoin(ours, (ours.lymph_node_id == LymphNode.id) & (ours.engine_id == first))
+        .outerjoin(theirs, (theirs.lymph_node_id == LymphNode.id) & (theirs.engine_id == second))
+        .where(CURRENT, or_(ours.id.is_not(None), theirs.id.is_not(None)))
+        .order_by(Study.id, Series.id, LymphNode.patch_index)
+    )
+    if study_uid is not None:
+        query = query.where(Study.study_uid == study_uid)
+    return [
+        Pair(uid, node, axis, f"{system}:{code}" if code else "", p, calls, q, other_calls)
+        for uid, node, axis, system, code, p, calls, q, other_calls in session.execute(query)
+    ]
