@@ -8,6 +8,7 @@ from engines.bundle import Bundle, Golden
 from engines.errors import EngineError
 from engines.protocol import Engine
 from engines.scores import Scores
+from engines.shapes import Probabilities
 
 SPREAD_MIN = 0.2  # a constant network makes every error look tiny
 
@@ -34,6 +35,7 @@ class Parity:
         mean: Mean difference.
         swaps: Pairs of nodes whose fused order is reversed.
         spread: Range of the expected fused probabilities.
+        rank: Spearman's correlation of the fused probabilities.
     """
 
     nodes: int
@@ -41,6 +43,7 @@ class Parity:
     mean: float
     swaps: int
     spread: float
+    rank: float
 
 
 def measure(engine: Engine, golden: Golden) -> Parity:
@@ -55,7 +58,14 @@ def measure(engine: Engine, golden: Golden) -> Parity:
     error = np.concatenate(
         [np.abs(a - b) for a, b in zip(_heads(got), _heads(expected), strict=True)]
     )
-    return Parity(len(got), float(error.max()), float(error.mean()), _swaps(got, expected), spread)
+    return Parity(
+        nodes=len(got),
+        largest=float(error.max()),
+        mean=float(error.mean()),
+        swaps=_swaps(got, expected),
+        spread=spread,
+        rank=rank_correlation(got.fused, expected.fused),
+    )
 
 
 def gate(bundle: Bundle, engine: Engine) -> Parity:
@@ -96,6 +106,20 @@ def golden_spread(expected: Scores) -> float:
             "Export the engine with inputs that it scores differently.",
         )
     return spread
+
+
+def rank_correlation(ours: Probabilities, theirs: Probabilities) -> float:
+    """Spearman's correlation, ties at their mean rank; 1 where both have one value."""
+    a, b = (_ranks(values) - (len(values) - 1) / 2 for values in (ours, theirs))
+    norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum()) / norm if norm else float((a == b).all())
+
+
+def _ranks(values: Probabilities) -> np.ndarray:
+    """Mean rank of every value, from 0."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count) - 1
+    return (last - (count - 1) / 2)[place]
 
 
 def _heads(scores: Scores) -> list[np.ndarray]:

@@ -86,6 +86,20 @@ def records(bundle: Bundle) -> list[PlanRecord]:
     return sorted(found, key=lambda record: record.built, reverse=True)
 
 
+def kept(bundle: Bundle, key: PlanKey, fix: str) -> PlanRecord | None:
+    """The record of the plan of exactly this key, checked with its plan; None if there is none.
+
+    Raises:
+        EngineError: E36 to E38 there is one, and it is not what was built.
+    """
+    file = bundle.plans / (key.stem + RECORD)
+    if not file.is_file():
+        return None
+    record = _record(file, fix)
+    _plan_bytes(file.with_suffix(PLAN), record, fix)
+    return record
+
+
 def find(bundle: Bundle, here: PlanKey, fix: str) -> tuple[PlanRecord, bytes]:
     """The plan of this precision that fits this machine, checked to be what was built.
 

@@ -28,7 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-engine_app = typer.Typer(help="List, show, verify and import engines.", no_args_is_help=True)
+engine_app = typer.Typer(
+    help="List, show, build, verify, import, promote and compare engines.", no_args_is_help=True
+)
 app.add_typer(engine_app, name="engine")
 app.add_typer(stations_app, name="stations")
 app.add_typer(labels_cli.app, name="labels")
@@ -47,6 +49,7 @@ EngineName = Annotated[
 ]
 EngineArgument = Annotated[str, typer.Argument(help="Engine's name, or a bundle's folder.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, or the back end to insist on.")]
+Precision = Annotated[str, typer.Option("--precision", help="fp32 or fp16, of the engine's graph.")]
 
 
 def _version(asked: bool) -> bool:
@@ -236,12 +239,43 @@ def engine_show(name: EngineArgument, as_json: AsJson = False) -> None:
     engine_commands.show(settings.load(), name, as_json=as_json)
 
 
+@engine_app.command("build")
+def engine_build(
+    name: EngineArgument,
+    backend: Annotated[str, typer.Option("--backend", help="tensorrt or tensorrt-rtx.")],
+    precision: Precision = "fp32",
+    max_batch: Annotated[
+        int, typer.Option("--max-batch", min=1, max=4096, help="Most nodes of one run.")
+    ] = 256,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build again; needed where a plan was altered.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build an engine's plan for the GPU of this machine; TensorRT-RTX needs none to build."""
+    from lnscore import engine_build as job
+    from lnscore import settings
+
+    job.run(settings.load(), name, backend, precision, max_batch, rebuild=rebuild, as_json=as_json)
+
+
 @engine_app.command("verify")
-def engine_verify(name: EngineArgument, backend: Backend = "auto", as_json: AsJson = False) -> None:
-    """Run an engine's golden inputs; exit 4 if it does not reproduce them."""
+def engine_verify(
+    name: EngineArgument,
+    backend: Backend = "auto",
+    db: Annotated[
+        str | None,
+        typer.Option("--db", metavar="FILE|URL", help="Check the held-out nodes of this database."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run an engine's golden inputs on every back end; exit 4 if it does not reproduce them."""
     from lnscore import engine_commands, settings
 
-    raise typer.Exit(engine_commands.verify(settings.load(), name, backend, as_json=as_json))
+    code = engine_commands.verify(
+        settings.load(db), name, backend, held_out=db is not None, as_json=as_json
+    )
+    raise typer.Exit(code)
 
 
 @engine_app.command("import")
@@ -254,6 +288,39 @@ def engine_import(
     from lnscore import engine_commands, settings
 
     engine_commands.import_bundle(settings.load(), bundle, sha256, as_json=as_json)
+
+
+@engine_app.command("promote")
+def engine_promote(
+    name: Annotated[str, typer.Argument(help="Engine's name.")],
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an engine the default, if parity and held-out AUROC hold here; exit 4 if not."""
+    from lnscore import engine_commands, settings
+
+    engine_commands.promote(settings.load(db), name, as_json=as_json)
+
+
+@engine_app.command("diff")
+def engine_diff(
+    first: Annotated[str, typer.Argument(help="Engine's name, or its key in a report.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="UID", help="Only this study.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV of the nodes.")] = None,
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the nodes whose call flips between two engines, from stored scores."""
+    from lnscore import engine_diff as job
+    from lnscore import settings
+
+    found = job.run(settings.load(db), first, second, study, out)
+    if not as_json:
+        job.show(found)
+    _finish(found, as_json)
 
 
 def _finish(summary: Summary, as_json: bool) -> None:

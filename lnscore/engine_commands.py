@@ -1,19 +1,24 @@
 """What `lnscore engine` prints: tables for people, one JSON document for a machine."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engines import load
 from engines.bundle import Bundle
 from engines.errors import EngineError
+from engines.layer_compare import Layer
 from engines.manifest import Manifest
 from lnscore import console, engine_jobs
 from lnscore.engine_jobs import Checked, Listed
 from lnscore.errors import EXIT_DONE, EXIT_ENGINE
 from lnscore.settings import Settings
 
-STATE = {True: "trained", False: "untrained", None: "unusable"}
+if TYPE_CHECKING:
+    from lnscore.engine_accuracy import Compared
+
+SHOWN_METRICS = 6
 
 
 def list_all(settings: Settings, *, as_json: bool = False) -> None:
@@ -40,8 +45,12 @@ def show(settings: Settings, name: str, *, as_json: bool = False) -> None:
     console.say(bundle.manifest.research_use)
 
 
-def verify(settings: Settings, name: str, backend: str, *, as_json: bool = False) -> int:
+def verify(
+    settings: Settings, name: str, backend: str, *, held_out: bool = False, as_json: bool = False
+) -> int:
     """Run the golden inputs on every back end, or on one, in every precision.
+
+    With `held_out` also the nodes that the engine was tested on, from the database.
 
     Returns:
         0 where fp32 reproduces the golden outputs on some back end that can run here and
@@ -57,19 +66,46 @@ def verify(settings: Settings, name: str, backend: str, *, as_json: bool = False
             f"one of {load.AUTO}, {', '.join(load.BACKENDS)}",
             "Choose one.",
         )
-    rows = [
-        row
-        for row in engine_jobs.verify(name, settings.engine_home)
-        if backend in (load.AUTO, row.backend)
-    ]
-    outcomes = {row.outcome for row in rows}
+    rows = engine_jobs.verify(name, settings.engine_home, backend)
+    found = _on_held_out(settings, name, rows) if held_out else []
+    outcomes = {row.outcome for row in (*rows, *found)}
     sound = "failed" not in outcomes and "passed" in outcomes
     if as_json:
-        console.print_json([asdict(row) for row in rows])
+        documents = [asdict(row) for row in rows]
+        console.print_json(
+            {"golden": documents, "held_out": [asdict(row) for row in found]}
+            if held_out
+            else documents
+        )
     else:
-        columns = ["back end", "precision", "outcome", "largest", "mean", "swaps", "why"]
-        console.print_table(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])
+        _print_checked(name, rows)
+        if found:
+            columns = ["back end", "precision", "outcome", *found[0].COLUMNS, "why"]
+            cells = [row.cells() for row in found]
+            console.print_table(f"Held-out nodes of {name}", columns, cells)
     return EXIT_DONE if sound else EXIT_ENGINE
+
+
+def _on_held_out(settings: Settings, name: str, rows: list[Checked]) -> "list[Compared]":
+    from lnscore import engine_accuracy
+
+    return engine_accuracy.verify(settings, name, rows)
+
+
+def _print_checked(name: str, rows: list[Checked]) -> None:
+    columns = ["back end", "precision", "outcome", "largest", "mean", "swaps", "rank", "why"]
+    console.print_table(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])
+    for row in rows:
+        if row.layers:
+            columns = ["layer", "operator", "largest value", "error", "added"]
+            cells = [_layer(layer) for layer in row.layers]
+            title = f"Layers of {row.precision} that lose most (ONNX Runtime, beside float32)"
+            console.print_table(title, columns, cells)
+
+
+def _layer(layer: Layer) -> list[str]:
+    share = [f"{layer.largest:.3g}", f"{layer.relative:.2%}", f"{layer.added:.2%}"]
+    return [layer.name, layer.operator, *share]
 
 
 def import_bundle(
@@ -91,20 +127,39 @@ def import_bundle(
         console.say(f"engine {name} is there already: {path}")
 
 
+def promote(settings: Settings, name: str, *, as_json: bool = False) -> NoReturn:
+    """Make an engine the default, if its figures hold here.
+
+    Raises:
+        EngineError: It is refused, with the figures; the default stays as it is.
+    """
+    from lnscore import promotion
+
+    console.finish(promotion.promote(settings, name), as_json=as_json)
+
+
 def _listed(row: Listed) -> dict[str, Any]:
-    return asdict(row) | {"path": str(row.path)}
+    return asdict(row) | {"path": str(row.path), "caution": row.caution}
 
 
 def _cells(row: Listed) -> list[str]:
     made = row.created.date().isoformat() if row.created else ""
-    return [row.name, STATE[row.trained], made, row.place, row.problem or ""]
+    place = f"{row.place}, default" if row.default else row.place
+    return [row.name, _state(row.trained, row.phantom), made, place, row.problem or ""]
+
+
+def _state(trained: bool | None, phantom: bool) -> str:
+    if trained is None:
+        return "unusable"
+    return "untrained" if not trained else "trained on phantoms" if phantom else "trained"
 
 
 def _checked(row: Checked) -> list[str]:
     figures = row.figures
-    numbers = ["", "", ""]
+    numbers = ["", "", "", ""]
     if figures is not None:
         numbers = [f"{figures.largest:.1e}", f"{figures.mean:.1e}", str(figures.swaps)]
+        numbers.append(f"{figures.rank:.4f}")
     why = "" if row.outcome == "passed" else row.reason
     return [row.backend, row.precision, row.outcome, *numbers, why]
 
@@ -115,10 +170,14 @@ def _facts(bundle: Bundle) -> list[list[str]]:
         f"{p.name}: at least {p.threshold:g}{_achieved(p.sensitivity, p.specificity)}"
         for p in manifest.operating_points
     ]
-    metrics = [f"{name} {_interval(manifest, name)}" for name in manifest.metrics]
+    shown = _shown_metrics(manifest)
+    metrics = [f"{name} {_interval(manifest, name)}" for name in shown]
+    if len(shown) < len(manifest.metrics):
+        metrics.append(f"{len(manifest.metrics) - len(shown)} more with --json")
+    card = manifest.card
     network = ", ".join(f"{name} {value}" for name, value in manifest.network.items())
     rows = {
-        "state": STATE[manifest.trained],
+        "state": manifest.caution or "trained",
         "made": manifest.created.isoformat(),
         "folder": str(bundle.path),
         "network": network,
@@ -128,11 +187,27 @@ def _facts(bundle: Bundle) -> list[list[str]]:
         "calibration": _calibration(manifest),
         "called positive": "; ".join(points) or "no operating point",
         "metrics": "; ".join(metrics) or "none",
-        "cohort": "; ".join(f"{k}: {v}" for k, v in (manifest.cohort or {}).items()) or "none",
+        "cohort": "; ".join(f"{k}: {v}" for k, v in _flat(manifest.cohort or {})) or "none",
+        "model card": "none" if card is None else str(bundle.path / card.file),
         "verified on a GPU": "yes" if manifest.verified_on_gpu else "no",
         "made again by": manifest.how_to_make_again,
     }
     return [[name, value] for name, value in rows.items()]
+
+
+def _shown_metrics(manifest: Manifest) -> list[str]:
+    """All of a few, the AUROCs of many."""
+    names = list(manifest.metrics)
+    return names if len(names) <= SHOWN_METRICS else [n for n in names if n.endswith("auroc")]
+
+
+def _flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Entries, those of nested ones under `outer.inner`."""
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, value
 
 
 def _achieved(sensitivity: float | None, specificity: float | None) -> str:

@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 from engines import bundle as bundles
-from engines import load, parity
+from engines import layer_compare, load, parity, plans
 from engines.bundle import MANIFEST, Bundle
 from engines.errors import EngineError
+from engines.layer_compare import Layer
+from engines.manifest import caution
+from lnscore import default_engine
+from lnscore.default_engine import FIX, Default
 
 SHIPPED = Path(bundles.__file__).parent / "bundles"
 DEMO = "demo"
@@ -31,7 +35,12 @@ MAX_UNPACKED_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Listed:
-    """One engine of the list; `problem` says why it cannot be used, if so."""
+    """One engine of the list; `problem` says why it cannot be used, if so.
+
+    Attributes:
+        phantom: Whether it was trained on phantoms.
+        default: Whether it was promoted.
+    """
 
     name: str
     place: Place
@@ -39,6 +48,13 @@ class Listed:
     trained: bool | None
     created: datetime | None
     problem: str | None
+    phantom: bool = False
+    default: bool = False
+
+    @property
+    def caution(self) -> str:
+        """Why its scores mean nothing; empty where they may mean something."""
+        return caution(trained=bool(self.trained), phantom=self.phantom)
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,7 @@ class Checked:
         figures: None where it did not run.
         outcome: `passed`, `failed`, or `absent` where the back end cannot run here.
         reason: Which back end it is, what is missing, or what was wrong.
+        layers: Those that lose most, where half precision failed.
     """
 
     backend: str
@@ -56,6 +73,7 @@ class Checked:
     outcome: Literal["passed", "failed", "absent"]
     reason: str
     figures: parity.Parity | None
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,8 +98,9 @@ def list_engines(home: Path) -> list[Listed]:
     Args:
         home: Folder of imported engines; need not exist.
     """
+    default = _default_name(home)
     return [
-        _listed(path, place)
+        _listed(path, place, default)
         for place, root in _roots(home)
         for path in sorted(root.iterdir() if root.is_dir() else [])
         if path.is_dir() and not path.name.startswith(".")
@@ -105,53 +124,93 @@ def show(name: str, home: Path) -> Bundle:
 
 
 def choose(wanted: str | None, home: Path) -> Chosen:
-    """The engine of that name or in that folder; without a name, the only trained one.
+    """The engine of that name or in that folder; without a name, the default.
 
     Args:
-        wanted: A name, a bundle's folder, or `auto` (also None): the only trained engine,
-            or where none is trained the demonstration engine.
+        wanted: A name, a bundle's folder, or `auto` (also None): the promoted default; where
+            none was promoted the only trained engine that was imported, phantoms' after
+            patients'; where there is none, the shipped one.
         home: Folder of imported engines.
 
     Raises:
-        EngineError: E11 no such engine; E17 several are trained; E01 to E07 it cannot be used.
+        EngineError: E11 no such engine; E17 several are trained; E19 the default cannot be used;
+            E01 to E07 it cannot be used.
     """
     if wanted is None or wanted == load.AUTO:
-        return _only_trained(list_engines(home))
+        default = default_engine.read(home)
+        if default is None:
+            return _only_trained(list_engines(home))
+        return _chosen(promoted(default, home), "the promoted default")
     if (Path(wanted) / MANIFEST).is_file():
         return Chosen(bundles.read(Path(wanted)), "the folder asked for")
     return Chosen(show(wanted, home), "asked for")
 
 
+def promoted(default: Default, home: Path) -> Bundle:
+    """The default engine's bundle.
+
+    Raises:
+        EngineError: E19 it is not here, or another has its name; E01 to E07 it cannot be used.
+    """
+    try:
+        bundle = show(default.name, home)
+    except EngineError as error:
+        if error.code != "E11":
+            raise
+        found = f"no engine '{default.name}', which is the default"
+        raise EngineError("E19", found, "the engine that was promoted", FIX) from error
+    default_engine.check(default, bundle)
+    return bundle
+
+
+def _default_name(home: Path) -> Default | None:
+    """The default, as far as it can be read: a list shows what is there."""
+    try:
+        return default_engine.read(home)
+    except EngineError:
+        return None
+
+
+def _chosen(bundle: Bundle, why: str) -> Chosen:
+    """With the reason, whatever must be known of its scores."""
+    doubt = bundle.manifest.caution
+    return Chosen(bundle, f"{why}, which is {doubt}" if doubt else why)
+
+
 def _only_trained(rows: list[Listed]) -> Chosen:
-    sound = [row for row in rows if row.problem is None]
-    trained = [row for row in sound if row.trained]
+    imported = [row for row in rows if row.place == "imported" and row.problem is None]
+    every = [row for row in imported if row.trained]
+    trained = [row for row in every if not row.phantom] or every
     if len(trained) > 1:
         raise EngineError(
             "E17",
             f"{len(trained)} trained engines: {', '.join(row.name for row in trained)}",
             "the name of one",
-            "Choose one with --engine.",
+            "Choose one with --engine, or promote one.",
         )
     if trained:
-        return Chosen(bundles.read(trained[0].path), "the only trained engine here")
-    why = "no trained engine is here; this one demonstrates and its scores mean nothing"
-    return Chosen(bundles.read(SHIPPED / DEMO), why)
+        return _chosen(bundles.read(trained[0].path), "the only trained engine here")
+    shipped = bundles.read(SHIPPED / DEMO)
+    state = shipped.manifest.caution or "trained"
+    return Chosen(shipped, f"no trained engine is here; the shipped one is {state}")
 
 
-def verify(name: str, home: Path) -> list[Checked]:
-    """Score the golden inputs with every back end and every precision of the bundle.
+def verify(name: str, home: Path, backend: str = load.AUTO) -> list[Checked]:
+    """Score the golden inputs with every precision of the bundle, on every back end or one.
 
     Args:
         name: An engine's name, or a bundle's folder.
         home: Folder of imported engines.
+        backend: The only back end to check, or `auto` for all.
 
     Raises:
         EngineError: E11 no such engine; E01 to E07 it cannot be used at all.
     """
     bundle = choose(name, home).bundle
     return [
-        _check(bundle, backend, precision, state)
-        for backend, state in load.availability().items()
+        _check(bundle, known, precision, state)
+        for known, state in load.availability().items()
+        if backend in (load.AUTO, known)
         for precision in bundle.manifest.models
     ]
 
@@ -188,7 +247,7 @@ def _roots(home: Path) -> list[tuple[Place, Path]]:
     return [("shipped", SHIPPED), ("imported", home)]
 
 
-def _listed(path: Path, place: Place) -> Listed:
+def _listed(path: Path, place: Place, default: Default | None) -> Listed:
     try:
         manifest = bundles.read_manifest(path)
     except EngineError as error:
@@ -196,7 +255,9 @@ def _listed(path: Path, place: Place) -> Listed:
     problem = None
     if manifest.name != path.name:
         problem = f"the folder is '{path.name}', the engine in it '{manifest.name}'"
-    return Listed(path.name, place, path, manifest.trained, manifest.created, problem)
+    is_default = default is not None and default.matches(Bundle(path, manifest))
+    facts = (manifest.trained, manifest.created, problem, manifest.phantom)
+    return Listed(path.name, place, path, *facts, default=is_default)
 
 
 def _check(bundle: Bundle, backend: str, precision: str, state: load.Availability) -> Checked:
@@ -206,7 +267,10 @@ def _check(bundle: Bundle, backend: str, precision: str, state: load.Availabilit
         engine = load.load(bundle, backend, precision)  # pyright: ignore[reportArgumentType]
         return Checked(backend, precision, "passed", engine.reason, parity.gate(bundle, engine))
     except EngineError as error:
-        return Checked(backend, precision, "failed", str(error), None)
+        outcome = "absent" if error.code == plans.NONE_YET else "failed"
+        lossy = outcome == "failed" and precision == "fp16"
+        layers = tuple(layer_compare.worst(bundle)) if lossy else ()
+        return Checked(backend, precision, outcome, str(error), None, layers)
 
 
 def _check_sha256(source: Path, sha256: str | None) -> None:

@@ -153,6 +153,7 @@ CODES: dict[str, str] = {
     "E45": "the GPU's memory is full",
     "E46": "the GPU failed while it was running",
     "E47": "the plan cannot be loaded, or holds something else than its record says",
+    "E48": "the back end or precision changes the AUROC or calls on the held-out nodes",
     # --- trainer (T) ---
     "T01": "the folder to write already exists",
     "T02": "torch's exporter gave no program",

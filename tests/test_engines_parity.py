@@ -105,3 +105,15 @@ def test_a_swap_within_the_tolerance_is_counted() -> None:
 def test_golden_outputs_that_would_hide_an_error_are_refused(fused: list[float]) -> None:
     with pytest.raises(EngineError, match=r"^E10"):
         parity.measure(Replay(golden_of(fused).expected), golden_of(fused))
+
+
+def test_rank_correlation_by_hand_and_beside_scipy() -> None:
+    from scipy.stats import spearmanr
+
+    a = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    assert parity.rank_correlation(a, a) == pytest.approx(1.0)
+    assert parity.rank_correlation(a, a[::-1]) == pytest.approx(-1.0)
+    assert parity.rank_correlation(a[:1], a[:1]) == 1.0
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(0, 6, 40).astype(np.float32) for _ in range(2))  # many ties
+    assert parity.rank_correlation(x, y) == pytest.approx(spearmanr(x, y).statistic)
