@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trainer.folds import Fold
 
 DEFAULT_NETWORK = "two-stream"
+STAGES = ("pretrain", "supervised", "ssl")
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class TrainOptions:
     """What the command line said.
 
     Attributes:
-        stage: `pretrain` or `supervised`.
+        stage: `pretrain`, `supervised` or `ssl`.
         network: A name of `trainer.networks.registry`.
-        knobs: `name=value` of the network's configuration, as `fpn_channels=32`.
+        knobs: `name=value` of the network's configuration, as `fpn_channels=32`; of the
+            stage's, as `beta=0.8`, where that is `ssl`.
         profile: `paper`, `default` or `scratch`.
         name: The run's; its folder is `out/name`.
         out: Folder of all runs.
@@ -49,6 +51,8 @@ class TrainOptions:
         device: `auto`, `cpu`, `cuda`.
         epochs: None is the profile's, as for those that follow.
         engine: Export, import and register the engine of a complete run.
+        method: Of the semi-supervised stage.
+        source: The supervised run's folder, for that stage.
     """
 
     stage: str
@@ -70,6 +74,8 @@ class TrainOptions:
     learning_rate: float | None = None
     precision: str | None = None
     seed: int | None = None
+    method: str | None = None
+    source: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -112,12 +118,18 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
     from trainer.devices import choose
     from trainer.run_directory import open_run
 
+    if options.stage not in STAGES:
+        raise Refusal("U05", f"--stage {options.stage}", " or ".join(STAGES), "Choose one.")
+    if options.stage == "ssl":
+        from lnscore.ssl_training import train_ssl
+
+        return train_ssl(options, settings, ranks)
     network = _network(options)
     device = choose(options.device, ranks)
     if makes_engine(options, network):
         refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
-    cohort = _cohort(options, settings, network, ranks)
-    folds = _folds(options, settings, cohort, ranks)
+    cohort = load_cohort(options, settings, network, ranks)
+    folds = divide(options, settings, cohort, ranks)
     facts = _facts(options, network, cohort)
     root = options.out / options.name
     if ranks.writes:
@@ -142,7 +154,7 @@ def _network(options: TrainOptions) -> "NetworkConfig":
 
     config = named(options.network)
     try:
-        knobs = dict(_knob(text) for text in options.knobs)
+        knobs = dict(knob(text) for text in options.knobs)
         return parse(config.model_dump() | knobs)
     except (ValidationError, ValueError) as error:
         raise Refusal(
@@ -153,7 +165,8 @@ def _network(options: TrainOptions) -> "NetworkConfig":
         ) from error
 
 
-def _knob(text: str) -> tuple[str, Any]:
+def knob(text: str) -> tuple[str, Any]:
+    """The name and the value of NAME=VALUE, as JSON where it is."""
     name, _, value = text.partition("=")
     try:
         return name, json.loads(value)
@@ -161,9 +174,10 @@ def _knob(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _cohort(
+def load_cohort(
     options: TrainOptions, settings: Settings, network: "NetworkConfig", ranks: "Ranks"
 ) -> "Cohort":
+    """Every node's patch, in memory."""
     from db.patchstore import PatchStore
     from db.session import open_database
     from trainer import cohort
@@ -171,7 +185,7 @@ def _cohort(
     masks = options.stage == "pretrain" or network.kind == "dualnet-3d"
     with open_database(settings.db) as database, database.read() as session:
         store = PatchStore(settings.store_root)
-        with _shown("reading patches", "nodes", ranks) as advance:
+        with shown("reading patches", "nodes", ranks) as advance:
             return cohort.load(
                 session,
                 store,
@@ -181,7 +195,7 @@ def _cohort(
             )
 
 
-def _folds(
+def divide(
     options: TrainOptions, settings: Settings, cohort: "Cohort", ranks: "Ranks"
 ) -> list["Fold"]:
     """The split that the database holds under this name, made once."""
@@ -207,7 +221,7 @@ def _folds(
 
 def split_name(options: TrainOptions, cohort: "Cohort") -> str:
     """Of the division of patients in the database."""
-    return f"{options.reader}/seed {options.split_seed}/{_digest(cohort)[:12]}"
+    return f"{options.reader}/seed {options.split_seed}/{digest(cohort)[:12]}"
 
 
 def _store_split(database: "Database", name: str, seed: int, parts: list[dict[int, str]]) -> None:
@@ -217,7 +231,7 @@ def _store_split(database: "Database", name: str, seed: int, parts: list[dict[in
         splits.store(session, name, seed, parts)
 
 
-def _digest(cohort: "Cohort") -> str:
+def digest(cohort: "Cohort") -> str:
     """Over whose nodes with which labels: another cohort has another split."""
     rows = sorted(
         f"{node.patient_key} {node.tracking_uid} {label}"
@@ -236,7 +250,7 @@ def _facts(options: TrainOptions, network: "NetworkConfig", cohort: "Cohort") ->
         "values": _values(options).model_dump(mode="json"),
         "reader": options.reader,
         "split_seed": options.split_seed,
-        "cohort_sha256": _digest(cohort),
+        "cohort_sha256": digest(cohort),
         "nodes": len(cohort.nodes),
         "labelled": len(cohort.labelled),
         "positive": int((cohort.labels == 1).sum()),
@@ -250,19 +264,27 @@ def _pretrained_fact(options: TrainOptions) -> str:
 
 
 def _values(options: TrainOptions) -> Any:  # noqa: ANN401
+    """The stage's values: the profile's, changed by the command line."""
+    from pydantic import ValidationError
+
     from trainer.profiles import PROFILES, with_values
     from trainer.stage_pretrain import PretrainConfig
 
-    given = {
-        "epochs": options.epochs,
-        "batch": options.batch,
-        "learning_rate": options.learning_rate,
-        "precision": options.precision,
-        "seed": options.seed,
-    }
-    if options.stage == "pretrain":
-        return PretrainConfig(**{k: v for k, v in given.items() if v is not None})
-    return with_values(PROFILES[options.profile], **given)
+    if options.profile not in PROFILES:
+        known = ", ".join(PROFILES)
+        raise Refusal("U05", f"--profile {options.profile}", f"one of {known}", "Choose one.")
+    names = ("epochs", "batch", "learning_rate", "precision", "seed")
+    given = {n: value for n in names if (value := getattr(options, n)) is not None}
+    try:
+        if options.stage == "pretrain":
+            return PretrainConfig(**given)
+        return with_values(PROFILES[options.profile], **given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise Refusal(
+            "U05", f"--{option} {first['input']}", first["msg"], "See docs/training.md."
+        ) from error
 
 
 def _pretrain(
@@ -276,7 +298,7 @@ def _pretrain(
     from trainer.distributed import Ranks
     from trainer.run_pretrain import pretrain_run
 
-    with _shown("pretraining", "steps", Ranks()) as watch:
+    with shown("pretraining", "steps", Ranks()) as watch:
         made = pretrain_run(root, network, _values(options), cohort, folds[0], device, watch)
     done = [
         f"{made.nodes} unlabelled nodes; error {made.loss:.3f} of a constant's 1 in {made.file}",
@@ -306,12 +328,12 @@ def _supervised(
 
     file = Path(options.pretrained) if options.sha256 else None
     start = Start(options.pretrained, file, options.sha256)
-    with _shown("training", "steps", ranks) as watch:
+    with shown("training", "steps", ranks) as watch:
         job = SupervisedRun(root, network, _values(options), start, device, ranks, watch)
         train_folds(job, cohort, folds)
     done = [f"{len(folds)} folds trained in {root}"]
     if ranks.writes:
-        put_json(root / cohort_summary.FILE, _summary(options, cohort))
+        put_json(root / cohort_summary.FILE, cohort_summary_of(options, cohort))
         done += engine_of(options, settings, network, root)
     return Trained(root, done, f"Next: lnscore eval {root}")
 
@@ -339,14 +361,15 @@ def engine_of(
     return make_engine(root, settings).lines()
 
 
-def _summary(options: TrainOptions, cohort: "Cohort") -> dict[str, Any]:
+def cohort_summary_of(options: TrainOptions, cohort: "Cohort") -> dict[str, Any]:
+    """Counts for the engine's model card."""
     from trainer.cohort_summary import summary
 
     return summary(cohort, split_name(options, cohort))
 
 
 @contextmanager
-def _shown(title: str, unit: str, ranks: "Ranks") -> Iterator[Callable[[int, int, str], None]]:
+def shown(title: str, unit: str, ranks: "Ranks") -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar in the first process, nothing in the others."""
     if not ranks.writes:
         yield lambda done, total, note: None
