@@ -50,6 +50,7 @@ def check_engines(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"back end {backend}", "warn", state.reason, fix)
     for row in engine_jobs.list_engines(settings.engine_home):
         yield _engine(row, settings)
+    yield _without_a_name(settings)
 
 
 def _disk(name: str, path: Path) -> Finding:
@@ -145,6 +146,15 @@ def _secret(path: Path, knows_patients: bool) -> Finding:
     return Finding("secret", "ok", f"{path}, readable by its owner only")
 
 
+def _without_a_name(settings: Settings) -> Finding:
+    """What scores where no engine is named."""
+    try:
+        chosen = engine_jobs.choose(None, settings.engine_home)
+    except EngineError as error:
+        return _failed("engine without --engine", error)
+    return Finding("engine without --engine", "ok", f"{chosen.bundle.name}: {chosen.why}")
+
+
 def _engine(row: engine_jobs.Listed, settings: Settings) -> Finding:
     name = f"engine {row.name}"
     if row.problem is not None:
@@ -158,7 +168,7 @@ def _engine(row: engine_jobs.Listed, settings: Settings) -> Finding:
     if failed or not passed:
         found = "; ".join(failed) or "no back end can run here"
         return Finding(name, "fail", found, f"See `lnscore engine verify {row.name}`.")
-    state = "trained" if row.trained else "untrained: its scores mean nothing"
+    state = row.caution or "trained"
     return Finding(name, "ok", f"reproduces its golden outputs ({', '.join(passed)}); {state}")
 
 

@@ -13,7 +13,8 @@ import pytest
 import typer.main
 
 from db.lock import writer_lock
-from demo_bundle import copy_demo
+from demo_bundle import DEMO, copy_demo
+from engines import bundle as bundles
 from fake_cohort import filled, settings_in, study_uid
 from lnscore import cli
 from lnscore.settings import Settings
@@ -88,6 +89,8 @@ def test_the_commands_are_those_of_the_design() -> None:
         "engine show",
         "engine verify",
         "engine import",
+        "engine promote",
+        "engine diff",
         "labels import",
         "labels status",
         "stations list",
@@ -138,7 +141,7 @@ def test_score_prints_what_it_did(lnscore, settings) -> None:
     assert re.fullmatch(
         r"12 nodes of 3 studies scored by engine demo \(\d+ nodes/s\); 12 scores are new", first
     )
-    assert second == "engine demo is untrained: its scores mean nothing"
+    assert second == f"engine demo is {bundles.read_manifest(DEMO).caution}"
     assert err.startswith("engine demo: ")
     assert len(err.splitlines()) == 1
 
