@@ -18,14 +18,16 @@ Db = Annotated[
 @app.command()
 def train(
     stage: Annotated[
-        str, typer.Option("--stage", help="pretrain (no labels) or supervised.")
+        str, typer.Option("--stage", help="pretrain (no labels), supervised, or ssl.")
     ] = "supervised",
     network: Annotated[
         str, typer.Option("--network", help="A name of docs/networks.md.")
     ] = "two-stream",
     knobs: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A knob of the network, repeatable."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A knob of the network (ssl: of the stage)."
+        ),
     ] = None,
     profile: Annotated[
         str, typer.Option("--profile", help="paper, default or scratch.")
@@ -61,13 +63,20 @@ def train(
         str | None, typer.Option("--precision", help="auto, fp32 or bf16.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="Of ssl: pgls, mean-teacher, simmatch [default: pgls]."),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Of ssl: the supervised run.")
+    ] = None,
     no_engine: Annotated[
         bool, typer.Option("--no-engine", help="Make no engine of the finished run.")
     ] = False,
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train an engine on the database's nodes: pretraining, or the supervised stage."""
+    """Train an engine on the database's nodes: pretraining, supervised, semi-supervised."""
     from lnscore import console, settings
     from lnscore import training as job
 
@@ -76,7 +85,7 @@ def train(
         network=network,
         knobs=tuple(knobs or ()),
         profile=profile,
-        name=name or f"{stage}-{network}",
+        name=name or f"{stage}-{(method or 'pgls') if stage == 'ssl' else network}",
         out=out,
         reader=reader,
         folds=tuple(fold or ()),
@@ -91,6 +100,8 @@ def train(
         precision=precision,
         seed=seed,
         engine=not no_engine,
+        method=method,
+        source=source,
     )
     console.finish(job.run(options, settings.load(db)), as_json=as_json)
 
@@ -125,3 +136,25 @@ def evaluate(
         for line in summary.lines():
             console.say(line)
     raise typer.Exit(summary.exit_code)
+
+
+@app.command("ledger")
+def ledger(
+    run: Annotated[Path, typer.Argument(help="Folder of a run with --method pgls.")],
+    truth: Annotated[
+        str, typer.Option("--truth", help="Reader who knows the nodes; used where there is one.")
+    ] = "phantom-truth",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the table and pictures.")
+    ] = None,
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which unlabelled nodes a run gave pseudo-labels, and how often they were right."""
+    from lnscore import console, settings
+    from lnscore import ledger_job as job
+
+    summary = job.run(run, truth, out, settings.load(db))
+    if not as_json:
+        summary.show()
+    console.finish(summary, as_json=as_json)

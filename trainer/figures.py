@@ -62,7 +62,7 @@ def draw(models: Sequence[Scored], draws: int, seed: int) -> dict[str, bytes]:
         if judged:
             pictures["calibration.png"] = _calibration(judged)
             pictures["decision.png"] = _decision(judged, rules)
-        return {name: _png(figure) for name, figure in pictures.items()}
+        return {name: png(figure) for name, figure in pictures.items()}
 
 
 def draw_learning(folder: Path) -> bytes | None:
@@ -100,7 +100,7 @@ def _learning(files: Sequence[Path]) -> bytes | None:
             axes.legend() if axes.lines else axes.text(
                 0.5, 0.5, "not logged", ha="center", transform=axes.transAxes
             )
-        return _png(figure)
+        return png(figure)
 
 
 def _roc(
@@ -280,7 +280,8 @@ def _panels(count: int, size_in: tuple[float, float]) -> tuple[Figure, Sequence[
     return figure, np.atleast_1d(figure.subplots(1, count, sharex=True)).tolist()
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure's bytes, the same for the same figure."""
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=DPI, metadata={"Software": None})
     return held.getvalue()

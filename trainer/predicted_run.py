@@ -10,7 +10,7 @@ from trainer.errors import TrainerError
 from trainer.predictions import FILE, LAST_FILE, TEST, Predictions
 
 FOLDS = 4  # the paper's cross-validation, where run.json does not say
-DESCRIBED = ("network", "profile", "stage", "pretrained", "reader", "seed")
+DESCRIBED = ("network", "profile", "stage", "method", "from", "pretrained", "reader", "seed")
 """What of `run.json` stands beside the run's name."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.networks.registry import named
 from trainer.profiles import PROFILES
+from trainer.ssl_config import PROFILES as SSL_PROFILES
 
 GIVEN = ("epochs", "batch", "learning_rate", "precision", "seed")
 """Values that the command line sets instead of the profile's."""
@@ -18,11 +19,23 @@ def commands(facts: dict[str, Any], name: str) -> list[str]:
         facts: `run.json` of a stage that trains on labels.
         name: The run's.
     """
+    if facts["stage"] == "ssl":
+        return [_ssl(facts, name)]
     words = ["lnscore", "train", "--stage", facts["stage"], "--network", facts["network"]]
     words += [word for knob in _knobs(facts) for word in ("--set", knob)]
     words += ["--profile", facts["profile"], "--name", name, "--reader", facts["reader"]]
     words += ["--split-seed", str(facts["split_seed"]), *_pretrained(facts["pretrained"])]
     return [shlex.join([*words, *_values(facts)])]
+
+
+def _ssl(facts: dict[str, Any], name: str) -> str:
+    """The supervised run that it starts from is named, and made before."""
+    words = ["lnscore", "train", "--stage", "ssl", "--method", facts["method"]]
+    words += ["--from", facts["from"], "--profile", facts["profile"], "--name", name]
+    usual = SSL_PROFILES[facts["profile"]].model_dump(mode="json") | {"method": facts["method"]}
+    changed = {key: now for key, now in facts["values"].items() if usual.get(key) != now}
+    knobs = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in changed.items()]
+    return shlex.join(words + [word for knob in knobs for word in ("--set", knob)])
 
 
 def _knobs(facts: dict[str, Any]) -> list[str]:

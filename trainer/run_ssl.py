@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainer import checkpoint, predictions, run_directory
+from trainer import checkpoint, figures, predictions, run_directory
 from trainer.cohort import Cohort
 from trainer.config import NetworkConfig
 from trainer.distributed import Ranks, wait
@@ -18,7 +18,8 @@ from trainer.folds import FOLDS, TEST, TRAIN, VALIDATION, Fold, check_fold
 from trainer.networks.registry import build, parse
 from trainer.predicting import predict
 from trainer.predictions import FILE, LAST_FILE
-from trainer.run_directory import BEST, DONE, LAST
+from trainer.run_directory import BEST, CURVES, DONE, LAST
+from trainer.run_supervised import split_of, within
 from trainer.ssl_batches import labelled_pool
 from trainer.ssl_config import SslConfig
 from trainer.stage_ssl import OTHER, SslJob, train_fold
@@ -101,7 +102,7 @@ def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequ
         place = run.root / f"fold-{fold.number}"
         place.mkdir(parents=True, exist_ok=True)
         if not (place / DONE).exists():
-            part = replace(run, watch=_within(run.watch, number, len(folds), fold.number))
+            part = replace(run, watch=within(run.watch, number, len(folds), fold.number))
             _train(part, placed, unlabelled, fold, place)
 
 
@@ -145,6 +146,8 @@ def _train(run: SslRun, cohort: Cohort, known: Unlabelled, fold: Fold, place: Pa
         _predict(job, place / LAST, place / LAST_FILE)
         _predict(job, place / BEST, place / FILE)
         _predict(job, place / BEST, place / OTHER_FILE[run.config.network], other=True)
+        if (curves := figures.draw_fold(place)) is not None:
+            checkpoint.put(place / CURVES, curves)
         done = {
             "best_epoch": progress.best_epoch,
             "epochs": progress.epoch,
@@ -186,22 +189,6 @@ def _predict(job: SslJob, weights: Path, file: Path, *, other: bool = False) -> 
         }
     checkpoint.restore(tensors, job.network)
     predictions.write(file, predict(job.network, job.cohort, job.fold, job.device))
-
-
-def split_of(cohort: Cohort, fold: Fold) -> dict[str, list[str]]:
-    """Pseudonyms by part: they are the same in every database of the site."""
-    keys = {node.patient_id: node.patient_key for node in cohort.nodes}
-    parts: dict[str, list[str]] = {}
-    for patient, part in fold.parts.items():
-        parts.setdefault(part, []).append(keys[patient])
-    return {part: sorted(mine) for part, mine in parts.items()}
-
-
-def _within(watch: Watch, number: int, folds: int, name: int) -> Watch:
-    """One fold's steps as a part of the run's."""
-    return lambda done, total, note: watch(
-        number * total + done, folds * total, f"fold {name}, {note}"
-    )
 
 
 def facts_of(source: Source, config: SslConfig, cohort: Cohort) -> dict[str, Any]:

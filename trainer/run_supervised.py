@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -14,15 +12,15 @@ from trainer import checkpoint, figures, predictions, run_directory
 from trainer.cohort import Cohort
 from trainer.config import NetworkConfig
 from trainer.distributed import Ranks, wait
-from trainer.folds import TEST, TRAIN, VALIDATION, Fold, check_fold
+from trainer.folds import TRAIN, Fold, check_fold
 from trainer.networks.registry import build
 from trainer.networks.starting import Start
-from trainer.predictions import FILE, LAST_FILE, Predictions
+from trainer.predicting import predict
+from trainer.predictions import FILE, LAST_FILE
 from trainer.profiles import SupervisedConfig
 from trainer.run_directory import BEST, CURVES, DONE, LAST
 from trainer.sampling import INIT_STREAM, seed_of, stream
-from trainer.scoring import logits_of
-from trainer.stage_supervised import FoldJob, Watch, autocast_of, train_fold
+from trainer.stage_supervised import FoldJob, Watch, train_fold
 from trainer.tracking import Tracker
 
 
@@ -63,14 +61,14 @@ def train_folds(run: SupervisedRun, cohort: Cohort, folds: Sequence[Fold]) -> No
         place = run.root / f"fold-{fold.number}"
         place.mkdir(parents=True, exist_ok=True)
         if not (place / DONE).exists():
-            part = replace(run, watch=_within(run.watch, number, len(folds), fold.number))
+            part = replace(run, watch=within(run.watch, number, len(folds), fold.number))
             _train(part, placed, fold, place)
 
 
 def _train(run: SupervisedRun, cohort: Cohort, fold: Fold, place: Path) -> None:
     network, fresh, source = begin(run, cohort, fold)
     if run.ranks.writes:
-        run_directory.put_json(place / "split.json", _split(cohort, fold))
+        run_directory.put_json(place / "split.json", split_of(cohort, fold))
         run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
     with Tracker(place, writes=run.ranks.writes) as tracker:
         job = FoldJob(
@@ -110,7 +108,7 @@ def run_prior(run: SupervisedRun, cohort: Cohort, fold: Fold) -> float:
     return float((cohort.labels[fold.nodes(cohort, TRAIN)] == 1).mean())
 
 
-def _split(cohort: Cohort, fold: Fold) -> dict[str, Any]:
+def split_of(cohort: Cohort, fold: Fold) -> dict[str, Any]:
     """Pseudonyms by part: they are the same in every database of the site."""
     keys = {node.patient_id: node.patient_key for node in cohort.nodes}
     parts: dict[str, list[str]] = {}
@@ -122,39 +120,10 @@ def _split(cohort: Cohort, fold: Fold) -> dict[str, Any]:
 def _predict(job: FoldJob, weights: Path, file: Path) -> None:
     tensors, _ = checkpoint.load(weights)
     checkpoint.restore(tensors, job.network)
-    parts = [_of_part(job, part) for part in (VALIDATION, TEST)]
-    predictions.write(file, predictions.concat(parts))
+    predictions.write(file, predict(job.network, job.cohort, job.fold, job.device))
 
 
-def _of_part(job: FoldJob, part: str) -> Predictions:
-    index = job.fold.nodes(job.cohort, part)
-    exact = partial(autocast_of, job.device, "fp32")  # as the engine that is made of it
-    logits = logits_of(job.network, job.cohort, index, job.device, exact).astype(float)
-    nodes = [job.cohort.nodes[i] for i in index]
-    return Predictions(
-        node_id=np.array([node.node_id for node in nodes]),
-        tracking_uid=np.array([node.tracking_uid for node in nodes]),
-        patient_id=np.array([node.patient_id for node in nodes]),
-        fold=np.full(len(nodes), job.fold.number),
-        part=np.full(len(nodes), part),
-        label=job.cohort.labels[index].astype(int),
-        logit=logits[:, 0],
-        probability=1 / (1 + np.exp(-logits[:, 0])),
-        local=logits[:, 1],
-        context=logits[:, 2],
-        short_axis_mm=_floats(node.short_axis_mm for node in nodes),
-        long_axis_mm=_floats(node.long_axis_mm for node in nodes),
-        volume_mm3=_floats(node.volume_mm3 for node in nodes),
-        slice_mm=_floats(node.slice_mm for node in nodes),
-        station=np.array([node.station for node in nodes]),
-    )
-
-
-def _floats(values: Any) -> np.ndarray:  # noqa: ANN401
-    return np.array([np.nan if value is None else value for value in values], float)
-
-
-def _within(watch: Watch, number: int, folds: int, name: int) -> Callable[[int, int, str], None]:
+def within(watch: Watch, number: int, folds: int, name: int) -> Callable[[int, int, str], None]:
     """One fold's steps as a part of the run's."""
 
     def tell(done: int, total: int, note: str) -> None:

@@ -4,6 +4,7 @@ Only series of unlabelled patients are asked for: no status of a patient who tra
 labels, validates or tests is ever read. Read once, before the first step; equal in all folds.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -57,6 +58,14 @@ class Unlabelled:
         """Nodes by what is known of them, for the run's record."""
         named = {name: int((self.status == code).sum()) for name, code in CODES.items()}
         return {"nodes": len(self.index), **named, **self.excluded}
+
+    def digest(self) -> str:
+        """SHA-256 over all of it: a run goes on only with the same stations."""
+        truth = self.index[:0] if self.truth is None else self.truth
+        columns = self.index, self.status, self.bags, self.weak, truth
+        return hashlib.sha256(
+            b"|".join(one.astype(np.int64).tobytes() for one in columns)
+        ).hexdigest()
 
 
 def read(session: Session, cohort: Cohort, fold: Fold, config: SslConfig) -> Unlabelled:

@@ -1,0 +1,160 @@
+"""`lnscore train --stage ssl`: from a supervised run to the semi-supervised one."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lnscore import training
+from lnscore.errors import Refusal
+from lnscore.settings import Settings
+from lnscore.trained_engine import engine_name, refuse_taken
+from lnscore.training import Trained, TrainOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trainer.cohort import Cohort
+    from trainer.distributed import Ranks
+    from trainer.folds import Fold
+    from trainer.ssl_config import SslConfig
+    from trainer.unlabelled import Unlabelled
+
+
+def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
+    """Train the semi-supervised stage.
+
+    Network, reader and division of patients are the supervised run's: no patient who tested
+    there may train here.
+
+    Raises:
+        TrainerError: A run, labels, stations or weights that cannot be used.
+        Refusal: U05, an option that does not fit.
+    """
+    from trainer.devices import choose
+    from trainer.run_directory import open_run, put_json
+    from trainer.run_ssl import SslRun, facts_of, read_source, train_folds
+
+    source = read_source(_source(options))
+    config = _config(options)
+    options = _of_source(options, source.facts)
+    if training.makes_engine(options, source.network):
+        refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
+    device = choose(options.device, ranks)
+    cohort = training.load_cohort(options, settings, source.network, ranks)
+    folds = training.divide(options, settings, cohort, ranks)
+    unlabelled = _unlabelled(settings, cohort, folds[0], config)
+    root = options.out / options.name
+    facts = facts_of(source, config, cohort) | {
+        "cohort_sha256": training.digest(cohort),
+        "stations_sha256": unlabelled.digest(),
+        "unlabelled": unlabelled.counts(),
+    }
+    if ranks.writes:
+        open_run(root, facts, resume=options.resume)
+    training.distributed_wait(ranks)
+    with training.shown("training", "steps", ranks) as watch:
+        run = SslRun(root, source, config, device, ranks, watch)
+        train_folds(run, cohort, unlabelled, folds)
+    done = [f"{len(folds)} folds trained in {root}", _told(unlabelled)]
+    if ranks.writes:
+        from trainer.cohort_summary import FILE
+
+        put_json(root / FILE, training.cohort_summary_of(options, cohort))
+        done += warnings_of(root, config)
+        done += training.engine_of(options, settings, source.network, root)
+    return Trained(root, done, _advice(options, config, root))
+
+
+def _source(options: TrainOptions) -> "Path":
+    if options.source is None:
+        raise Refusal(
+            "U05",
+            "--stage ssl without --from",
+            "the folder of a supervised run",
+            "Train one with --stage supervised, and name its folder with --from.",
+        )
+    return options.source
+
+
+def _of_source(options: TrainOptions, facts: dict[str, Any]) -> TrainOptions:
+    return replace(
+        options,
+        network=facts["network"],
+        reader=facts["reader"],
+        split_seed=facts["split_seed"],
+        pretrained=facts["pretrained"],
+        sha256="",
+    )
+
+
+def _config(options: TrainOptions) -> "SslConfig":
+    """The profile's values with those of the command line.
+
+    Raises:
+        Refusal: U05.
+    """
+    from pydantic import ValidationError
+
+    from trainer.ssl_config import PROFILES, SslConfig, with_values
+
+    if options.batch is not None:
+        raise Refusal(
+            "U05",
+            f"--batch {options.batch} with --stage ssl",
+            "--set labelled_batch=N and --set unlabelled_batch=N",
+            "A step has 16 labelled and 112 unlabelled nodes.",
+        )
+    if options.profile not in PROFILES:
+        known = ", ".join(PROFILES)
+        raise Refusal("U05", f"--profile {options.profile}", known, "Choose one.")
+    given = {
+        "method": options.method,
+        "epochs": options.epochs,
+        "learning_rate": options.learning_rate,
+        "precision": options.precision,
+        "seed": options.seed,
+    }
+    try:
+        knobs = dict(training.knob(text) for text in options.knobs)
+        return with_values(PROFILES[options.profile], **(given | knobs))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"])) or "values"
+        raise Refusal(
+            "U05",
+            f"{place}: {wrong['msg'].removeprefix('Value error, ')}",
+            f"NAME=VALUE of {', '.join(sorted(SslConfig.model_fields))}",
+            "See docs/method.md for each value.",
+        ) from error
+
+
+def _unlabelled(
+    settings: Settings, cohort: "Cohort", fold: "Fold", config: "SslConfig"
+) -> "Unlabelled":
+    from db.session import open_database
+    from trainer.unlabelled import read
+
+    with open_database(settings.db) as database, database.read() as session:
+        return read(session, cohort, fold, config)
+
+
+def _told(unlabelled: "Unlabelled") -> str:
+    counts = unlabelled.counts()
+    left = ", ".join(f"{count} by {code}" for code, count in unlabelled.excluded.items())
+    return (
+        f"{counts['nodes']} unlabelled nodes: {counts['malignant']} in malignant stations, "
+        f"{counts['benign']} in benign, {counts['unknown']} in unknown; left out: {left or 'none'}"
+    )
+
+
+def warnings_of(root: "Path", config: "SslConfig") -> list[str]:
+    """What the ledger of a run warns of."""
+    if config.method != "pgls":
+        return []
+    from trainer.ledger_summary import read_run
+
+    return [f"warning: {one.warning}" for one in read_run(root, {}) if one.warning]
+
+
+def _advice(options: TrainOptions, config: "SslConfig", root: "Path") -> str:
+    ledger = f"lnscore ledger {root}; " if config.method == "pgls" else ""
+    return f"Next: {ledger}lnscore eval {root} {options.source}"

@@ -1,0 +1,250 @@
+"""`lnscore train --stage ssl` and `lnscore ledger` on a phantom database, from end to end."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from db import audit, cohort, runs, station_status
+from db.patchstore import PatchStore
+from db.schema import Finding, Label, PathologyReport
+from db.session import open_database
+from lnscore import cli, settings
+from lnscore.phantom import filling
+from lnscore.phantom.patients import Plan
+from lnscore.phantom.records import make_patient
+from lnscore.pseudonym import open_pseudonyms
+
+Run = Callable[..., tuple[int, str, str]]
+SMALL = (
+    "--network", "2.5d", "--profile", "scratch", "--set", "variant=small", "--set",
+    "fpn_channels=8", "--set", "group_stride=3", "--fold", "0", "--no-engine",
+)  # fmt: skip
+STAGE = (
+    "--stage", "ssl", "--profile", "scratch", "--fold", "0", "--no-engine", "--epochs", "1",
+    "--set", "labelled_batch=4", "--set", "unlabelled_batch=8", "--set", "malignant_rule=top1",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory) -> Path:
+    """Sixteen labelled patients and six without labels, with pathology."""
+    location = tmp_path_factory.mktemp("ssl") / "study.db"
+    place = settings.load(str(location))
+    plans = [Plan(3, number, 2, 1, number <= 16) for number in range(1, 23)]
+    with open_database(place.db, create=True) as database:
+        store = PatchStore(place.store_root)
+        with database.begin() as session:
+            run_id = runs.start(session, "phantom", [], "test")
+            audit.record(session, "test", "phantom", "test")
+        pseudonyms = open_pseudonyms(place.secret_path, create=True)
+        for task in filling.tasks(plans, pseudonyms):
+            filling.store(database, store, run_id, make_patient(task))
+    return location
+
+
+@pytest.fixture
+def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lnscore", *map(str, words)])
+        with pytest.raises(SystemExit) as leaving:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(leaving.value.code, int)
+        return leaving.value.code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(phantoms: Path) -> Path:
+    return phantoms.parent / "runs"
+
+
+@pytest.fixture
+def first(lnscore: Run, phantoms: Path, folder: Path) -> Path:
+    """The supervised run, made once."""
+    if not (folder / "first" / "fold-0" / "done.json").exists():
+        code, out, err = lnscore(
+            "train", "--stage", "supervised", *SMALL, "--epochs", "1", "--name", "first",
+            "--out", folder, "--db", phantoms,
+        )  # fmt: skip
+        assert code == 0, out + err
+    return folder / "first"
+
+
+def copy_of(database: Path, folder: Path) -> Path:
+    """The same database at another place, with its patches."""
+    folder.mkdir()
+    for path in database.parent.iterdir():
+        if path.name.startswith(database.name) and not path.name.endswith(".lock"):
+            copy = shutil.copytree if path.is_dir() else shutil.copy2
+            copy(path, folder / path.name)
+    return folder / database.name
+
+
+def turn_pathology(database: Path, keys: set[str]) -> None:
+    """Positive to negative and back, in the reports of some patients."""
+    with open_database(str(database)) as opened, opened.begin() as session:
+        theirs = select(PathologyReport.id).where(PathologyReport.patient_key.in_(keys))
+        for finding in session.scalars(select(Finding).where(Finding.report_id.in_(theirs))):
+            status = {"positive": "negative", "negative": "positive"}.get(finding.status)
+            session.execute(
+                update(Finding)
+                .where(Finding.id == finding.id)
+                .values(status=status or finding.status, n_examined=None, n_positive=None)
+            )
+
+
+def parts(run: Path) -> dict[str, list[str]]:
+    return json.loads((run / "fold-0" / "split.json").read_text())
+
+
+def train(lnscore: Run, database: Path, first: Path, out: Path, *words: str) -> Path:
+    code, said, err = lnscore(
+        "train", *STAGE, *words, "--from", first, "--name", "second", "--out", out, "--db", database
+    )
+    assert code == 0, said + err
+    return out / "second"
+
+
+@pytest.mark.slow
+def test_pathology_of_patients_with_labels_changes_no_byte(
+    lnscore: Run, phantoms: Path, first: Path, tmp_path: Path
+) -> None:
+    told = parts(first)
+    with_labels = {key for part in ("train", "validation", "test") for key in told[part]}
+    assert not with_labels & set(told["unlabelled"])
+    changed = copy_of(phantoms, tmp_path / "changed")
+    turn_pathology(changed, with_labels)
+    one = train(lnscore, phantoms, first, tmp_path / "one")
+    other = train(lnscore, changed, first, tmp_path / "other")
+    for file in ("last.safetensors", "best.safetensors", "ledger.parquet"):
+        assert (one / "fold-0" / file).read_bytes() == (other / "fold-0" / file).read_bytes()
+    hidden = copy_of(phantoms, tmp_path / "hidden")
+    turn_pathology(hidden, set(told["unlabelled"]))
+    third = train(lnscore, hidden, first, tmp_path / "third")
+    ledger = "fold-0/ledger.parquet"
+    assert (one / ledger).read_bytes() != (third / ledger).read_bytes()
+
+
+@pytest.mark.slow
+def test_only_series_of_unlabelled_patients_are_asked_for(
+    lnscore: Run, phantoms: Path, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    statuses = station_status.statuses
+
+    def watched(session, *, series_ids):
+        asked.extend(series_ids)
+        return statuses(session, series_ids=series_ids)
+
+    monkeypatch.setattr(station_status, "statuses", watched)
+    train(lnscore, phantoms, first, tmp_path)
+    with open_database(str(phantoms)) as database, database.read() as session:
+        keys = {node.series_id: node.patient_key for node in cohort.nodes(session)}
+    assert {keys[series] for series in asked} == set(parts(first)["unlabelled"])
+
+
+@pytest.mark.slow
+def test_a_report_after_therapy_leaves_its_nodes_out_and_counts_them(
+    lnscore: Run, phantoms: Path, first: Path, tmp_path: Path
+) -> None:
+    changed = copy_of(phantoms, tmp_path / "treated")
+    treated = parts(first)["unlabelled"][:2]
+    with open_database(str(changed)) as opened, opened.begin() as session:
+        theirs = PathologyReport.patient_key.in_(treated)
+        session.execute(update(PathologyReport).where(theirs).values(neoadjuvant="chemoradio"))
+    run = train(lnscore, changed, first, tmp_path / "runs")
+    facts = json.loads((run / "run.json").read_text())
+    counts = facts["unlabelled"]
+    assert counts["P10"] > 0
+    assert counts["nodes"] + counts["P10"] == 18
+
+
+@pytest.mark.slow
+def test_all_labels_read_the_truth_of_unlabelled_patients_only(
+    lnscore: Run, phantoms: Path, first: Path, tmp_path: Path
+) -> None:
+    words = ("--method", "supervised", "--set", "truth_reader=phantom-truth")
+    one = train(lnscore, phantoms, first, tmp_path / "one", *words)
+    changed = copy_of(phantoms, tmp_path / "changed")
+    with open_database(str(changed)) as opened, opened.begin() as session:
+        known = select(Label.lymph_node_id).where(Label.reader == "radiologist")
+        of_known = Label.reader == "phantom-truth", Label.lymph_node_id.in_(known)
+        session.execute(update(Label).where(*of_known).values(value=1 - Label.value))
+    other = train(lnscore, changed, first, tmp_path / "other", *words)
+    file = "fold-0/last.safetensors"
+    assert (one / file).read_bytes() == (other / file).read_bytes()
+    unknown = lnscore(
+        "train", *STAGE, "--method", "supervised", "--set", "truth_reader=nobody", "--from", first,
+        "--name", "none", "--out", tmp_path, "--db", phantoms,
+    )  # fmt: skip
+    assert unknown[0] == 1
+    assert "T51: no labels of unlabelled patients' nodes by reader 'nobody'" in unknown[2]
+
+
+@pytest.mark.slow
+def test_the_ledger_is_read_judged_and_drawn(
+    lnscore: Run, phantoms: Path, first: Path, tmp_path: Path
+) -> None:
+    run = train(lnscore, phantoms, first, tmp_path / "runs")
+    out = tmp_path / "pictures"
+    code, said, _ = lnscore("ledger", run, "--db", phantoms, "--out", out, "--json")
+    assert code == 0
+    told = json.loads(said)
+    assert told["truth"] == "phantom-truth"
+    epoch = told["folds"][0]["epochs"][0]
+    assert epoch["malignant"] > 0
+    assert 0 <= epoch["right_malignant"] <= 1
+    assert {path.name for path in out.iterdir()} == set(told["files"])
+    assert all(path.stat().st_size > 100 for path in out.iterdir())
+    code, said, _ = lnscore("ledger", run, "--db", phantoms, "--truth", "nobody")
+    assert code == 0
+    assert "Nobody has labelled these nodes" in said
+    assert "malignant_top1" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "U05: --stage ssl without --from"),
+        (("--from", "{first}", "--batch", "8"), "U05: --batch 8 with --stage ssl"),
+        (("--from", "{first}", "--set", "betta=1"), "U05: betta: Extra inputs are not permitted"),
+        (("--from", "{first}", "--method", "magic"), "U05: method: Input should be 'pgls'"),
+        (("--from", "{first}", "--profile", "magic"), "U05: --profile magic"),
+        (("--from", "{first}/none"), "T52: "),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    lnscore: Run, phantoms: Path, first: Path, tmp_path: Path, words: tuple, told: str
+) -> None:
+    filled = [word.format(first=first) for word in words]
+    code, _, err = lnscore("train", "--stage", "ssl", *filled, "--out", tmp_path, "--db", phantoms)
+    assert code == 1
+    assert told in " ".join(err.split())
+
+
+def test_a_stage_that_is_none_is_refused(lnscore: Run, phantoms: Path) -> None:
+    code, _, err = lnscore("train", "--stage", "third", "--db", phantoms)
+    assert code == 1
+    assert "U05: --stage third; wanted pretrain or supervised or ssl." in " ".join(err.split())
+
+
+def test_a_run_without_a_ledger_is_refused(lnscore: Run, phantoms: Path, first: Path) -> None:
+    code, _, err = lnscore("ledger", first, "--db", phantoms)
+    assert code == 1
+    assert "T55: " in err
