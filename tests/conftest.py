@@ -13,7 +13,7 @@ def choice_of_back_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """`auto` takes ONNX Runtime for the shipped engine, however busy this machine is.
 
     Said in the cache that the choice is remembered in, which processes that tests start
-    read as well. The home of the user is left alone.
+    read as well. The home of the user is left alone, and engines in it are not seen.
     """
     from demo_bundle import DEMO
     from engines import bundle as bundles
@@ -21,6 +21,7 @@ def choice_of_back_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LNSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LNSCORE_ENGINES", str(tmp_path_factory.mktemp("engines")))
         bundle = bundles.read(DEMO)
         for precision in bundle.manifest.models:
             measured = {"openvino_ms": 2.0, "onnx_ms": 1.0}
