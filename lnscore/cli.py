@@ -6,7 +6,7 @@ never loads what it does not use. One handler turns every refusal into its exit 
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -127,6 +127,7 @@ def score(
     ] = False,
     engine: EngineName = None,
     backend: Backend = "auto",
+    precision: Precision = "fp32",
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
@@ -137,7 +138,7 @@ def score(
     if sum([bool(study), pending, everything]) != 1:
         raise typer.BadParameter("give one of --study UID, --pending, --all")
     wanted = job.Selection(tuple(study or ()), again=everything)
-    _finish(job.run(settings.load(db), wanted, engine, backend), as_json)
+    _finish(job.run(settings.load(db), wanted, engine, backend, _precision(precision)), as_json)
 
 
 @app.command()
@@ -160,6 +161,7 @@ def nightly(
     out: Annotated[Path, typer.Option("--out", help="Folder of the report.")],
     engine: EngineName = None,
     backend: Backend = "auto",
+    precision: Precision = "fp32",
     db: Db = None,
     jobs: Jobs = None,
     as_json: AsJson = False,
@@ -171,7 +173,8 @@ def nightly(
     from lnscore import nightly as job
     from lnscore import settings
 
-    _finish(job.run(inbox, out, settings.load(db, jobs), engine, backend), as_json)
+    wanted = _precision(precision)
+    _finish(job.run(inbox, out, settings.load(db, jobs), engine, backend, wanted), as_json)
 
 
 @app.command()
@@ -321,6 +324,12 @@ def engine_diff(
     if not as_json:
         job.show(found)
     _finish(found, as_json)
+
+
+def _precision(name: str) -> Literal["fp32", "fp16"]:
+    if name not in ("fp32", "fp16"):
+        raise typer.BadParameter(f"--precision {name}: give one of fp32, fp16")
+    return name
 
 
 def _finish(summary: Summary, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from db.lock import writer_lock
 from db.session import Database, open_database
 from engines.errors import EngineError
+from engines.protocol import Precision
 from lnscore import report_job
 from lnscore import score as scoring
 from lnscore.errors import EXIT_ENGINE
@@ -77,7 +78,14 @@ class Nightly:
         }
 
 
-def run(inbox: Path, out: Path, settings: Settings, engine: str | None, backend: str) -> Nightly:
+def run(
+    inbox: Path,
+    out: Path,
+    settings: Settings,
+    engine: str | None,
+    backend: str,
+    precision: Precision = "fp32",
+) -> Nightly:
     """Do a night's work.
 
     Args:
@@ -86,6 +94,7 @@ def run(inbox: Path, out: Path, settings: Settings, engine: str | None, backend:
         settings: Where everything else is.
         engine: Engine's name or folder; None chooses.
         backend: Back end's name, or `auto`.
+        precision: Which of the engine's graphs or plans.
 
     Raises:
         Refusal: The inbox is not there, or the report cannot be written.
@@ -95,15 +104,19 @@ def run(inbox: Path, out: Path, settings: Settings, engine: str | None, backend:
     with writer_lock(settings.db), open_database(settings.db, create=True) as database:
         with Workers(limits(settings)) as workers:
             ingested = ingest(database, found, settings, Options(), workers)
-        scored = _score(database, settings, engine, backend)
+        scored = _score(database, settings, engine, backend, precision)
         return Nightly(ingested, scored, report_job.run(settings, out))
 
 
 def _score(
-    database: Database, settings: Settings, engine: str | None, backend: str
+    database: Database,
+    settings: Settings,
+    engine: str | None,
+    backend: str,
+    precision: Precision,
 ) -> Scored | EngineError:
     try:
-        ready = scoring.ready_engine(settings, engine, backend)
+        ready = scoring.ready_engine(settings, engine, backend, precision)
         return scoring.score(database, settings, scoring.PENDING, ready)
     except EngineError as error:
         return error

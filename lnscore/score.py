@@ -21,7 +21,7 @@ from db.scores import NodeToScore
 from db.session import Database, open_database
 from engines import load, parity
 from engines.errors import EngineError
-from engines.protocol import Engine
+from engines.protocol import Engine, Precision
 from engines.scores import Scores
 from lnscore import console
 from lnscore.engine_jobs import choose
@@ -58,7 +58,13 @@ class Ready:
     reason: str
 
 
-def run(settings: Settings, wanted: Selection, engine: str | None, backend: str) -> Scored:
+def run(
+    settings: Settings,
+    wanted: Selection,
+    engine: str | None,
+    backend: str,
+    precision: Precision = "fp32",
+) -> Scored:
     """Score under the database's lock.
 
     Args:
@@ -66,6 +72,7 @@ def run(settings: Settings, wanted: Selection, engine: str | None, backend: str)
         wanted: Which nodes.
         engine: Engine's name or folder; None chooses.
         backend: Back end's name, or `auto`.
+        precision: Which of the engine's graphs or plans.
 
     Returns:
         What was scored and what was not.
@@ -77,17 +84,20 @@ def run(settings: Settings, wanted: Selection, engine: str | None, backend: str)
     """
     with writer_lock(settings.db), closing(open_database(settings.db)) as database:
         _refuse_unknown(database, wanted.study_uids)
-        return score(database, settings, wanted, ready_engine(settings, engine, backend))
+        ready = ready_engine(settings, engine, backend, precision)
+        return score(database, settings, wanted, ready)
 
 
-def ready_engine(settings: Settings, engine: str | None, backend: str) -> Ready:
+def ready_engine(
+    settings: Settings, engine: str | None, backend: str, precision: Precision = "fp32"
+) -> Ready:
     """Choose and load an engine and let it pass its gate.
 
     Raises:
         EngineError: It cannot be used; E09, it is off its golden outputs.
     """
     chosen = choose(engine, settings.engine_home)
-    loaded = load.load(chosen.bundle, backend)
+    loaded = load.load(chosen.bundle, backend, precision)
     parity.gate(chosen.bundle, loaded)
     return Ready(loaded, f"{chosen.why}; {loaded.reason}")
 

@@ -87,6 +87,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "phantom",
         "engine list",
         "engine show",
+        "engine build",
         "engine verify",
         "engine import",
         "engine promote",
