@@ -30,8 +30,9 @@ from trainer.networks.starting import Start
 from trainer.run_directory import BEST, DONE, LAST, LOG, put_json
 from trainer.run_ssl import OTHER_FILE, SslRun, begin, read_source, train_folds
 from trainer.sharpen import RULES
+from trainer.ssl_checkpoint import OTHER
 from trainer.ssl_config import SslConfig
-from trainer.stage_ssl import SslJob
+from trainer.ssl_fold import SslJob, make_pair
 from trainer.unlabelled import Unlabelled
 
 METHODS = ["pgls", "mean-teacher", "pi", "temporal-ensembling", "simmatch", "supervised"]
@@ -169,7 +170,7 @@ def job_of(
 def test_student_and_teacher_start_from_the_supervised_weights(
     source: Path, cohort: Cohort, unlabelled: Unlabelled, fold: Fold
 ) -> None:
-    pair = stage_ssl._pair(job_of(source, cohort, unlabelled, fold, quick_ssl()))
+    pair = make_pair(job_of(source, cohort, unlabelled, fold, quick_ssl()))
     stored = checkpoint.under(tensors(source / "fold-0" / BEST), checkpoint.WEIGHTS)
     for network in (pair.student.network, pair.teacher.network):
         state = network.state_dict()
@@ -211,7 +212,7 @@ def test_alpha_0_makes_the_teacher_the_student(
     place = run(tmp_path / "a", source, cohort, unlabelled, config)
     stored = tensors(place / LAST)
     ours = checkpoint.under(stored, checkpoint.WEIGHTS)
-    other = checkpoint.under(stored, stage_ssl.OTHER)
+    other = checkpoint.under(stored, OTHER)
     assert all(torch.equal(ours[name], other[name]) for name in ours)
 
 
@@ -326,6 +327,7 @@ def test_few_malignant_pseudo_labels_are_counted_and_told(
     )  # fmt: skip
     train_folds(job, cohort, unlabelled, assign(cohort, 0)[:1])
     assert checkpoint.load(tmp_path / "a" / "fold-0" / LAST)[1]["thin"] == 6
-    told = ["hardly a malignant" in note for note in notes]
+    assert sum("scoring unlabelled" in note for note in notes) == 6
+    told = ["hardly a malignant" in note for note in notes if "loss" in note]
     assert not any(told[:8])
     assert all(told[8:])

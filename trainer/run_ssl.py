@@ -21,8 +21,10 @@ from trainer.predictions import FILE, LAST_FILE
 from trainer.run_directory import BEST, CURVES, DONE, LAST
 from trainer.run_supervised import split_of, within
 from trainer.ssl_batches import labelled_pool
+from trainer.ssl_checkpoint import OTHER
 from trainer.ssl_config import SslConfig
-from trainer.stage_ssl import OTHER, SslJob, train_fold
+from trainer.ssl_fold import SslJob
+from trainer.stage_ssl import train_fold
 from trainer.stage_supervised import Watch
 from trainer.tracking import Tracker
 from trainer.unlabelled import Unlabelled
