@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
-    return edit_manifest(copy_demo(tmp_path / "source"), name="mine", trained=True)
+    return edit_manifest(copy_demo(tmp_path / "source"), name="mine", trained=True, cohort=None)
 
 
 def broken(path: Path) -> Path:
@@ -41,18 +41,23 @@ def test_list_names_every_engine_and_its_state(settings, mine, capsys) -> None:
     capsys.readouterr()
     engine_commands.list_all(settings)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["demo", "untrained", "2026-11-24", "shipped"] in rows
-    assert ["mine", "trained", "2026-11-24", "imported"] in rows
+    manifest = bundles.read_manifest(DEMO)
+    made = manifest.created.date().isoformat()
+    state = CAUTION.partition(":")[0].split() or ["trained"]
+    assert ["demo", *state, made, "shipped"] in rows
+    assert ["mine", "trained", made, "imported"] in rows
 
 
 def test_list_as_json_is_one_document(settings, capsys) -> None:
     engine_commands.list_all(settings, as_json=True)
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["name"], row["trained"], row["problem"]) == ("demo", False, None)
+    assert (row["name"], row["caution"], row["problem"]) == ("demo", CAUTION, None)
 
 
-def test_show_says_untrained_and_research_only(settings, capsys) -> None:
-    engine_commands.show(settings, "demo")
+def test_show_says_untrained_and_research_only(settings, tmp_path, capsys) -> None:
+    source = copy_demo(tmp_path / "raw")
+    edit_manifest(source, trained=False, cohort=None, calibration=None)
+    engine_commands.show(settings, str(source))
     out = capsys.readouterr().out
     assert "untrained" in out
     assert "none: probabilities are raw" in out
@@ -85,7 +90,7 @@ def test_verify_of_a_sound_engine_exits_0(settings, capsys) -> None:
     assert engine_commands.verify(settings, "demo", "onnx") == 0
     out = capsys.readouterr().out
     assert out.count("passed") == 2
-    assert "e-06" in out
+    assert "e-0" in out
 
 
 def test_verify_of_an_engine_off_its_golden_outputs_exits_4(settings, mine, capsys) -> None:
@@ -135,7 +140,7 @@ def test_without_a_name_the_only_trained_engine_is_chosen(
     settings, tmp_path, trained: list[str], chosen: str, why: str
 ) -> None:
     for name in trained:
-        source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True)
+        source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True, cohort=None)
         engine_jobs.import_bundle(source, settings.engine_home)
     for wanted in (None, "auto"):
         choice = engine_jobs.choose(wanted, settings.engine_home)
@@ -144,7 +149,7 @@ def test_without_a_name_the_only_trained_engine_is_chosen(
 
 def test_of_several_trained_engines_none_is_guessed(settings, tmp_path) -> None:
     for name in ("a", "b"):
-        source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True)
+        source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True, cohort=None)
         engine_jobs.import_bundle(source, settings.engine_home)
     with pytest.raises(EngineError) as refusal:
         engine_jobs.choose(None, settings.engine_home)
@@ -156,7 +161,8 @@ def test_of_several_trained_engines_none_is_guessed(settings, tmp_path) -> None:
 
 
 def imported(settings: Settings, folder: Path, name: str, **changes) -> None:
-    source = edit_manifest(copy_demo(folder / name), name=name, trained=True, **changes)
+    facts = {"name": name, "trained": True, "cohort": None} | changes
+    source = edit_manifest(copy_demo(folder / name), **facts)
     engine_jobs.import_bundle(source, settings.engine_home)
 
 
@@ -195,7 +201,8 @@ def test_the_promoted_default_goes_before_all_and_is_marked(settings, tmp_path, 
     assert (choice.bundle.name, choice.why) == ("b", "the promoted default")
     engine_commands.list_all(settings)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["b", "trained", "2026-11-24", "imported,", "default"] in [row[:5] for row in rows]
+    made = bundles.read_manifest(DEMO).created.date().isoformat()
+    assert ["b", "trained", made, "imported,", "default"] in [row[:5] for row in rows]
 
 
 @pytest.mark.parametrize(

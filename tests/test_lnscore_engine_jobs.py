@@ -40,9 +40,10 @@ def refused(source: Path, home: Path, **options: str) -> EngineError:
     return caught.value
 
 
-def test_the_shipped_engine_is_listed_as_untrained(home: Path) -> None:
+def test_the_shipped_engine_is_listed_as_what_it_is(home: Path) -> None:
     (row,) = job.list_engines(home)
-    assert (row.name, row.place, row.trained, row.problem) == ("demo", "shipped", False, None)
+    assert (row.name, row.place, row.problem) == ("demo", "shipped", None)
+    assert row.caution == bundles.read_manifest(DEMO).caution
 
 
 def test_a_damaged_engine_is_listed_with_its_problem(home: Path, mine: Path) -> None:
@@ -147,7 +148,7 @@ def test_another_sha256_is_refused(as_folder: bool, home: Path, mine: Path, tmp_
 
 
 def test_a_name_that_is_taken_is_refused(home: Path, tmp_path: Path) -> None:
-    other = edit_manifest(copy_demo(tmp_path / "other"), trained=True)
+    other = edit_manifest(copy_demo(tmp_path / "other"), how_to_make_again="otherwise")
     error = refused(other, home)
     assert (error.code, error.found) == ("E12", "another engine named 'demo'")
 

@@ -57,7 +57,7 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def batches_of_16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the machine."""
-    monkeypatch.setattr(onnx_engine, "_threads", lambda: 2)
+    monkeypatch.setattr(onnx_engine, "cpu_threads", lambda: 2)
     monkeypatch.setattr(onnx_engine, "RUN_NODES", 8)
     monkeypatch.setattr(onnx_engine, "MOST_NODES", 16)
 
@@ -96,6 +96,7 @@ def spoil_patch(settings: Settings, number: int, index: int) -> Path:
 def test_every_node_gets_the_score_that_the_engine_gives_its_patch(settings, database) -> None:
     assert pending(settings).exit_code == 0
     engine = onnx_engine.load(bundles.read(bundles_demo()))
+    manifest = engine.bundle.manifest
     store = PatchStore(settings.store_root)
     with database.read() as session:
         for node in session.scalars(select(schema.LymphNode)):
@@ -109,8 +110,10 @@ def test_every_node_gets_the_score_that_the_engine_gives_its_patch(settings, dat
             assert row.probability == expected.fused[0]
             assert row.local_probability == expected.local[0]
             assert row.global_probability == expected.global_[0]
-            assert row.calibrated_probability is None
-            assert row.calls == {"p50": int(expected.fused[0] >= 0.5)}
+            calibrated = manifest.calibrate(expected.fused_logit)
+            assert row.calibrated_probability == (None if calibrated is None else calibrated[0])
+            called = manifest.calls(expected.fused)
+            assert row.calls == {name: int(positive[0]) for name, positive in called.items()}
             assert row.patch_sha256 == hashlib.sha256(patch.tobytes()).hexdigest()
     assert statuses(database) == ["scored"] * STUDIES
 
