@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engines.bundle import Bundle
+from engines.bundle import PLANS, Bundle
 from engines.errors import EngineError
 from engines.manifest import Sha256
 from engines.plan_key import PlanKey, check_fits
@@ -75,10 +75,10 @@ def keep(bundle: Bundle, record: PlanRecord, data: bytes) -> Path:
     return file
 
 
-def records(bundle: Bundle) -> list[PlanRecord]:
-    """Every readable record, newest first; what they describe is not looked at."""
+def records(bundle: Path) -> list[PlanRecord]:
+    """Every readable record of a bundle's folder, newest first; the plans are not looked at."""
     found = []
-    for file in sorted(bundle.plans.glob(f"*{RECORD}")):
+    for file in sorted((bundle / PLANS).glob(f"*{RECORD}")):
         try:
             found.append(_record(file, ""))
         except EngineError:

@@ -65,12 +65,6 @@ def _build(bundle: Bundle, flavour: Flavour, precision: Precision, max_batch: in
     return record
 
 
-def plan_cells(record: PlanRecord) -> str:
-    """A plan in a few words, for a table of engines."""
-    key = record.key
-    return f"{key.backend} {key.version} {key.precision}"
-
-
 def _known(what: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         raise EngineError("E14", f"{what} '{name}'", f"one of {', '.join(known)}", "Choose one.")
@@ -87,7 +81,7 @@ def _facts(record: PlanRecord, file: Path) -> list[list[str]]:
         "built in": f"{record.build_s:.1f} s",
         "precision": f"{key.precision}; {half:.0%} of {sum(layers.values())} layers in half",
         "nodes a run": f"{smallest} to {largest}, tuned for {tuned}",
-        "GPU": "none here: good only where there is none" if key.gpu == "none" else key.gpu,
+        "GPU": "none: build it again where it is to run" if key.gpu == "none" else key.gpu,
         "driver": f"CUDA {key.driver}" if key.driver != "none" else "none",
         "graph": f"{key.onnx_sha256[:16]}…",
         "built by": ", ".join(f"{name} {version}" for name, version in record.tools.items()),

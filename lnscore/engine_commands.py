@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engines import load
+from engines import load, plans
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.layer_compare import Layer
@@ -27,7 +27,7 @@ def list_all(settings: Settings, *, as_json: bool = False) -> None:
     if as_json:
         console.print_json([_listed(row) for row in rows])
         return
-    columns = ["engine", "state", "made", "place", "problem"]
+    columns = ["engine", "state", "made", "place", "plans", "problem"]
     console.print_table("Engines", columns, [_cells(row) for row in rows])
 
 
@@ -139,13 +139,21 @@ def promote(settings: Settings, name: str, *, as_json: bool = False) -> NoReturn
 
 
 def _listed(row: Listed) -> dict[str, Any]:
-    return asdict(row) | {"path": str(row.path), "caution": row.caution}
+    more = {"path": str(row.path), "caution": row.caution, "plans": _plans(row.path)}
+    return asdict(row) | more
 
 
 def _cells(row: Listed) -> list[str]:
     made = row.created.date().isoformat() if row.created else ""
     place = f"{row.place}, default" if row.default else row.place
-    return [row.name, _state(row.trained, row.phantom), made, place, row.problem or ""]
+    state = _state(row.trained, row.phantom)
+    return [row.name, state, made, place, ", ".join(_plans(row.path)), row.problem or ""]
+
+
+def _plans(path: Path) -> list[str]:
+    """Back end and precision of every plan; whether it fits this machine, `verify` says."""
+    keys = [record.key for record in plans.records(path)]
+    return sorted({f"{key.backend} {key.precision}" for key in keys})
 
 
 def _state(trained: bool | None, phantom: bool) -> str:

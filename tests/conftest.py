@@ -24,6 +24,6 @@ def choice_of_back_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         patch.setenv("LNSCORE_ENGINES", str(tmp_path_factory.mktemp("engines")))
         bundle = bundles.read(DEMO)
         for precision in bundle.manifest.models:
-            measured = {"openvino_ms": 2.0, "onnx_ms": 1.0}
+            measured = {"openvino_ms": 2.0, "onnx_ms": 1.0, "wins": 0}
             quick_choice.remember(bundle, precision, None, measured)
         yield

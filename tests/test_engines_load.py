@@ -75,9 +75,9 @@ def test_auto_takes_a_plan_that_loads(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("measured", "taken"),
     [
-        ({"openvino_ms": 1.0, "onnx_ms": 2.0}, "openvino"),
-        ({"openvino_ms": 1.0, "onnx_ms": 1.04}, "onnx"),
-        ({"openvino_ms": 2.0, "onnx_ms": 1.0}, "onnx"),
+        ({"openvino_ms": 1.0, "onnx_ms": 2.0, "wins": 5}, "openvino"),
+        ({"openvino_ms": 1.0, "onnx_ms": 2.0, "wins": 4}, "onnx"),
+        ({"openvino_ms": 2.0, "onnx_ms": 1.0, "wins": 0}, "onnx"),
         ({"off": "E09, off its golden outputs"}, "onnx"),
     ],
 )
@@ -95,15 +95,18 @@ def test_openvino_is_taken_where_it_is_faster(monkeypatch, measured, taken: str)
 @pytest.mark.usefixtures("cache")
 def test_what_was_measured_is_not_measured_again(monkeypatch) -> None:
     calls = []
-    measured = {"openvino_ms": 2.0, "onnx_ms": 1.0}
+    measured = {"openvino_ms": 2.0, "onnx_ms": 1.0, "wins": 1}
     monkeypatch.setattr(quick_choice, "measure", lambda *_: calls.append(1) or measured)
     for _ in range(2):
-        assert quick_choice.against_openvino(BUNDLE, "fp32", 1) == "2.0 ms a node here, onnx 1.0"
+        assert quick_choice.against_openvino(BUNDLE, "fp32", 1) == (
+            "2.0 ms a node here, onnx 1.0, faster in 1 of 5 rounds"
+        )
     assert len(calls) == 1
 
 
 def test_a_damaged_memory_is_measured_again(cache) -> None:
-    quick_choice.remember(BUNDLE, "fp32", 1, {"openvino_ms": 2.0, "onnx_ms": 1.0})
+    measured = {"openvino_ms": 2.0, "onnx_ms": 1.0, "wins": 0}
+    quick_choice.remember(BUNDLE, "fp32", 1, measured)
     assert quick_choice.remembered(BUNDLE, "fp32", 1) is not None
     assert quick_choice.remembered(BUNDLE, "fp16", 1) is None
     (file,) = cache.iterdir()
@@ -115,8 +118,9 @@ def test_a_damaged_memory_is_measured_again(cache) -> None:
 @NEEDS_OPENVINO
 def test_the_quick_measurement_times_both() -> None:
     measured = quick_choice.measure(BUNDLE, "fp32", 1)
-    assert set(measured) == {"openvino_ms", "onnx_ms"}
-    assert all(0 < float(value) < 10_000 for value in measured.values())
+    assert set(measured) == {"openvino_ms", "onnx_ms", "wins"}
+    assert 0 <= float(measured["wins"]) <= quick_choice.ROUNDS
+    assert all(0 < float(measured[name]) < 10_000 for name in ("openvino_ms", "onnx_ms"))
 
 
 @NEEDS_OPENVINO

@@ -107,7 +107,7 @@ def test_a_plan_that_fits_is_taken_and_older_ones_lie_beside_it(bundle, built) -
     for file in (built / "plans").iterdir():
         shutil.copy2(file, bundle.plans)
     assert find(bundle).key.version == RTX.version
-    assert len(plans.records(bundle)) == 2
+    assert len(plans.records(bundle.path)) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_said(bundle) -> None:
