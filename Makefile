@@ -2,6 +2,7 @@
 #   make demo    a phantom cohort in DICOM -> scores -> report, in a fresh environment
 #   make test    lint, types, import contracts, tests
 #   make bench   speed and memory, side by side with the usual way
+#   make gpu     builds, verifies and times every back end that is here; docs/gpu.md
 # VENV= names another environment, PYTHON= another interpreter (3.11 or newer).
 
 VENV ?= .venv
@@ -11,10 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO ?= demo-out
 JOBS ?= 2
 
-.PHONY: demo test env env-dev system lint unit bench clean help
+.PHONY: demo test env env-dev system lint unit bench gpu clean help
 
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "lnscore needs Python 3.11 or newer on the PATH"; exit 1; }
@@ -71,6 +72,9 @@ demo: env
 
 bench: env-dev
 	$(BIN)/python -m benchmarks
+
+gpu: env-dev
+	PYTHON=$(BIN)/python scripts/gpu.sh
 
 clean:
 	rm -rf $(VENV) $(DEMO) bench-out build *.egg-info
