@@ -1,20 +1,22 @@
 """What one DICOM file says of itself, without its pixels: enough to group, refuse and place it.
 
-Files are mapped, never read by the length that they claim; a deflated file is not inflated.
+Nothing is read by the length that a file claims; a deflated file is not inflated.
 """
 
 import mmap
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from lnscore.elements import tag_of, text, value_of, whole
 from lnscore.errors import Refusal
+from lnscore.plain_headers import NotPlain, plain_header
 from lnscore.slice_headers import SliceHeader, enhanced_slices, plain_slice, transfer_syntax
 
 MAX_FILE_BYTES = 4 << 30
 META_BYTES = 1 << 16
+HEAD_BYTES = 1 << 15
+"""What is read at once; a file whose header is longer is mapped."""
 MAX_ID = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 
@@ -31,7 +33,7 @@ KINDS: dict[str, "Kind"] = {
 }
 Kind = Literal["ct", "enhanced", "seg", "rtstruct", "dicomdir", "other"]
 
-TAGS = [
+TAGS = (
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID",
     "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "ImageType", "StudyDate",
     "AccessionNumber", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
@@ -42,7 +44,7 @@ TAGS = [
     "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept",
     "RescaleSlope", "RescaleType", "Manufacturer", "ManufacturerModelName", "ConvolutionKernel",
     "KVP", "PatientPosition", "GantryDetectorTilt",
-]  # fmt: skip
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,31 @@ def read_header(path: str, shown: str) -> FileHeader | None:
         return None
     if size > MAX_FILE_BYTES:
         raise Refusal("F02", f"a file of {size >> 20} MiB", "at most 4096 MiB", "Check what it is.")
-    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-        has_preamble = raw[128:132] == b"DICM"
-        if not has_preamble and not _looks_like_dicom(raw):
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(HEAD_BYTES)
+        has_preamble = head[128:132] == b"DICM"
+        if has_preamble and (header := _plain(head, path, shown)):
+            return header
+        if not has_preamble and not _looks_like_dicom(head):
             return None
-        _refuse_deflated(raw)
-        return _parse(raw, path, shown, has_preamble)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            _refuse_deflated(raw)
+            return _parse(raw, path, shown, has_preamble)
 
 
-def _looks_like_dicom(raw: mmap.mmap) -> bool:
+def _plain(raw: bytes, path: str, shown: str) -> FileHeader | None:
+    """Most files, quickly; None for what pydicom must read, and for it to say what is wrong."""
+    try:
+        dataset, at = plain_header(raw, TAGS)
+        kind = _kind(dataset)
+        if kind == "enhanced" or not text(dataset, "SOPClassUID"):
+            return None
+        return _facts(dataset, raw, at, kind, path, shown)
+    except (NotPlain, Refusal):
+        return None
+
+
+def _looks_like_dicom(raw: bytes) -> bool:
     """A data set without preamble starts with group 2 or 8, then a VR or a short length."""
     group, element = int.from_bytes(raw[:2], "little"), int.from_bytes(raw[2:4], "little")
     length = int.from_bytes(raw[4:8], "little")
@@ -166,7 +184,7 @@ def _unreadable(found: str) -> Refusal:
 
 def _facts(
     dataset: Any,  # noqa: ANN401
-    raw: mmap.mmap,
+    raw: mmap.mmap | bytes,
     at: int,
     kind: Kind,
     path: str,
@@ -219,7 +237,7 @@ def _bad_id(found: str, wanted: str) -> Refusal:
     return Refusal("F06", found, wanted, "Correct the PatientID where the scan was registered.")
 
 
-def _native_offset(dataset: Any, raw: mmap.mmap, at: int) -> int | None:  # noqa: ANN401
+def _native_offset(dataset: Any, raw: mmap.mmap | bytes, at: int) -> int | None:  # noqa: ANN401
     """Where native little-endian pixels begin; None for a compressed or big-endian file."""
     syntax = transfer_syntax(dataset)
     explicit = syntax == "1.2.840.10008.1.2.1"

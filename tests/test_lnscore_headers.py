@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from fake_ct import affine_of, make_ct, ramp, save
+from lnscore import headers
 from lnscore.errors import CODES, Refusal
 from lnscore.headers import read_header
 from scans import scans_of
@@ -234,3 +235,65 @@ def test_any_changed_byte_gives_a_header_or_a_refusal(ct_file, at, value):
     changed = ct_file.with_name("changed.dcm")
     changed.write_bytes(data)
     assert outcome(changed) in {"read", *CODES}
+
+
+def spoken(path: Path) -> object:
+    """The header, or every word of the refusal."""
+    try:
+        return header(path)
+    except Refusal as error:
+        return error.code, str(error)
+
+
+def by_pydicom(path: Path, monkeypatch) -> object:
+    with monkeypatch.context() as patch:
+        patch.setattr(headers, "_plain", lambda *_: None)
+        return spoken(path)
+
+
+@pytest.fixture(params=[ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def plain_file(request, tmp_path) -> Path:
+    """One slice, empty and absent values in it, in both little-endian encodings."""
+    dataset = make_ct((1, 8, 8))[0]
+    dataset.file_meta.TransferSyntaxUID = request.param
+    dataset.AccessionNumber, dataset.KVP, dataset.TriggerTime = "", None, None
+    dataset.PixelPaddingValue, dataset.ConvolutionKernel = -2000, ["B30f", "2"]
+    path = tmp_path / "plain.dcm"
+    dataset.save_as(
+        path,
+        implicit_vr=request.param == ImplicitVRLittleEndian,
+        little_endian=True,
+        enforce_file_format=True,
+    )
+    return path
+
+
+def test_a_plain_file_is_read_without_pydicom_and_as_pydicom_reads_it(plain_file, monkeypatch):
+    wanted = by_pydicom(plain_file, monkeypatch)
+    monkeypatch.setattr(headers, "_parse", None)
+    assert header(plain_file) == wanted
+    assert header(plain_file).slices[0].pixels.padding == (-2000, -2000)
+
+
+@pytest.mark.parametrize("size", [200, 40_000])
+def test_a_header_longer_than_what_is_read_at_once_is_the_same(plain_file, monkeypatch, size):
+    dataset = dcmread(plain_file)
+    block = dataset.private_block(0x0019, "LNSCORE TEST", create=True)
+    block.add_new(1, "OB", bytes(size))
+    dataset.save_as(plain_file)
+    assert header(plain_file) == by_pydicom(plain_file, monkeypatch)
+    assert header(plain_file).slices[0].pixels.offset > size
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(at=st.integers(132, 1500), bytes_=st.binary(min_size=1, max_size=4))
+@pytest.mark.filterwarnings("ignore")
+def test_changed_bytes_never_make_it_differ_from_pydicom(plain_file, monkeypatch, at, bytes_):
+    data = bytearray(plain_file.read_bytes())
+    at = 132 + (at - 132) % (len(data) - 132 - len(bytes_))
+    data[at : at + len(bytes_)] = bytes_
+    changed = plain_file.with_name("changed.dcm")
+    changed.write_bytes(data)
+    assert spoken(changed) == by_pydicom(changed, monkeypatch)
