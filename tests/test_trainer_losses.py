@@ -1,4 +1,4 @@
-"""Equation 1."""
+"""Equation 1, and the third term of equation 3."""
 
 # ruff: noqa: TID253
 
@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from trainer.losses import sup_loss
+from trainer.losses import sharpening_loss, sup_loss
 from trainer.networks.two_stream import Logits
 
 
@@ -44,3 +44,21 @@ def test_certain_and_right_costs_nothing_and_certain_and_wrong_stays_finite() ->
 def test_half_precision_logits_are_summed_in_float32() -> None:
     half = Logits(torch.tensor([0.1], dtype=torch.bfloat16), None, None)
     assert sup_loss(half, torch.ones(1)).dtype == torch.float32
+
+
+def test_sharpening_is_equation_1_over_the_selected_nodes() -> None:
+    drawn = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    logits = Logits(drawn[0], drawn[1], drawn[2])
+    label, selected = torch.tensor([1.0, 0, 1, 0, 1, 0]), torch.tensor([1.0, 0, 0, 1, 1, 0])
+    some = selected.bool()
+    wanted = sup_loss(Logits(drawn[0][some], drawn[1][some], drawn[2][some]), label[some])
+    assert torch.allclose(sharpening_loss(logits, label, selected, 3.0), wanted)
+
+
+def test_no_selected_node_gives_0_and_no_gradient() -> None:
+    fused = torch.tensor([40.0, -40.0], requires_grad=True)
+    loss = sharpening_loss(Logits(fused, None, None), torch.ones(2), torch.zeros(2), 0.0)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert fused.grad is not None
+    assert fused.grad.tolist() == [0.0, 0.0]

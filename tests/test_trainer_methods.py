@@ -13,7 +13,8 @@ from trainer.methods.method import Method, Said, Slots
 from trainer.methods.simmatch import SimMatch, align, sharpened_similarity, smooth
 from trainer.methods.temporal_ensembling import TemporalEnsembling
 from trainer.networks.two_stream import Logits
-from trainer.ssl_config import PAPER, SslConfig, with_values
+from trainer.run_commands import commands
+from trainer.ssl_config import PAPER, SCRATCH, SslConfig, with_values
 
 METHODS = ["pgls", "mean-teacher", "pi", "temporal-ensembling", "simmatch", "supervised"]
 CLASSES = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -189,3 +190,12 @@ def test_an_unknown_value_is_refused_by_name() -> None:
         SslConfig(betta=0.7)  # pyright: ignore[reportCallIssue]
     with pytest.raises(ValueError, match="wanted gamma <= beta"):
         SslConfig(beta=0.2)
+
+
+def test_the_command_that_makes_a_run_again_has_what_differs_from_its_profile() -> None:
+    values = with_values(SCRATCH, method="simmatch", beta=0.8, truth_reader=None, epochs=3)
+    facts = {"stage": "ssl", "method": "simmatch", "from": "first", "profile": "scratch"}
+    assert commands(facts | {"values": values.model_dump(mode="json")}, "second") == [
+        "lnscore train --stage ssl --method simmatch --from first --profile scratch "
+        "--name second --set epochs=3 --set beta=0.8"
+    ]
