@@ -77,16 +77,17 @@ def draw_examples(chosen: Mapping[str, pl.DataFrame], patches: Mapping[int, np.n
         patches: Node id to HU patch, shape (18, 80, 80).
     """
     with mpl.rc_context(PLAIN):
-        figure = Figure(figsize=(1.35 * COLUMNS, 1.75 * len(chosen)), layout="constrained")
-        grid = np.atleast_2d(figure.subplots(len(chosen), COLUMNS))
-        for line, (name, rows) in zip(grid, chosen.items(), strict=True):
+        figure = Figure(figsize=(1.35 * COLUMNS, 1.8 * len(chosen)), layout="constrained")
+        bands: list[Any] = np.atleast_1d(figure.subfigures(len(chosen), 1)).tolist()
+        for band, (name, rows) in zip(bands, chosen.items(), strict=True):
+            band.suptitle(name, x=0.005, ha="left", fontsize=9)
+            line = band.subplots(1, COLUMNS)
             for axes in line:
                 axes.set_axis_off()
-            line[0].set_title(name, loc="left", fontsize=9, y=1.18)
             for axes, row in zip(line, rows.iter_rows(named=True), strict=False):
                 crop = patches[row["node_id"]][None][CROP][0]
                 axes.imshow(crop[len(crop) // 2], cmap="gray", vmin=WINDOW_HU[0], vmax=WINDOW_HU[1])
-                axes.text(0, -2, _caption(row), fontsize=7, color=_colour(row))
+                axes.set_title(_caption(row), loc="left", fontsize=7, color=_colour(row))
         return png(figure)
 
 
