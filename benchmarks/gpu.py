@@ -5,6 +5,7 @@ stands on the page.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -72,10 +73,15 @@ def heading(bundle: Bundle) -> list[str]:
         *state,
         f"- Engine: `{bundle.name}`; {datetime.now(UTC):%Y-%m-%d}.",
         f"- GPU: {gpu}.",
-        f"- Machine: {machine()}.",
+        f"- Machine: {machine()}; load {_load()}.",
         f"- Installed: {', '.join(versions)}.",
         "",
     ]
+
+
+def _load() -> str:
+    """Of the last minute: on a busy machine the figures compare nothing."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def build(bundle: Bundle) -> Iterator[list[str]]:
