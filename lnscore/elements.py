@@ -5,6 +5,7 @@ is missing, never a guess.
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -94,3 +95,9 @@ def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
         return int(value)
     except (TypeError, ValueError):
         return None
+
+
+def items(dataset: Any, keyword: str) -> Sequence[Any]:  # noqa: ANN401
+    """Items of a sequence; none where it is absent."""
+    tag = tag_of(keyword)
+    return [] if dataset.get_item(tag) is None else dataset[tag].value or []

@@ -73,15 +73,16 @@ def crop(
     Returns:
         A copy of the box, and the CT index of its first voxel; None where nothing is set.
     """
-    box, start = [], []
+    box, start = mask, []
     for axis, first in enumerate(origin_vox):
         others = tuple(other for other in range(3) if other != axis)
-        used = np.flatnonzero(mask.any(axis=others))
+        used = np.flatnonzero(box.any(axis=others))
         if not len(used):
             return None
-        box.append(slice(int(used[0]), int(used[-1]) + 1))
-        start.append(first + int(used[0]))
-    return mask[tuple(box)].copy(), (start[0], start[1], start[2])
+        inside = slice(int(used[0]), int(used[-1]) + 1)
+        box = box[(slice(None),) * axis + (inside,)]  # the next axis has less to look at
+        start.append(first + inside.start)
+    return box.copy(), (start[0], start[1], start[2])
 
 
 def from_voxels(voxels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
+from lnscore.elements import items, numbers, text
 from lnscore.errors import Refusal
 
 MAX_PIXELS = 1 << 26
@@ -63,8 +64,8 @@ def read_frame(dataset: Dataset, number: int) -> Frame:
         Refusal: M01 where they cannot be read.
     """
     try:
-        shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
-        return _frame(dataset.PerFrameFunctionalGroupsSequence[number], shared[0])
+        shared = items(dataset, "SharedFunctionalGroupsSequence") or [Dataset()]
+        return _frame(items(dataset, "PerFrameFunctionalGroupsSequence")[number], shared[0])
     except _MALFORMED as error:
         raise _damaged(
             f"a frame {number + 1} whose description cannot be read ({error})"
@@ -103,10 +104,11 @@ def segment_masks(
     Yields:
         Segment number and its mask, bool, same shape.
     """
-    if dataset.SegmentationType == "LABELMAP":
+    kind = text(dataset, "SegmentationType")
+    if kind == "LABELMAP":
         for value in set(np.unique(stored[stored != 0]).tolist()) - nothing:
             yield value, stored == value
-    elif dataset.SegmentationType == "FRACTIONAL":
+    elif kind == "FRACTIONAL":
         limit = FRACTION * int(dataset.get("MaximumFractionalValue", 255))
         yield frame.segment or 0, stored >= limit
     else:
@@ -128,27 +130,26 @@ def background(dataset: Dataset) -> set[int]:
 
 def _frame(group: Dataset, shared: Dataset) -> Frame:
     def macro(keyword: str) -> Dataset:
-        return (group.get(keyword) or shared[keyword].value)[0]
+        return (items(group, keyword) or items(shared, keyword))[0]
 
-    identified = group.get("SegmentIdentificationSequence") or shared.get(
-        "SegmentIdentificationSequence"
-    )
+    keyword = "SegmentIdentificationSequence"
+    identified = items(group, keyword) or items(shared, keyword)
     measures = macro("PixelMeasuresSequence")
     step_mm = measures.get("SpacingBetweenSlices")
     return Frame(
-        _numbers(macro("PlanePositionSequence").ImagePositionPatient, 3),
-        _numbers(macro("PlaneOrientationSequence").ImageOrientationPatient, 6),
-        _numbers(measures.PixelSpacing, 2),
+        _numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
+        _numbers(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
+        _numbers(measures, "PixelSpacing", 2),
         float(step_mm) if step_mm is not None else None,
         int(identified[0].ReferencedSegmentNumber) if identified else None,
     )
 
 
-def _numbers(values: object, count: int) -> tuple[float, ...]:
-    numbers = tuple(map(float, values))  # pyright: ignore[reportArgumentType] - a MultiValue
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise ValueError(f"{count} numbers wanted, not {list(numbers)}")
-    return numbers
+def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    found = numbers(dataset, keyword, count)
+    if found is None:
+        raise ValueError(f"{count} numbers wanted as {keyword}, not {dataset.get(keyword)}")
+    return found
 
 
 def _decode(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
