@@ -55,8 +55,10 @@ lint: env-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+# Two processes, a file of tests each; torch's threads in them would wait for one another.
+TESTERS ?= 2
 unit: env-dev system
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TESTERS) --dist loadfile
 
 test: lint unit
 
