@@ -78,7 +78,7 @@ def draw_examples(chosen: Mapping[str, pl.DataFrame], patches: Mapping[int, np.n
     """
     with mpl.rc_context(PLAIN):
         figure = Figure(figsize=(1.35 * COLUMNS, 1.8 * len(chosen)), layout="constrained")
-        bands: list[Any] = np.atleast_1d(figure.subfigures(len(chosen), 1)).tolist()
+        bands: Any = figure.subfigures(len(chosen), 1, squeeze=False)[:, 0]
         for band, (name, rows) in zip(bands, chosen.items(), strict=True):
             band.suptitle(name, x=0.005, ha="left", fontsize=9)
             line = band.subplots(1, COLUMNS)
