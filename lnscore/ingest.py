@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lnscore.loading import no_collection
 from lnscore.settings import Settings
 from lnscore.sources import find
 from lnscore.study_task import Options
@@ -22,9 +23,10 @@ def run(paths: Sequence[Path], settings: Settings, options: Options) -> "Ingeste
     """
     found = find(paths)
     with Workers(limits(settings)) as workers:
-        from db.lock import writer_lock
-        from db.session import open_database
-        from lnscore.ingesting import ingest
+        with no_collection():
+            from db.lock import writer_lock
+            from db.session import open_database
+            from lnscore.ingesting import ingest
 
         with writer_lock(settings.db), open_database(settings.db, create=True) as database:
             return ingest(database, found, settings, options, workers)
