@@ -77,6 +77,13 @@ def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
     return found if len(found) == count and all(map(math.isfinite, found)) else None
 
 
+@cache
+def _vr_of(keyword: str) -> str:
+    from pydicom.datadict import dictionary_VR
+
+    return dictionary_VR(tag_of(keyword))
+
+
 def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
     """A binary or an integer string tag; None where it is absent or none.
 
@@ -88,7 +95,8 @@ def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
     value = element.value
     try:
         if isinstance(value, bytes):
-            if len(value) == 2 and element.VR not in ("IS", "DS"):
+            # Implicit VR states none: two bytes are a number or two digits, as the dictionary says.
+            if len(value) == 2 and (element.VR or _vr_of(keyword)) not in ("IS", "DS"):
                 order = "little" if getattr(element, "is_little_endian", True) else "big"
                 return int.from_bytes(value, order)
             return int(value.strip(b"\0 "))

@@ -54,6 +54,16 @@ def rewritten(path: Path, **changes) -> Path:
     return path
 
 
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_a_whole_number_of_two_digits_is_no_binary_one(ct_file, syntax):
+    """Implicit VR does not say that the two bytes `1 ` are text."""
+    dataset = dcmread(ct_file)
+    dataset.NumberOfFrames = 1
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(ct_file, implicit_vr=syntax.is_implicit_VR, little_endian=True)
+    assert outcome(ct_file) == "read"
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"a short note", b"\xff\xd8\xff\xe0JFIF" * 60, bytes(400)]
 )
