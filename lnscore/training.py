@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lnscore import console
 from lnscore.errors import EXIT_DONE, Refusal
+from lnscore.eval_job import train_extra
 from lnscore.settings import Settings
 from lnscore.trained_engine import engine_name, make_engine, refuse_taken
 
@@ -102,16 +103,18 @@ def run(options: TrainOptions, settings: Settings) -> Trained:
     Raises:
         TrainerError: A run, a split, labels or weights that cannot be used; nothing is lost.
         DatabaseError: The database cannot be used, or another run holds it.
-        Refusal: U05, an option that does not fit; T47, stopped by the user.
+        Refusal: U05, an option that does not fit; T29, without the extra; T47, stopped by the
+            user.
     """
-    from trainer import distributed
+    with train_extra():
+        from trainer import distributed
 
-    ranks = distributed.start()
-    try:
-        with _stopped(options):
-            return _run(options, settings, ranks)
-    finally:
-        distributed.stop(ranks)
+        ranks = distributed.start()
+        try:
+            with _stopped(options):
+                return _run(options, settings, ranks)
+        finally:
+            distributed.stop(ranks)
 
 
 def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:

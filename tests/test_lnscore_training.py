@@ -124,6 +124,16 @@ def test_ctrl_c_says_how_to_go_on(train: Run, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.undo()
 
 
+def test_on_a_scoring_box_the_extra_is_named(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("trainer.")]:
+        monkeypatch.delitem(sys.modules, name)
+    code, output = train(*TINY)
+    assert code == 1
+    assert "T29: torch is not installed" in output
+    assert "pip install 'lnscore[train]'" in output
+
+
 def test_without_unlabelled_patients_pretraining_says_what_is_missing(train: Run) -> None:
     code, output = train("--stage", "pretrain", *TINY, "--name", "body")
     assert code == 1
