@@ -130,12 +130,7 @@ def evaluate(
     from lnscore import eval_job as job
 
     summary = job.run(runs, out, draws, partial=partial, last=last, quiet=as_json)
-    if as_json:
-        console.print_json(summary.as_dict())
-    else:
-        for line in summary.lines():
-            console.say(line)
-    raise typer.Exit(summary.exit_code)
+    console.finish(summary, as_json=as_json)
 
 
 @app.command("ledger")

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from trainer.distributed import Ranks
     from trainer.folds import Fold
 
-DEFAULT_NETWORK = "two-stream"
 STAGES = ("pretrain", "supervised", "ssl")
 
 
@@ -127,8 +126,12 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
         from lnscore.ssl_training import train_ssl
 
         return train_ssl(options, settings, ranks)
+    if options.stage == "pretrain" and ranks.world > 1:
+        found = f"--stage pretrain in {ranks.world} processes"
+        raise Refusal("U05", found, "one process", "Start it without torchrun.")
     network = _network(options)
     device = choose(options.device, ranks)
+    _try_start(options, network)
     if makes_engine(options, network):
         refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
     cohort = load_cohort(options, settings, network, ranks)
@@ -141,6 +144,15 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
     if options.stage == "pretrain":
         return _pretrain(options, network, cohort, folds, root, device)
     return _supervised(options, settings, network, cohort, folds, root, device, ranks)
+
+
+def _try_start(options: TrainOptions, network: "NetworkConfig") -> None:
+    """Weights that do not fit are refused before patches are read and a folder is begun."""
+    from trainer.networks.registry import build
+    from trainer.networks.starting import Start
+
+    if options.stage == "supervised":
+        Start.named(options.pretrained, options.sha256).fill(build(network))
 
 
 def distributed_wait(ranks: "Ranks") -> None:
@@ -185,7 +197,7 @@ def load_cohort(
     from db.session import open_database
     from trainer import cohort
 
-    masks = options.stage == "pretrain" or network.kind == "dualnet-3d"
+    masks = options.stage == "pretrain" or network.needs_mask
     with open_database(settings.db) as database, database.read() as session:
         store = PatchStore(settings.store_root)
         with shown("reading patches", "nodes", ranks) as advance:
@@ -245,6 +257,8 @@ def digest(cohort: "Cohort") -> str:
 
 def _facts(options: TrainOptions, network: "NetworkConfig", cohort: "Cohort") -> dict[str, Any]:
     """What a run is: to go on, all of it must be equal."""
+    from trainer.folds import FOLDS
+
     return {
         "stage": options.stage,
         "network": options.network,
@@ -258,7 +272,7 @@ def _facts(options: TrainOptions, network: "NetworkConfig", cohort: "Cohort") ->
         "labelled": len(cohort.labelled),
         "positive": int((cohort.labels == 1).sum()),
         "pretrained": _pretrained_fact(options),
-        "folds": 4,
+        "folds": FOLDS,
     }
 
 
@@ -307,8 +321,9 @@ def _pretrain(
         f"{made.nodes} unlabelled nodes; error {made.loss:.3f} of a constant's 1 in {made.file}",
         f"SHA-256 {made.sha256}",
     ]
+    knobs = "".join(f"--set {text} " for text in options.knobs)
     advice = (
-        f"Next: lnscore train --stage supervised --network {options.network} "
+        f"Next: lnscore train --stage supervised --network {options.network} {knobs}"
         f"--pretrained {made.file} --sha256 {made.sha256}"
     )
     return Trained(root, done, advice)
@@ -329,8 +344,7 @@ def _supervised(
     from trainer.run_directory import put_json
     from trainer.run_supervised import SupervisedRun, train_folds
 
-    file = Path(options.pretrained) if options.sha256 else None
-    start = Start(options.pretrained, file, options.sha256)
+    start = Start.named(options.pretrained, options.sha256)
     with shown("training", "steps", ranks) as watch:
         job = SupervisedRun(root, network, _values(options), start, device, ranks, watch)
         train_folds(job, cohort, folds)
@@ -343,7 +357,7 @@ def _supervised(
 
 def makes_engine(options: TrainOptions, network: "NetworkConfig") -> bool:
     """Whether the run ends with an engine; one that needs outlines cannot score patches alone."""
-    return options.engine and options.stage != "pretrain" and network.kind != "dualnet-3d"
+    return options.engine and options.stage != "pretrain" and not network.needs_mask
 
 
 def engine_of(

@@ -65,6 +65,10 @@ def train(
         (("--set", "colour=red"), "U05: --set colour=red: "),
         (("--device", "tpu"), "T48: device 'tpu' and no usable GPU; wanted auto, cpu or, with a"),
         (("--reader", "nobody"), "T05: no labels by reader 'nobody' (readers: phantom-truth, radi"),
+        (
+            ("--pretrained", "body.safetensors", "--fold", "0"),
+            "T45: pretrained weights 'body.safetensors' without a SHA-256",
+        ),
         (("--fold", "4"), "U05: --fold 4; wanted 0 to 3. Choose one."),
     ],
 )

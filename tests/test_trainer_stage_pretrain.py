@@ -85,6 +85,13 @@ def test_killed_and_resumed_gives_the_same_body(cohort: Cohort, tmp_path: Path) 
     assert run(tmp_path / "killed", cohort).sha256 == run(tmp_path / "whole", cohort).sha256
 
 
+def test_a_finished_pretraining_is_not_done_again(cohort: Cohort, tmp_path: Path) -> None:
+    first = run(tmp_path / "a", cohort)
+    written = first.file.stat().st_mtime_ns
+    assert run(tmp_path / "a", cohort, stop_at=1) == first
+    assert first.file.stat().st_mtime_ns == written
+
+
 def test_a_network_starts_from_the_body_and_draws_its_heads(cohort: Cohort, tmp_path: Path) -> None:
     made = run(tmp_path / "a", cohort)
     network = build(TINY)

@@ -23,6 +23,8 @@ class _Network(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_mask: ClassVar[bool] = False
+    """Whether it sees the node's own outline beside the HU."""
 
     clip_hu: tuple[float, float] = (-160.0, 240.0)
     bn_momentum: float = Field(default=0.1, gt=0, le=1)
@@ -174,6 +176,8 @@ class DualNetConfig(_VolumeConfig):
         channel_std: 1.
         dropout: None before the one-logit head, which sees four numbers.
     """
+
+    needs_mask: ClassVar[bool] = True
 
     kind: Literal["dualnet-3d"] = "dualnet-3d"
     clip_hu: tuple[float, float] = (-175.0, 275.0)

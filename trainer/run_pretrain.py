@@ -13,7 +13,7 @@ from trainer.errors import TrainerError
 from trainer.folds import UNLABELLED_PART, Fold
 from trainer.measured import measurable
 from trainer.networks.body import save_body
-from trainer.networks.registry import build
+from trainer.networks.registry import build, placed
 from trainer.run_directory import DONE, LAST
 from trainer.sampling import INIT_STREAM, seed_of, stream
 from trainer.stage_pretrain import NO_FOLD, PretrainConfig, PretrainJob, pretrain
@@ -48,6 +48,8 @@ def pretrain_run(
     Raises:
         TrainerError: T46 no unlabelled node with a mask; T12, T13 from the loop.
     """
+    if (root / DONE).exists():
+        return Pretrained(root / BODY, **run_directory.read_json(root / DONE))
     hidden = fold.nodes(cohort, UNLABELLED_PART)
     index = np.intersect1d(hidden, measurable(cohort))
     if len(index) < config.batch:
@@ -58,14 +60,12 @@ def pretrain_run(
             "Ingest unlabelled scans with node masks, or lower --batch.",
         )
     torch.manual_seed(seed_of(stream(config.seed, NO_FOLD, 0, INIT_STREAM)))
-    drawn = build(network.model_copy(update={"bn_momentum": BN_MOMENTUM})).to(device)
-    if network.kind in ("two-stream", "slices"):
-        drawn.to(memory_format=torch.channels_last)
+    drawn = placed(build(network.model_copy(update={"bn_momentum": BN_MOMENTUM})), device)
     run_directory.put_json(root / "environment.json", run_directory.environment(device))
     job = PretrainJob(drawn, config, cohort.to(device), index, root, device, watch)
     progress = pretrain(job)
     sha256 = save_body(drawn, root / BODY)
-    (root / LAST).unlink(missing_ok=True)
-    made = Pretrained(root / BODY, sha256, len(index), progress.losses[-1])
-    run_directory.put_json(root / DONE, {"sha256": sha256, "nodes": made.nodes, "loss": made.loss})
-    return made
+    loss = progress.losses[-1]
+    run_directory.put_json(root / DONE, {"sha256": sha256, "nodes": len(index), "loss": loss})
+    (root / LAST).unlink(missing_ok=True)  # after the mark: a run killed here is complete
+    return Pretrained(root / BODY, sha256, len(index), loss)

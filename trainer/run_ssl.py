@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,11 +16,11 @@ from trainer.config import NetworkConfig
 from trainer.distributed import Ranks, wait
 from trainer.errors import TrainerError
 from trainer.folds import FOLDS, TEST, TRAIN, VALIDATION, Fold, check_fold
-from trainer.networks.registry import build, parse
+from trainer.networks.registry import build, parse, placed
 from trainer.predicting import predict
 from trainer.predictions import FILE, LAST_FILE
 from trainer.run_directory import BEST, CURVES, DONE, LAST
-from trainer.run_supervised import split_of, within
+from trainer.run_supervised import refuse_unoutlined, split_of, within
 from trainer.ssl_batches import labelled_pool
 from trainer.ssl_checkpoint import OTHER
 from trainer.ssl_config import SslConfig
@@ -99,13 +100,15 @@ def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequ
     for fold in folds:
         check_fold(fold, cohort)
         check_source(run.source, cohort, fold)
-    placed = cohort.to(run.device)
+    if run.source.network.needs_mask:
+        refuse_unoutlined(cohort, np.arange(len(cohort.nodes)))
+    there = cohort.to(run.device)
     for number, fold in enumerate(folds):
         place = run.root / f"fold-{fold.number}"
         place.mkdir(parents=True, exist_ok=True)
         if not (place / DONE).exists():
             part = replace(run, watch=within(run.watch, number, len(folds), fold.number))
-            _train(part, placed, unlabelled, fold, place)
+            _train(part, there, unlabelled, fold, place)
 
 
 def check_source(source: Source, cohort: Cohort, fold: Fold) -> None:
@@ -168,9 +171,7 @@ def begin(run: SslRun, fold: Fold) -> tuple[nn.Module, str, dict[str, Any]]:
     place = run.source.root / f"fold-{fold.number}"
     network = build(run.source.network)
     checkpoint.restore(checkpoint.load(place / BEST)[0], network)
-    network.to(run.device)
-    if run.source.network.kind in ("two-stream", "slices"):
-        network.to(memory_format=torch.channels_last)
+    placed(network, run.device)
     digest = hashlib.sha256((place / BEST).read_bytes()).hexdigest()
     return network, f"{run.source.root.name} sha256:{digest}", run_directory.read_json(place / DONE)
 

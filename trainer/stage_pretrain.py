@@ -131,7 +131,7 @@ def _epoch(
         masks = None if job.cohort.masks is None else job.cohort.masks[places].to(job.device)
         patches = job.cohort.patches[places].to(job.device)
         hu, mask = augment(patches, config.augment, views, masks)
-        mask = mask if getattr(job.network, "needs_mask", False) else None
+        mask = mask if job.network.needs_mask else None
         loss = measured_loss(forward(job.network, hu, mask, autocast), targets[pick].to(job.device))
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * factor(

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter
 from torch import nn
 
 from trainer.config import (
     DualNetConfig,
+    GroupedConfig,
     MobileNet3dConfig,
     MobileViT3dConfig,
     NetworkConfig,
@@ -81,6 +83,15 @@ def named(name: str) -> NetworkConfig:
 def build(config: NetworkConfig) -> Network:
     """A network with drawn weights; `forward(hu)`, or `forward(hu, mask)` if it `needs_mask`."""
     return _BUILD[config.kind](config)
+
+
+def placed(network: Network, device: torch.device) -> Network:
+    """The network on a device, in the memory format that its steps are fastest in."""
+    network.to(device)
+    if isinstance(network.config, GroupedConfig):
+        # Measured: 4 times as fast on a CPU. 5D tensors have a format of their own, no faster.
+        network.to(memory_format=torch.channels_last)
+    return network
 
 
 def parse(given: dict[str, Any]) -> NetworkConfig:

@@ -8,6 +8,7 @@ from torch import nn
 from trainer.errors import TrainerError
 from trainer.networks.body import heads_of, is_body, load_body
 from trainer.networks.pretrained import (
+    LIBRARIES,
     NONE,
     fill_backbones,
     load_source,
@@ -29,6 +30,13 @@ class Start:
     source: str = NONE
     file: Path | None = None
     sha256: str = ""
+
+    @classmethod
+    def named(cls, text: str, sha256: str) -> "Start":
+        """What a user names: `none`, a library's weights, or else a file."""
+        if text == NONE or text.partition(":")[0] in LIBRARIES:
+            return cls(text)
+        return cls(text, Path(text), sha256)
 
     def fill(self, network: nn.Module) -> tuple[frozenset[str], str]:
         """Fill what there is; (parameters that learn faster, the source in words).
