@@ -78,7 +78,8 @@ def decide(
         ct_date: Day of the CT, None where not known.
         max_days: Most days from CT to surgery.
     """
-    said = [one for one in findings if not one.superseded]
+    relevant = of_this_ct(list(findings), ct_date, max_days)
+    said = [one for one in relevant if not one.superseded]
     if not said:
         return StationStatus("unknown", "no_report")
     if not stations:
@@ -87,6 +88,17 @@ def decide(
     deciding = [one for one in said if one.id in verdict.findings]
     codes = {code for one in deciding for code in exclusions(one, ct_date, max_days)}
     return replace(verdict, excluded=tuple(sorted(codes)))
+
+
+def of_this_ct(
+    findings: Sequence[StationFinding], ct_date: str | None, max_days: int = MAX_DAYS
+) -> list[StationFinding]:
+    """Findings of the surgery that this CT was made for; all, where none fits it.
+
+    A second operation years later says nothing of the nodes of the first CT.
+    """
+    fit = [one for one in findings if not exclusions(one, ct_date, max_days)]
+    return fit if any(not one.superseded for one in fit) else list(findings)
 
 
 def of_station(
@@ -143,7 +155,30 @@ def _native(station: StationKey, said: Sequence[StationFinding]) -> StationStatu
     newest = max((one.report_date, one.report_id) for one in looked)
     of_newest = [one for one in looked if (one.report_date, one.report_id) == newest]
     alone = [one for one in of_newest if len(one.stations) == 1]
-    return _single(alone) if alone else _merged(of_newest)
+    if not alone:
+        return _merged(of_newest)
+    verdict = _single(alone)
+    # A positive jar all of whose stations are negative alone: one of the lines is wrong.
+    if verdict.status == "benign" and (jars := _unexplained(of_newest, said)):
+        return StationStatus("unknown", "indeterminate", findings=_ids([*alone, *jars]))
+    return verdict
+
+
+def _unexplained(
+    told: Sequence[StationFinding], said: Sequence[StationFinding]
+) -> list[StationFinding]:
+    """Positive jars of a report whose every station the same report calls negative alone."""
+    jars = [one for one in told if len(one.stations) > 1 and one.status == "positive"]
+    reports = {(one.report_date, one.report_id) for one in jars}
+    negative = {
+        key
+        for one in said
+        for key in one.stations
+        if len(one.stations) == 1
+        and one.status == "negative"
+        and (one.report_date, one.report_id) in reports
+    }
+    return [one for one in jars if one.stations <= negative]
 
 
 def _single(told: Sequence[StationFinding]) -> StationStatus:
@@ -169,7 +204,11 @@ def _merged(told: Sequence[StationFinding]) -> StationStatus:
 def _through(told: Sequence[tuple[str, StationStatus]]) -> StationStatus:
     """What stations of another system say; an equal one that says something beats the rest."""
     present = [(relation, one) for relation, one in told if one.rule != "absent"]
-    equal = [(relation, one) for relation, one in present if relation == "equal"]
+    equal = [
+        (relation, one)
+        for relation, one in present
+        if relation == "equal" and one.rule != "not_sampled"
+    ]
     mapped = [(relation, _across(relation, one)) for relation, one in equal or present]
     if not mapped:
         return StationStatus("unknown", "absent")

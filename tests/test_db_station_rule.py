@@ -349,3 +349,29 @@ def test_a_station_never_becomes_benign_without_a_negative_finding_of_it(told):
             for i in found.findings:
                 assert by_id[i].status == kind
                 assert station in by_id[i].stations
+
+
+def test_a_positive_jar_that_all_its_stations_deny_decides_nothing():
+    lines = said("negative", LOWER), said("negative", CARINA), said("positive", LOWER, CARINA)
+    for station in (LOWER, CARINA):
+        assert verdict(*lines, at=(station,)) == ("unknown", "indeterminate", False)
+
+
+def test_a_positive_jar_is_explained_by_another_of_its_stations():
+    lines = said("negative", LOWER), said("positive", CARINA), said("positive", LOWER, CARINA)
+    assert verdict(*lines) == ("benign", "negative", False)
+
+
+def test_a_second_operation_years_later_says_nothing_of_the_first_ct():
+    first = said("positive", LOWER, report_date="2020-01-20", surgery_date="2020-01-15")
+    later = said(
+        "negative", LOWER, report_id=2, report_date="2024-01-20", surgery_date="2024-01-15"
+    )
+    found = decide((LOWER,), [first, later], ct_date="2020-01-01")
+    assert (found.status, found.excluded) == ("malignant", ())
+
+
+def test_an_equal_station_that_was_not_sampled_hides_no_other():
+    relations = {(LOWER, jes("106recR")): "equal", (LOWER, jes("107")): "broader"}
+    lines = said("not_sampled", jes("106recR")), said("positive", jes("107"))
+    assert verdict(*lines, relations=relations)[:2] == ("malignant", "crosswalk_broader")

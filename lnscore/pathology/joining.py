@@ -18,6 +18,7 @@ from db.station_rule import (
     days_to_surgery,
     exclusions,
     of_station,
+    of_this_ct,
 )
 from db.station_status import PlacedNode
 
@@ -114,7 +115,8 @@ def join(
     max_days: int = MAX_DAYS,
 ) -> JoinedStudy:
     """Join the nodes of one study with the findings of its patient."""
-    said = [one for one in findings if not one.superseded]
+    relevant = of_this_ct(findings, study_date, max_days)
+    said = [one for one in relevant if not one.superseded]
     by_key = {nodes[0].patient_key: list(said)} if nodes else {}
     statuses = station_status.decide_all(nodes, by_key, relations, max_days)
     stations = _stations(nodes, said, relations)
@@ -128,7 +130,7 @@ def join(
         stations=stations,
         without_node=_without_node(stations, nodes, relations),
         without_station=tuple(node.id for node in nodes if not node.stations),
-        conflicts=tuple(_conflicts(findings)),
+        conflicts=tuple(_conflicts(findings, said)),
         exclusions=tuple(_exclusions(said, statuses, study_date, max_days)),
         other_systems=tuple(
             sorted({key.system for one in said for key in one.stations} - systems)
@@ -177,11 +179,13 @@ def _without_node(
     return tuple(positive[i] for i in sorted(positive))
 
 
-def _conflicts(findings: Sequence[StationFinding]) -> Iterable[Conflict]:
+def _conflicts(
+    findings: Sequence[StationFinding], said: Sequence[StationFinding]
+) -> Iterable[Conflict]:
     """Every report that said the contrary of what counts, once a station."""
     by_id = {one.id: one for one in findings}
     for key in sorted({key for one in findings for key in one.stations}, key=natural):
-        verdict = of_station(key, findings)
+        verdict = of_station(key, said)
         deciding = [by_id[i] for i in verdict.findings]
         lost = {
             one.report_id: one
