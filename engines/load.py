@@ -16,9 +16,6 @@ BACKENDS = {
 }
 """Name to module, best first: `auto` takes the first that can run."""
 
-PLANS = ("tensorrt", "tensorrt-rtx")
-"""Back ends that run only what was built for them before."""
-
 AUTO = "auto"
 
 
@@ -78,8 +75,8 @@ def _best(bundle: Bundle, precision: Precision, threads: int | None, provider: s
             try:
                 return _module(name).load(bundle, precision, threads, provider, _why(lacks))
             except EngineError as error:
-                if name not in PLANS:
-                    raise
+                if name == list(BACKENDS)[-1]:
+                    raise  # nothing is left to choose
                 against = f"{error.code}, {error.found}"
         lacks[name] = against
     raise EngineError(

@@ -38,11 +38,16 @@ def value_of(dataset: Any, keyword: str) -> Any:  # noqa: ANN401
     return element.value if known else dataset.get(keyword)  # raises what pydicom says of it
 
 
+def is_ascii(value: bytes) -> bool:
+    """Whether bytes are ASCII text in any character set: ISO 2022 escapes in seven bits."""
+    return value.isascii() and b"\x1b" not in value
+
+
 def text(dataset: Any, keyword: str) -> str:  # noqa: ANN401
     """A tag as text; empty where it is absent or has several values."""
     value = value_of(dataset, keyword)
     if isinstance(value, bytes):
-        if not value.isascii():
+        if not is_ascii(value):
             value = dataset.get(keyword)
         elif b"\\" in value:
             return ""
@@ -95,8 +100,9 @@ def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
     value = element.value
     try:
         if isinstance(value, bytes):
-            # Implicit VR states none: two bytes are a number or two digits, as the dictionary says.
-            if len(value) == 2 and (element.VR or _vr_of(keyword)) not in ("IS", "DS"):
+            # Where no VR is stated two bytes are a number or two digits as the dictionary says.
+            vr = _vr_of(keyword) if element.VR in (None, "UN") else element.VR
+            if len(value) == 2 and vr not in ("IS", "DS"):
                 order = "little" if getattr(element, "is_little_endian", True) else "big"
                 return int.from_bytes(value, order)
             return int(value.strip(b"\0 "))

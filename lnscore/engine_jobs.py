@@ -239,7 +239,8 @@ def import_bundle(source: Path, home: Path, sha256: str | None = None) -> Import
         there = _of_same_name(bundle, home)
         if there is not None:
             return Imported(there, new=False)
-        parity.gate(bundle, load.load(bundle))
+        # By the graph itself: another back end might load a plan that came with the bundle.
+        parity.gate(bundle, load.load(bundle, "onnx"))
         return Imported(_copy(bundle, home), new=True)
 
 

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lnscore.elements import tag_of, text, value_of, whole
+from lnscore.elements import is_ascii, tag_of, text, value_of, whole
 from lnscore.errors import Refusal
 from lnscore.plain_headers import NotPlain, plain_header
 from lnscore.slice_headers import SliceHeader, enhanced_slices, plain_slice, transfer_syntax
@@ -222,7 +222,7 @@ def _facts(
 
 def _patient_id(dataset: Any) -> str:  # noqa: ANN401
     value = value_of(dataset, "PatientID")
-    if isinstance(value, bytes) and value.isascii() and b"\\" not in value:
+    if isinstance(value, bytes) and is_ascii(value) and b"\\" not in value:
         value = value.decode("ascii")
     elif value is not None:
         value = dataset.get("PatientID")  # in the file's character set

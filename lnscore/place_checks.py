@@ -60,7 +60,8 @@ def check_engines(settings: Settings) -> Iterator[Finding]:
 
 
 def _disk(name: str, path: Path) -> Finding:
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    whole = path.absolute()
+    folder = next(place for place in (whole, *whole.parents) if place.is_dir())
     free_gb = shutil.disk_usage(folder).free / 1e9
     found = f"{free_gb:.1f} GB free at {folder}"
     if free_gb < DISK_FAIL_GB:

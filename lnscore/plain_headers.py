@@ -114,7 +114,7 @@ def _not_meta(tag: bytes) -> bool:
 
 def _syntax(meta: Elements) -> str:
     value = next(iter(meta.values()), Element(None, None)).value or b""
-    syntax = value.rstrip(b"\0").decode("latin-1")
+    syntax = value.rstrip(b"\0 ").decode("latin-1")
     if syntax != IMPLICIT and syntax not in EXPLICIT and not syntax.startswith(CODECS):
         raise NotPlain(syntax)
     return syntax

@@ -64,6 +64,19 @@ def test_auto_says_which_plan_is_spoilt_and_an_explicit_choice_fails(tmp_path) -
     assert refusal.value.fix == f"Build it here: {fix}"
 
 
+def test_auto_goes_on_where_a_back_end_that_seems_to_be_there_does_not_load(monkeypatch) -> None:
+    def broken(*_):
+        raise EngineError("E02", "this onnxruntime without CUDA", "one with it", "Install it.")
+
+    monkeypatch.setattr("engines.onnx_cuda_engine.load", broken)
+    monkeypatch.setattr("engines.onnx_cuda_engine.is_available", lambda: Availability(True, "here"))
+    names = {name: loading.BACKENDS[name] for name in ("onnx-cuda", "onnx")}
+    monkeypatch.setattr(loading, "BACKENDS", names)
+    engine = loading.load(BUNDLE, threads=1)
+    assert engine.backend == "onnx"
+    assert "onnx-cuda: E02, this onnxruntime without CUDA" in engine.reason
+
+
 def test_auto_takes_a_plan_that_loads(monkeypatch) -> None:
     taken = onnx_engine.load(BUNDLE, threads=1)
     register(monkeypatch, "plan_engine", Availability(True, "here"), taken)

@@ -4,13 +4,16 @@ import hashlib
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model, replace_file
 from engines import bundle as bundles
 from engines import load
+from engines.bundle import Bundle
 from engines.errors import EngineError
+from engines.protocol import Engine
 from lnscore import engine_jobs as job
 
 
@@ -132,6 +135,20 @@ def test_only_named_files_are_copied_never_a_plan(home: Path, mine: Path) -> Non
     assert sorted(path.name for path in (home / "mine").iterdir()) == sorted(
         path.name for path in DEMO.iterdir()
     )
+
+
+def test_an_import_runs_the_graph_and_no_back_end_that_loads_plans(
+    home: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, load = [], job.load.load
+
+    def watched(bundle: Bundle, backend: str = "auto", *rest: Any) -> Engine:
+        loaded.append(backend)
+        return load(bundle, backend, *rest)
+
+    monkeypatch.setattr(job.load, "load", watched)
+    job.import_bundle(mine, home)
+    assert loaded == ["onnx"]
 
 
 def test_importing_again_changes_nothing(home: Path, mine: Path) -> None:

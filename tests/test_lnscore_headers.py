@@ -161,6 +161,32 @@ def test_any_character_set_leaves_the_ids_intact(ct_file, charset):
     assert read.who.patient_id == "K17"
 
 
+def test_a_patient_id_in_seven_bit_japanese_is_read_in_its_character_set(ct_file):
+    dataset = dcmread(ct_file)
+    dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    dataset.PatientID = "山田"
+    dataset.save_as(ct_file)
+    read = header(ct_file)
+    assert read is not None
+    assert read.who.patient_id == "山田"
+
+
+def test_blanks_behind_a_transfer_syntax_do_not_matter(ct_file):
+    data = ct_file.read_bytes()
+    at = data.index(ExplicitVRLittleEndian.encode())
+    longer = b"1.2.840.10008.1.2.4.70  "
+    header_at = at - 2
+    size = len(longer).to_bytes(2, "little")
+    old = int.from_bytes(data[header_at:at], "little")
+    changed = data[:header_at] + size + longer + data[at + old :]
+    group = 132 + 8  # of the file meta group's length
+    length = int.from_bytes(changed[group : group + 4], "little") + len(longer) - old
+    ct_file.write_bytes(changed[:group] + length.to_bytes(4, "little") + changed[group + 4 :])
+    read = header(ct_file)
+    assert read is not None
+    assert read.slices[0].pixels.transfer_syntax == "1.2.840.10008.1.2.4.70"
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"SamplesPerPixel": 3}, {"BitsAllocated": 8}, {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}],
