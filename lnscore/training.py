@@ -219,13 +219,15 @@ def divide(
     from db.session import open_database
     from trainer import folds
 
-    divided = folds.assign(cohort, options.split_seed)
     name = split_name(options, cohort)
-    if ranks.writes:
-        with open_database(settings.db) as database, database.read() as session:
-            known = splits.find(session, name)
-        if known is None:
-            parts = [fold.parts for fold in divided]
+    with open_database(settings.db) as database, database.read() as session:
+        known = splits.find(session, name)
+        held = [] if known is None else splits.members(session, known)
+    divided = [folds.Fold(*one) for one in enumerate(held)]
+    if not held:
+        divided = folds.assign(cohort, options.split_seed)
+        parts = [fold.parts for fold in divided]
+        if ranks.writes:
             with writer_lock(settings.db), open_database(settings.db) as database:
                 _store_split(database, name, options.split_seed, parts)
     wanted = set(options.folds) or {fold.number for fold in divided}

@@ -1,6 +1,7 @@
 """Patients are divided, never nodes: 60/15/25, both classes everywhere, no one twice."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,3 +76,15 @@ def test_a_part_without_a_class_is_refused() -> None:
     cohort.labels[fold.nodes(cohort, VALIDATION)] = 0
     with pytest.raises(TrainerError, match=r"^T08: fold 2: no malignant node in its validation"):
         check_fold(fold, cohort)
+
+
+def test_numbers_and_order_of_the_database_do_not_matter() -> None:
+    """The same patients ingested in another order are divided alike."""
+    cohort = make_cohort(patients=28)
+    order = np.random.default_rng(0).permutation(len(cohort.nodes))
+    nodes = tuple(
+        replace(cohort.nodes[i], patient_id=1000 - cohort.nodes[i].patient_id) for i in order
+    )
+    other = replace(cohort, nodes=nodes, labels=cohort.labels[order])
+    for fold, again in zip(assign(cohort, 3), assign(other, 3), strict=True):
+        assert {1000 - patient: part for patient, part in fold.parts.items()} == again.parts

@@ -83,6 +83,22 @@ def test_killed_and_resumed_ends_bit_for_bit_the_same(
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_a_fold_does_not_go_on_with_other_patients(cohort: Cohort, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path / "a", cohort, quick(epochs=3), stop_at=4)
+    job = SupervisedRun(
+        tmp_path / "a",
+        TINY,
+        quick(epochs=3),
+        Start(),
+        torch.device("cpu"),
+        Ranks(),
+        lambda *_: None,
+    )
+    with pytest.raises(TrainerError, match=r"^T53: fold 0 of .* has other patients"):
+        train_folds(job, cohort, assign(cohort, 7)[:1])
+
+
 def test_a_finished_fold_is_not_trained_again(undisturbed: Path, cohort: Cohort) -> None:
     before = (undisturbed / LAST).stat().st_mtime_ns
     run(undisturbed.parent, cohort, quick(epochs=3), stop_at=1)

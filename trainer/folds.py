@@ -53,26 +53,41 @@ def assign(cohort: Cohort, seed: int, folds: int = FOLDS) -> list[Fold]:
     Raises:
         TrainerError: T07 too few patients of a class.
     """
-    index = cohort.labelled
+    index = _in_order(cohort)
     labels, patients = cohort.labels[index], cohort.patients[index]
+    keys = np.array([cohort.nodes[i].patient_key for i in index])
     _check_classes(labels, patients)
     outer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     hidden = set(cohort.patients.tolist()) - set(patients.tolist())
     return [
         Fold(
             number,
-            _parts(labels, patients, rest, test, seed)
+            _parts(labels, patients, keys, rest, test, seed)
             | dict.fromkeys(sorted(hidden), UNLABELLED_PART),
         )
-        for number, (rest, test) in enumerate(outer.split(index, labels, patients))
+        for number, (rest, test) in enumerate(outer.split(index, labels, keys))
     ]
 
 
+def _in_order(cohort: Cohort) -> np.ndarray:
+    """Labelled nodes by pseudonym and tracking UID.
+
+    A database that was filled in another order has other numbers; the same patients must test.
+    """
+    names = [(cohort.nodes[i].patient_key, cohort.nodes[i].tracking_uid) for i in cohort.labelled]
+    return cohort.labelled[sorted(range(len(names)), key=names.__getitem__)]
+
+
 def _parts(
-    labels: np.ndarray, patients: np.ndarray, rest: np.ndarray, test: np.ndarray, seed: int
+    labels: np.ndarray,
+    patients: np.ndarray,
+    keys: np.ndarray,
+    rest: np.ndarray,
+    test: np.ndarray,
+    seed: int,
 ) -> dict[int, str]:
     inner = StratifiedGroupKFold(INNER, shuffle=True, random_state=seed)
-    train, validation = next(inner.split(rest, labels[rest], patients[rest]))
+    train, validation = next(inner.split(rest, labels[rest], keys[rest]))
     named = (TRAIN, rest[train]), (VALIDATION, rest[validation]), (TEST, test)
     return {int(patient): part for part, nodes in named for patient in patients[nodes]}
 

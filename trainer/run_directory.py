@@ -25,6 +25,7 @@ from trainer.checkpoint import put
 from trainer.errors import TrainerError
 
 LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "done.json"
+SPLIT = "split.json"
 CURVES = "curves.png"
 PACKAGES = ("lnscore", "torch", "torchvision", "timm", "monai", "numpy", "scikit-learn")
 

@@ -15,12 +15,12 @@ from trainer.cohort import Cohort
 from trainer.config import NetworkConfig
 from trainer.distributed import Ranks, wait
 from trainer.errors import TrainerError
-from trainer.folds import FOLDS, TEST, TRAIN, VALIDATION, Fold, check_fold
+from trainer.folds import FOLDS, Fold, check_fold
 from trainer.networks.registry import build, parse, placed
 from trainer.predicting import predict
 from trainer.predictions import FILE, LAST_FILE
 from trainer.run_directory import BEST, CURVES, DONE, LAST
-from trainer.run_supervised import refuse_unoutlined, split_of, within
+from trainer.run_supervised import check_split, keep_split, refuse_unoutlined, within
 from trainer.ssl_batches import labelled_pool
 from trainer.ssl_checkpoint import OTHER
 from trainer.ssl_config import SslConfig
@@ -125,21 +125,13 @@ def check_source(source: Source, cohort: Cohort, fold: Fold) -> None:
             "the same fold of the supervised run",
             "Let it finish (--resume), or name folds with --fold.",
         )
-    before, now = run_directory.read_json(place / "split.json"), split_of(cohort, fold)
-    parts = (TRAIN, VALIDATION, TEST)
-    if any(sorted(before.get(part, [])) != now.get(part, []) for part in parts):
-        raise TrainerError(
-            "T53",
-            f"fold {fold.number} of {source.root} has other patients than this database",
-            "the same patients in the same parts",
-            "Use the database of that run, or train the supervised stage again.",
-        )
+    check_split(place, cohort, fold)
 
 
 def _train(run: SslRun, cohort: Cohort, known: Unlabelled, fold: Fold, place: Path) -> None:
     network, start, done_before = begin(run, fold)
     if run.ranks.writes:
-        run_directory.put_json(place / "split.json", split_of(cohort, fold))
+        keep_split(place, cohort, fold)
         run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
     with Tracker(place, writes=run.ranks.writes) as tracker:
         job = SslJob(

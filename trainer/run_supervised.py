@@ -13,14 +13,15 @@ from trainer import checkpoint, figures, predictions, run_directory
 from trainer.cohort import Cohort
 from trainer.config import NetworkConfig
 from trainer.distributed import Ranks, wait
-from trainer.folds import TRAIN, Fold, check_fold
+from trainer.errors import TrainerError
+from trainer.folds import TEST, TRAIN, VALIDATION, Fold, check_fold
 from trainer.networks.dualnet import refuse_points
 from trainer.networks.registry import build, placed
 from trainer.networks.starting import Start
 from trainer.predicting import predict
 from trainer.predictions import FILE, LAST_FILE
 from trainer.profiles import SupervisedConfig
-from trainer.run_directory import BEST, CURVES, DONE, LAST
+from trainer.run_directory import BEST, CURVES, DONE, LAST, SPLIT
 from trainer.sampling import INIT_STREAM, seed_of, stream
 from trainer.stage_supervised import FoldJob, Watch, train_fold
 from trainer.tracking import Tracker
@@ -72,7 +73,7 @@ def train_folds(run: SupervisedRun, cohort: Cohort, folds: Sequence[Fold]) -> No
 def _train(run: SupervisedRun, cohort: Cohort, fold: Fold, place: Path) -> None:
     network, fresh, source = begin(run, cohort, fold)
     if run.ranks.writes:
-        run_directory.put_json(place / "split.json", split_of(cohort, fold))
+        keep_split(place, cohort, fold)
         run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
     with Tracker(place, writes=run.ranks.writes) as tracker:
         job = FoldJob(
@@ -116,6 +117,34 @@ def run_prior(run: SupervisedRun, cohort: Cohort, fold: Fold) -> float:
     if run.config.positive_fraction is not None:
         return run.config.positive_fraction
     return float((cohort.labels[fold.nodes(cohort, TRAIN)] == 1).mean())
+
+
+def keep_split(place: Path, cohort: Cohort, fold: Fold) -> None:
+    """Write who is in which part, or make sure that a fold goes on with the same patients.
+
+    Raises:
+        TrainerError: T53.
+    """
+    if (place / SPLIT).exists():
+        check_split(place, cohort, fold)
+    else:
+        run_directory.put_json(place / SPLIT, split_of(cohort, fold))
+
+
+def check_split(place: Path, cohort: Cohort, fold: Fold) -> None:
+    """Make sure that what was trained there has seen no patient who now tests.
+
+    Raises:
+        TrainerError: T53.
+    """
+    before, now = run_directory.read_json(place / SPLIT), split_of(cohort, fold)
+    if any(before.get(part, []) != now.get(part, []) for part in (TRAIN, VALIDATION, TEST)):
+        raise TrainerError(
+            "T53",
+            f"fold {fold.number} of {place.parent} has other patients than this database",
+            "the same patients in the same parts",
+            "Use the database of that run, or train it again under another name.",
+        )
 
 
 def split_of(cohort: Cohort, fold: Fold) -> dict[str, Any]:
