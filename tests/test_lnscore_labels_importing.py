@@ -163,6 +163,26 @@ def test_a_workbook_is_read_by_its_numbers(settings, scans, tmp_path):
     assert stored(settings) == {scans[0].nodes[0].node_id: 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.json", '[{"tracking_uid": "1.2", "value": 1, "Value": 0}]', "two members 'value'"),
+        ("a.json", '[{"tracking_uid": "1.2", "value": 1, "value": 0}]', "two members 'value'"),
+        (
+            "a.csv",
+            "tracking_uid,value,reader\n1.2,1,Smith, J\n",
+            "row 2 with more cells than there are headings",
+        ),
+    ],
+)
+def test_what_would_be_lost_without_a_word_is_refused(settings, tmp_path, name, content, found):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(Refusal) as refusal:
+        run(settings, tmp_path / name, READER)
+    assert refusal.value.code == "L06"
+    assert found in refusal.value.found
+
+
 def test_the_same_file_again_adds_no_label(settings, scans, tmp_path):
     path = write(tmp_path, [at(scans[0], scans[0].nodes[0].centroid_mm)])
     assert [run(settings, path, READER).new for _ in range(2)] == [1, 0]
@@ -322,6 +342,18 @@ def test_a_tracking_uid_of_two_series_is_l02_unless_the_series_is_named(settings
         "in series_uid"
     ]
     assert run(settings, write(tmp_path, [row | {"series_uid": "1.2.1.2"}]), READER).new == 1
+
+
+def test_series_without_a_frame_of_reference_share_no_millimetres(settings, tmp_path):
+    with open_database(settings.db) as database, database.begin() as session:
+        job = runs.start(session, "phantom", [], "1")
+        for number in (1, 2):
+            add_series(session, series("one", nodes=1, series_uid=f"1.2.1.{number}"), job)
+    point = {"study_uid": "1.2.1", "value": "1", "x": 1.5, "y": -2.5, "z": 3.5}
+    assert sentences(settings, tmp_path, [point]) == [
+        "L05: row 2, column series_uid: the study has series without a frame of reference; name "
+        "the point's series"
+    ]
 
 
 def test_frames_of_reference_are_not_mixed(settings, tmp_path):

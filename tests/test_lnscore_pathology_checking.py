@@ -51,6 +51,24 @@ def test_a_date_is_read(text, order, iso):
     assert read_date(text, "surgery_date", 1, order=order).iso == iso
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"n_examined": "2/9", "n_positive": "1/5"},
+            "P11 n_examined and n_positive say 2/9 and 1/5",
+        ),
+        (
+            {"status": "indeterminate", "n_examined": "5", "n_positive": "3"},
+            "P04 status 'indeterminate' but n_positive 3",
+        ),
+    ],
+)
+def test_cells_that_contradict_each_other_are_an_error(change, said):
+    errors = [m for m in one(**change) if isinstance(m, Message) and m.severity == "E"]
+    assert [f"{m.code} {m.text}" for m in errors] == [said]
+
+
 def test_a_completed_year_is_told():
     message = read_date("29/07/06", "surgery_date", 3).message
     assert message is not None

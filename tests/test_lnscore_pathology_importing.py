@@ -165,6 +165,12 @@ def test_an_id_that_the_key_file_lacks_is_an_error_without_the_id(registry):
     assert told == ["P20 E 2: the id of this row is not in the key file"]
 
 
+def test_a_key_file_with_a_column_twice_is_refused(registry):
+    keys = registry.file("id,patient_id,patient_id\nX9,K1,K2\n", "keys.csv")
+    (told,) = registry.messages(table({"patient_key": "X9"}), "--key-file", str(keys))
+    assert told.startswith("P20 E None: the key file has a column twice")
+
+
 def test_a_key_file_that_names_one_id_twice_is_refused(registry):
     keys = registry.file("id,patient_id\nX9,K1\nX9,K2\n", "keys.csv")
     told = registry.messages(table({}), "--key-file", str(keys))

@@ -287,6 +287,14 @@ def test_a_zero_is_refused_once_a_column_where_the_mapping_says_so(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("spelling", ["0", "００", "0.00", "00", "n=0", "0/0"])
+def test_every_spelling_of_zero_is_one(tmp_path, spelling):
+    mapping = MAPPING.replace("zero_means: zero", "zero_means: refuse")
+    mapping += "pairs: [{station: 107, total: t, positive: p}]\n"
+    (told,) = said([[*BASE, "t", "p"], [*ROW, spelling, spelling]], mapping, tmp_path)
+    assert told.startswith("P18: row 2")
+
+
 def test_a_zero_of_positive_nodes_alone_is_negative(tmp_path):
     mapping = MAPPING + "counts: [{column: p, station: 107, holds: positive}]\n"
     (found,) = values([[*BASE, "p"], [*ROW, "0"]], mapping, tmp_path)

@@ -127,8 +127,9 @@ def _point_mm(label: LabelRow, series: Sequence[SeriesPlaces]) -> np.ndarray | M
         text = f"IJK counts the voxels of one series, and {found} may be meant; name it"
         return _error(label, "L05", text, "series_uid")
     frames = {one.for_uid for one in series if one.nodes or one.for_uid}
-    if len(frames) > 1:
-        text = f"the study has {len(frames)} frames of reference; name the point's series"
+    if len(frames) > 1 or (len(series) > 1 and not all(frames)):
+        known = f"{len(frames)} frames" if all(frames) else "series without a frame"
+        text = f"the study has {known} of reference; name the point's series"
         return _error(label, "L05", text, "series_uid")
     written = np.array([label.point], float)
     return lps_mm(written, label.coord, geometry)[0]

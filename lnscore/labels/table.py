@@ -68,6 +68,7 @@ def read_table(path: Path) -> Table:
 
 def _sheet(path: Path, sha256: str) -> Table:
     from lnscore.pathology.sheets import read_sheet
+    from lnscore.pathology.workbooks import MergedCell
 
     sheet = read_sheet(path, header_rows=1)
     written = [" ".join(part for part in heading if part) for heading in sheet.headings]
@@ -76,10 +77,14 @@ def _sheet(path: Path, sha256: str) -> Table:
         if names.count(name) > 1:
             raise _unusable(path, f"two columns '{name}'")
     _refuse_without_columns(path, names)
-    rows = (
-        (number, _known(dict(zip(names, cells, strict=False))))
-        for number, cells in enumerate(sheet.rows, sheet.first_row)
-    )
+    rows = []
+    for number, cells in enumerate(sheet.rows, sheet.first_row):
+        if any(map(str.strip, cells[len(names) :])):
+            raise _unusable(path, f"row {number} with more cells than there are headings")
+        row = dict(zip(names, cells, strict=False))
+        if isinstance(row.get("value"), MergedCell):
+            raise _unusable(path, f"row {number} with a value that is merged over several rows")
+        rows.append((number, _known(row)))
     return Table(
         path.name,
         sha256,
@@ -101,7 +106,7 @@ def _refuse_without_columns(path: Path, names: list[str]) -> None:
 
 def _json(path: Path, sha256: str) -> Table:
     try:
-        written = json.loads(path.read_bytes())
+        written = json.loads(path.read_bytes(), object_pairs_hook=_once)
         stated = written if isinstance(written, dict) else {"labels": written}
         rows = list(_objects(stated["labels"]))
         reader, coord = _text(stated.get("reader")), _text(stated.get("coord"))
@@ -110,6 +115,14 @@ def _json(path: Path, sha256: str) -> Table:
     ignored = sorted({shown(key) for _, row in rows for key in row if _name(key) not in COLUMNS})
     known = tuple((number, _known({_name(key): row[key] for key in row})) for number, row in rows)
     return Table(path.name, sha256, known, tuple(ignored), (), reader, coord)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object none of whose members is there twice, in whatever spelling."""
+    names = [_name(key) for key, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two members '{twice}'")
+    return dict(pairs)
 
 
 def _objects(labels: Any) -> Iterator[tuple[int, dict[str, str]]]:  # noqa: ANN401 - any JSON

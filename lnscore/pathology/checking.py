@@ -130,6 +130,10 @@ class _Row:
         examined, positive = self._count("n_examined"), self._count("n_positive")
         fraction = next((one for one in (positive, examined) if one.of is not None), None)
         n_examined, n_positive = examined.value, positive.value
+        pairs = (examined.value, examined.of), (positive.value, positive.of)
+        if None not in (examined.of, positive.of) and pairs[0] != pairs[1]:
+            both = " and ".join(f"{value}/{of}" for value, of in pairs)
+            self._say("P11", "E", f"n_examined and n_positive say {both}", "n_examined")
         if fraction is not None:
             for name, one, own in (
                 ("n_examined", examined, fraction.of), ("n_positive", positive, fraction.value)
@@ -194,6 +198,8 @@ def _contradiction(status: str, examined: int | None, positive: int | None) -> s
         return "status 'positive' but n_positive 0"
     if status == "positive" and examined == 0:
         return "status 'positive' but n_examined 0"
+    if status == "indeterminate" and positive:
+        return f"status 'indeterminate' but n_positive {positive}"
     if status == "not_sampled" and (examined or positive):
         return f"status 'not_sampled' but n_examined {examined or positive}"
     return ""

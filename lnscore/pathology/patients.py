@@ -74,7 +74,10 @@ def read_key_file(path: Path, issuer: str = "") -> dict[str, Person]:
     from lnscore.pathology.sheets import read_sheet
 
     sheet = read_sheet(path, header_rows=1)
-    columns = {cleaned(one[-1]).casefold(): number for number, one in enumerate(sheet.headings)}
+    headings = [cleaned(one[-1]).casefold() for one in sheet.headings]
+    columns = {heading: number for number, heading in enumerate(headings)}
+    if any(headings.count(name) > 1 for name in ("id", "patient_id", "pseudo_key", "issuer")):
+        raise _unusable("the key file has a column twice")
     wanted = next((name for name in ("pseudo_key", "patient_id") if name in columns), None)
     if wanted is None or "id" not in columns:
         raise _unusable("the key file has no columns id and patient_id, or id and pseudo_key")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from lnscore.errors import Refusal
 from lnscore.pathology.cells import shown
+from lnscore.pathology.counts import read_count
 from lnscore.pathology.fields import iso_date
 from lnscore.pathology.headings import Columns, letter_of
 from lnscore.pathology.mapping import Mapping
@@ -176,8 +177,8 @@ def _merged(item: Item, cells: Sequence[str], number: int) -> Message | None:
 
 
 def _is_zero(values: dict[str, str]) -> bool:
-    filled = [text.strip() for text in values.values() if text.strip()]
-    return all(text in ("0", "0.0", "0,0", "0/0") for text in filled)
+    counts = [read_count(text.strip(), 0) for text in values.values() if text.strip()]
+    return all(one.value == 0 and not one.of for one in counts)
 
 
 def _no_date(name: str, found: str, number: int, heading: str) -> Message:
