@@ -114,6 +114,7 @@ def _config(options: TrainOptions) -> "SslConfig":
         "seed": options.seed,
     }
     try:
+        given = {name: value for name, value in given.items() if value is not None}
         knobs = dict(training.knob(text) for text in options.knobs)
         return with_values(PROFILES[options.profile], **(given | knobs))
     except ValidationError as error:

@@ -28,6 +28,12 @@ def test_every_stratified_batch_has_its_positives(fraction: float, positives: in
     assert (LABELS[epoch(fraction=fraction)].sum(1) == positives).all()
 
 
+@pytest.mark.parametrize(("size", "fraction"), [(2, 0.25), (2, 0.9), (3, 0.01)])
+def test_a_small_batch_has_both_classes(size: int, fraction: float) -> None:
+    for drawn in batches(LABELS, size, fraction, stream(0, 0, 0, SAMPLING_STREAM)):
+        assert 0 < LABELS[drawn].sum() < size
+
+
 def test_positives_take_turns() -> None:
     drawn = epoch(fraction=0.25)
     counts = np.bincount(drawn[LABELS[drawn] == 1], minlength=11)

@@ -1,8 +1,6 @@
 """Checkpoints: weights and optimiser state as safetensors, written whole or not at all."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.errors import TrainerError
+from trainer.whole_files import put
 
 WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 
@@ -24,15 +23,6 @@ def save(file: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     data = safetensors.torch.save(plain, metadata={"facts": json.dumps(facts, sort_keys=True)})
     put(file, data)
-
-
-def put(file: Path, data: bytes) -> None:
-    """Write bytes whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as unfinished:
-        unfinished.write(data)
-        unfinished.flush()
-        os.fsync(unfinished.fileno())
-    os.replace(unfinished.name, file)
 
 
 def load(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -14,6 +14,8 @@ from torch import Tensor, distributed, nn
 from torch.autograd import Function
 from torch.nn.parallel import DistributedDataParallel
 
+from trainer.networks.two_stream import BATCHNORMS
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -144,14 +146,14 @@ class SyncBatchNorm(nn.BatchNorm2d):
 
 def _synchronise(network: nn.Module) -> nn.Module:
     for name, module in network.named_children():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+        if isinstance(module, BATCHNORMS):
             setattr(network, name, _with_state(module))
         else:
             _synchronise(module)
     return network
 
 
-def _with_state(module: nn.BatchNorm2d | nn.BatchNorm3d) -> SyncBatchNorm:
+def _with_state(module: "nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d") -> SyncBatchNorm:
     """The same parameters, the same buffers: the optimiser and the checkpoint see no difference."""
     other = SyncBatchNorm(module.num_features, module.eps, module.momentum)
     other._parameters.update(module._parameters)

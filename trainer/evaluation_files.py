@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from trainer import whole_files
 from trainer.errors import TrainerError
 from trainer.evaluate import Evaluation, Row
 from trainer.evaluation_tables import as_markdown
@@ -55,10 +56,8 @@ def put(path: Path, content: bytes) -> None:
     Raises:
         TrainerError: T26.
     """
-    half = path.with_name(f".{path.name}.half")
     try:
-        half.write_bytes(content)
-        half.replace(path)
+        whole_files.put(path, content)
     except OSError as error:
         raise _unwritable(path, str(error)) from error
 

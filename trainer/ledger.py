@@ -13,6 +13,7 @@ from trainer.cohort import Cohort
 from trainer.errors import TrainerError
 from trainer.sharpen import RULES, PseudoLabels
 from trainer.unlabelled import CODES, Unlabelled
+from trainer.whole_files import put_parquet
 
 FILE = "ledger.parquet"
 NAMES = {code: name for name, code in CODES.items()}
@@ -68,9 +69,7 @@ def append(file: Path, decided: pl.DataFrame) -> None:
     if file.exists():
         before = read(file).filter(pl.col("epoch") < first)
         decided = pl.concat([before, decided])
-    half = file.with_name(f".{file.name}.half")
-    decided.write_parquet(half)
-    half.replace(file)
+    put_parquet(file, decided)
 
 
 def read(file: Path) -> pl.DataFrame:

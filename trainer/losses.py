@@ -37,7 +37,7 @@ def sharpening_loss(logits: Logits, label: Tensor, selected: Tensor, count: floa
         logits: Of the unlabelled nodes, shape (node,) each.
         label: 0 or 1 where selected, shape (node,), float.
         selected: 1 where the node has a pseudo-label this epoch, else 0; same shape, float.
-        count: Selected nodes to average over; none gives 0.
+        count: Selected nodes to average over, of several processes their mean; none gives 0.
 
     Returns:
         Scalar, float32.
@@ -47,4 +47,4 @@ def sharpening_loss(logits: Logits, label: Tensor, selected: Tensor, count: floa
         for head in logits
         if head is not None
     ]
-    return torch.stack(terms).sum() / max(count, 1)
+    return torch.stack(terms).sum() / (count or 1.0)

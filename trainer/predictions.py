@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from trainer.errors import TrainerError
+from trainer.whole_files import put_parquet
 
 VALIDATION, TEST = "validation", "test"
 PROBABILITY_TOLERANCE = 0.01  # half-precision logits are rounded
@@ -121,9 +122,7 @@ def concat(parts: Sequence[Predictions]) -> Predictions:
 def write(path: Path, predictions: Predictions) -> None:
     """Write a Parquet file; it appears whole or not at all."""
     columns = {name: getattr(predictions, name) for name in DTYPES}
-    half = path.with_name(f".{path.name}.half")
-    pl.DataFrame(columns, schema=DTYPES).write_parquet(half)
-    half.replace(path)
+    put_parquet(path, pl.DataFrame(columns, schema=DTYPES))
 
 
 def read(path: Path) -> Predictions:

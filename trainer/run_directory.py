@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from trainer.checkpoint import put
 from trainer.errors import TrainerError
+from trainer.whole_files import put
 
 LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "done.json"
 SPLIT = "split.json"

@@ -21,6 +21,7 @@ from trainer.predicting import predict
 from trainer.predictions import FILE, LAST_FILE
 from trainer.run_directory import BEST, CURVES, DONE, LAST
 from trainer.run_supervised import check_split, keep_split, refuse_unoutlined, within
+from trainer.sampling import positives_of
 from trainer.ssl_batches import labelled_pool
 from trainer.ssl_checkpoint import OTHER
 from trainer.ssl_config import SslConfig
@@ -29,6 +30,7 @@ from trainer.stage_ssl import train_fold
 from trainer.stage_supervised import Watch
 from trainer.tracking import Tracker
 from trainer.unlabelled import Unlabelled
+from trainer.whole_files import put
 
 OTHER_FILE = {"teacher": "predictions-student.parquet", "student": "predictions-teacher.parquet"}
 """By the reported network: the other's predictions, of the same weights' epoch."""
@@ -144,7 +146,7 @@ def _train(run: SslRun, cohort: Cohort, known: Unlabelled, fold: Fold, place: Pa
         _predict(job, place / BEST, place / FILE)
         _predict(job, place / BEST, place / OTHER_FILE[run.config.network], other=True)
         if (curves := figures.draw_fold(place)) is not None:
-            checkpoint.put(place / CURVES, curves)
+            put(place / CURVES, curves)
         done = {
             "best_epoch": progress.best_epoch,
             "epochs": progress.epoch,
@@ -171,7 +173,8 @@ def begin(run: SslRun, fold: Fold) -> tuple[nn.Module, str, dict[str, Any]]:
 def prior(config: SslConfig, cohort: Cohort, fold: Fold, known: Unlabelled) -> float:
     """Share of positives among the labelled nodes that the network sees."""
     if config.positive_fraction is not None:
-        return config.positive_fraction
+        size = config.labelled_batch
+        return positives_of(size, config.positive_fraction) / size
     return float((labelled_pool(cohort, fold, known)[1] == 1).mean())
 
 

@@ -22,9 +22,10 @@ from trainer.predicting import predict
 from trainer.predictions import FILE, LAST_FILE
 from trainer.profiles import SupervisedConfig
 from trainer.run_directory import BEST, CURVES, DONE, LAST, SPLIT
-from trainer.sampling import INIT_STREAM, seed_of, stream
+from trainer.sampling import INIT_STREAM, positives_of, seed_of, stream
 from trainer.stage_supervised import FoldJob, Watch, train_fold
 from trainer.tracking import Tracker
+from trainer.whole_files import put
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _train(run: SupervisedRun, cohort: Cohort, fold: Fold, place: Path) -> None:
         _predict(job, place / LAST, place / LAST_FILE)
         _predict(job, place / BEST, place / FILE)
         if (curves := figures.draw_fold(place)) is not None:
-            checkpoint.put(place / CURVES, curves)
+            put(place / CURVES, curves)
         done = {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "start": source}
         run_directory.put_json(place / DONE, done | {"prior": run_prior(run, cohort, fold)})
     wait(run.ranks)
@@ -115,7 +116,7 @@ def begin(run: SupervisedRun, cohort: Cohort, fold: Fold) -> tuple[nn.Module, fr
 def run_prior(run: SupervisedRun, cohort: Cohort, fold: Fold) -> float:
     """Share of positives that the network sees: of the sampler, or of the training part."""
     if run.config.positive_fraction is not None:
-        return run.config.positive_fraction
+        return positives_of(run.config.batch, run.config.positive_fraction) / run.config.batch
     return float((cohort.labels[fold.nodes(cohort, TRAIN)] == 1).mean())
 
 

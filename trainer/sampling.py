@@ -49,11 +49,16 @@ def batches(
         order = _cycled(np.arange(len(labels)), steps * size, rng)
         yield from order.reshape(steps, size)
         return
-    positives = round(size * positive_fraction)
+    positives = positives_of(size, positive_fraction)
     yes = _cycled(np.flatnonzero(labels == 1), steps * positives, rng).reshape(steps, positives)
     no = _cycled(np.flatnonzero(labels == 0), steps * (size - positives), rng)
     for mine, others in zip(yes, no.reshape(steps, size - positives), strict=True):
         yield np.concatenate([mine, others])
+
+
+def positives_of(size: int, fraction: float) -> int:
+    """Positives of a batch: at least one, and at least one of the others."""
+    return min(max(round(size * fraction), 1), size - 1)
 
 
 def _cycled(pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -53,5 +53,6 @@ def resume(job: SslJob, pair: Pair, optimizer: torch.optim.Optimizer, method: Me
     checkpoint.restore_optimizer(tensors, pair.student, optimizer)
     method.restore(checkpoint.under(tensors, STATE))
     progress = Progress(**facts)
-    run_directory.cut_log(job.place / LOG, progress.epoch)
+    if job.ranks.writes:
+        run_directory.cut_log(job.place / LOG, progress.epoch)
     return progress

@@ -157,9 +157,8 @@ class SslConfig(BaseModel):
 
 
 def with_values(config: SslConfig, **values: Any) -> SslConfig:  # noqa: ANN401
-    """The same configuration with some values changed, checked again; None changes nothing."""
-    given = {name: value for name, value in values.items() if value is not None}
-    return SslConfig.model_validate(config.model_dump() | given)
+    """The same configuration with some values changed, checked again."""
+    return SslConfig.model_validate(config.model_dump() | values)
 
 
 PAPER = SslConfig()

@@ -175,7 +175,7 @@ def _sharpened(job: SslJob, said: Said, batch: Batch, chosen: Chosen | None) -> 
     label = torch.from_numpy(chosen.label[slots.mine]).to(job.device)
     selected = torch.from_numpy(chosen.selected[slots.mine]).to(job.device).float()
     # Gradients are averaged over processes, of which each has its own number of selected.
-    count = float(chosen.selected[slots.unlabelled].sum()) / world
+    count = max(float(chosen.selected[slots.unlabelled].sum()), 1.0) / world
     return sharpening_loss(said.unlabelled, label, selected, count)
 
 

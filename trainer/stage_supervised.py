@@ -105,7 +105,7 @@ def train_fold(job: FoldJob) -> Progress:
     """
     config, ranks = job.config, job.ranks
     optimizer = build_optimizer(job.network, config, job.fresh)
-    progress = _resume(job.place, job.network, optimizer)
+    progress = _resume(job, optimizer)
     stepped = spread(job.network, ranks)
     with out_of_memory(config.batch):
         for epoch in range(progress.epoch, config.epochs):
@@ -207,13 +207,14 @@ def _keep(
     checkpoint.save(job.place / LAST, tensors, vars(progress))
 
 
-def _resume(place: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    if not (place / LAST).exists():
+def _resume(job: FoldJob, optimizer: torch.optim.Optimizer) -> Progress:
+    if not (job.place / LAST).exists():
         return Progress()
-    tensors, facts = checkpoint.load(place / LAST)
-    checkpoint.restore(tensors, network, optimizer)
+    tensors, facts = checkpoint.load(job.place / LAST)
+    checkpoint.restore(tensors, job.network, optimizer)
     progress = Progress(**facts)
-    run_directory.cut_log(place / LOG, progress.epoch)
+    if job.ranks.writes:
+        run_directory.cut_log(job.place / LOG, progress.epoch)
     return progress
 
 
