@@ -181,7 +181,8 @@ class _Ingesting:
         try:
             with self.database.begin() as session:
                 outcomes = [studies.add_series(session, one, self.run_id) for one in ready]
-                name_stations(session)
+                if any(node.station for one in ready for node in one.nodes):
+                    name_stations(session)
                 quarantine.resolve(session, sha256s=result.used)
                 for one in ready:
                     if one.status != "quarantined":

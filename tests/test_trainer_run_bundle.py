@@ -205,3 +205,18 @@ def test_one_phantom_makes_the_cohort_one_of_phantoms() -> None:
     mixed = replace(cohort, nodes=(made, *cohort.nodes[1:]))
     found = cohort_summary.summary(mixed, "a split")
     assert (found["phantom"], found["phantom_patients"]) == (True, 1)
+
+
+def test_a_bundle_that_fails_its_gate_leaves_nothing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with a manifest would be taken for a finished bundle by the next try."""
+
+    def off(*_: object) -> None:
+        raise EngineError("E09", "off", "golden outputs", "Do not use it.")
+
+    monkeypatch.setattr(run_bundle.parity, "gate", off)
+    run = read_run(root)
+    with pytest.raises(EngineError, match=r"^E09"):
+        make_bundle(run, best_fold(run), "x", tmp_path / "x", draws=100)
+    assert list(tmp_path.iterdir()) == []

@@ -57,7 +57,10 @@ def _head(about: About, network: NetworkConfig) -> Iterator[str]:
 
 def _data(about: About) -> Iterator[str]:
     cohort = _cohort(about)
-    who = "phantoms" if about.phantom else "patients"
+    phantoms = cohort.get("phantom_patients", 0)
+    everyone = cohort["patients"] + cohort["unlabelled_patients"]
+    who = "phantoms" if about.phantom and phantoms == everyone else "patients"
+    some = f" {phantoms} of all are phantoms." if phantoms and who == "patients" else ""
     slices = cohort.get("slice_mm")
     thickness = (
         f" Slices: {slices['least']:g} to {slices['largest']:g} mm, median {slices['median']:g} mm."
@@ -69,7 +72,7 @@ def _data(about: About) -> Iterator[str]:
         f"{cohort['nodes']} labelled nodes ({cohort['positives']} malignant) of "
         f"{cohort['patients']} {who}; labels by reader '{cohort['reader']}'. "
         f"{cohort['unlabelled_nodes']} further nodes of {cohort['unlabelled_patients']} {who} "
-        f"without labels.{thickness}"
+        f"without labels.{some}{thickness}"
     )
     yield f"Weights before training: {cohort['pretrained']}."
 

@@ -1,16 +1,19 @@
 """From a complete run to an engine: the weights of one fold, with all that a reader must know."""
 
-import shutil
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engines import bundle as bundles
 from engines import load, parity
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.manifest import About, Metric
+from engines.shapes import Patches
 from trainer import calibrate, checkpoint, evaluate, held_out, metrics, predicted_run, run_directory
 from trainer import cohort_summary as cohorts
 from trainer.bootstrap import DRAWS
@@ -117,15 +120,26 @@ def make_bundle(
     network = load_weights(run, choice.fold)
     golden = golden_patches(network, golden_nodes)
     about = describe(run, choice, name, before, draws)
-    bundle = export(network, golden, about, folder, card=card(about, network.config))
+    if folder.exists():
+        raise TrainerError("T01", f"'{folder.name}' exists", "a new folder", "Name another.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        gated = _gated(network, golden, about, Path(scratch))
+        os.replace(gated.path, folder)  # only what passed has the name
+    return bundles.read(folder)
+
+
+def _gated(network: Network, golden: Patches, about: About, scratch: Path) -> Bundle:
+    """The bundle that passes on this machine, with fp16 or without."""
+    bundle = export(network, golden, about, scratch / "both", card=card(about, network.config))
     parity.gate(bundle, load.load(bundle, "onnx", "fp32"))
     try:
         parity.gate(bundle, load.load(bundle, "onnx", "fp16"))
     except EngineError as error:
-        shutil.rmtree(folder)
         noted = _with_note(about, f"no fp16 graph: {error.found}")
         written = card(noted, network.config)
-        bundle = export(network, golden, noted, folder, precisions=("fp32",), card=written)
+        one = scratch / "fp32"
+        return export(network, golden, noted, one, precisions=("fp32",), card=written)
     return bundle
 
 

@@ -147,22 +147,23 @@ def _studies(
 
 
 def _relations(session: Session, crosswalk: str | None) -> tuple[Relations | None, str]:
-    """A crosswalk's relations, as the database holds them or else as lnscore ships them."""
+    """A crosswalk's relations as lnscore ships them, or else as the database holds them."""
     if crosswalk is None:
         return None, ""
-    held = station_status.relations(session, crosswalk)
-    if held and crosswalk not in crosswalks.names():
+    ours_too = crosswalk in crosswalks.names()
+    if not ours_too and (held := station_status.relations(session, crosswalk)):
         return held, f"crosswalk {crosswalk} is not confirmed by a clinician"
-    shipped = crosswalks.read(crosswalk)
+    shipped = crosswalks.read(crosswalk)  # the version that the warning names
     ours = {(row.from_station, row.to_station): row.relation for row in shipped.rows}
-    return held or ours, shipped.warning
+    return ours, shipped.warning
 
 
 def _pending(
     session: Session, findings: Mapping[str, Sequence[StationFinding]]
 ) -> dict[str, Sequence[StationFinding]]:
     here = select(Patient.pseudo_key).join(Study, Study.patient_id == Patient.id)
-    return {key: findings[key] for key in sorted(set(findings) - set(session.scalars(here)))}
+    waiting = sorted(set(findings) - set(session.scalars(here)))
+    return {key: [one for one in findings[key] if not one.superseded] for key in waiting}
 
 
 def _counts(studies: Iterable[JoinedStudy]) -> dict[str, int]:
