@@ -6,13 +6,14 @@ never loads what it does not use. One handler turns every refusal into its exit 
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from db.errors import DatabaseError
 from engines.errors import EngineError
-from lnscore import labels_cli, pathology_cli, train_cli
+from lnscore import engine_cli, labels_cli, pathology_cli, train_cli
+from lnscore.cli_options import AsJson, Backend, Db, EngineName, Jobs, Precision, precision_of
 from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED, Refusal
 from lnscore.stations_cli import stations_app
 from lnscore.summary import Summary
@@ -28,28 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-engine_app = typer.Typer(
-    help="List, show, build, verify, import, promote and compare engines.", no_args_is_help=True
-)
-app.add_typer(engine_app, name="engine")
+app.add_typer(engine_cli.app, name="engine")
 app.add_typer(stations_app, name="stations")
 app.add_typer(labels_cli.app, name="labels")
 app.add_typer(pathology_cli.app, name="pathology")
 app.add_typer(train_cli.app)
-
-Db = Annotated[
-    str | None,
-    typer.Option("--db", metavar="FILE|URL", help="Study database [default: lnscore.db]."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.")]
-EngineName = Annotated[
-    str | None,
-    typer.Option("--engine", help="Engine's name, a bundle's folder, or auto [default: auto]."),
-]
-EngineArgument = Annotated[str, typer.Argument(help="Engine's name, or a bundle's folder.")]
-Backend = Annotated[str, typer.Option("--backend", help="auto, or the back end to insist on.")]
-Precision = Annotated[str, typer.Option("--precision", help="fp32 or fp16, of the engine's graph.")]
 
 
 def _version(asked: bool) -> bool:
@@ -138,7 +122,7 @@ def score(
     if sum([bool(study), pending, everything]) != 1:
         raise typer.BadParameter("give one of --study UID, --pending, --all")
     wanted = job.Selection(tuple(study or ()), again=everything)
-    _finish(job.run(settings.load(db), wanted, engine, backend, _precision(precision)), as_json)
+    _finish(job.run(settings.load(db), wanted, engine, backend, precision_of(precision)), as_json)
 
 
 @app.command()
@@ -173,7 +157,7 @@ def nightly(
     from lnscore import nightly as job
     from lnscore import settings
 
-    wanted = _precision(precision)
+    wanted = precision_of(precision)
     _finish(job.run(inbox, out, settings.load(db, jobs), engine, backend, wanted), as_json)
 
 
@@ -224,112 +208,6 @@ def phantom(
         _finish(job.write_dicom(out, patients, seed, jobs or 1), as_json)
     elif direct is not None:
         _finish(job.fill(direct, patients, seed, jobs or 1, like_paper=like_paper), as_json)
-
-
-@engine_app.command("list")
-def engine_list(as_json: AsJson = False) -> None:
-    """List the engines that are here."""
-    from lnscore import engine_commands, settings
-
-    engine_commands.list_all(settings.load(), as_json=as_json)
-
-
-@engine_app.command("show")
-def engine_show(name: EngineArgument, as_json: AsJson = False) -> None:
-    """Show an engine's manifest."""
-    from lnscore import engine_commands, settings
-
-    engine_commands.show(settings.load(), name, as_json=as_json)
-
-
-@engine_app.command("build")
-def engine_build(
-    name: EngineArgument,
-    backend: Annotated[str, typer.Option("--backend", help="tensorrt or tensorrt-rtx.")],
-    precision: Precision = "fp32",
-    max_batch: Annotated[
-        int, typer.Option("--max-batch", min=1, max=4096, help="Most nodes of one run.")
-    ] = 256,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build again; needed where a plan was altered.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Build an engine's plan for the GPU of this machine; TensorRT-RTX needs none to build."""
-    from lnscore import engine_build as job
-    from lnscore import settings
-
-    job.run(settings.load(), name, backend, precision, max_batch, rebuild=rebuild, as_json=as_json)
-
-
-@engine_app.command("verify")
-def engine_verify(
-    name: EngineArgument,
-    backend: Backend = "auto",
-    db: Annotated[
-        str | None,
-        typer.Option("--db", metavar="FILE|URL", help="Check the held-out nodes of this database."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run an engine's golden inputs on every back end; exit 4 if it does not reproduce them."""
-    from lnscore import engine_commands, settings
-
-    code = engine_commands.verify(
-        settings.load(db), name, backend, held_out=db is not None, as_json=as_json
-    )
-    raise typer.Exit(code)
-
-
-@engine_app.command("import")
-def engine_import(
-    bundle: Annotated[Path, typer.Argument(help="Folder or zip of a bundle.")],
-    sha256: Annotated[str | None, typer.Option("--sha256", help="Of the zip file.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Copy an engine bundle to this machine, after checking every hash."""
-    from lnscore import engine_commands, settings
-
-    engine_commands.import_bundle(settings.load(), bundle, sha256, as_json=as_json)
-
-
-@engine_app.command("promote")
-def engine_promote(
-    name: Annotated[str, typer.Argument(help="Engine's name.")],
-    db: Db = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make an engine the default, if parity and held-out AUROC hold here; exit 4 if not."""
-    from lnscore import engine_commands, settings
-
-    engine_commands.promote(settings.load(db), name, as_json=as_json)
-
-
-@engine_app.command("diff")
-def engine_diff(
-    first: Annotated[str, typer.Argument(help="Engine's name, or its key in a report.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
-    study: Annotated[
-        str | None, typer.Option("--study", metavar="UID", help="Only this study.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV of the nodes.")] = None,
-    db: Db = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the nodes whose call flips between two engines, from stored scores."""
-    from lnscore import engine_diff as job
-    from lnscore import settings
-
-    found = job.run(settings.load(db), first, second, study, out)
-    if not as_json:
-        job.show(found)
-    _finish(found, as_json)
-
-
-def _precision(name: str) -> Literal["fp32", "fp16"]:
-    if name not in ("fp32", "fp16"):
-        raise typer.BadParameter(f"--precision {name}: give one of fp32, fp16")
-    return name
 
 
 def _finish(summary: Summary, as_json: bool) -> None:

@@ -5,15 +5,11 @@ from typing import Annotated
 
 import typer
 
+from lnscore.cli_options import AsJson, Db
+
 app = typer.Typer(
     help="Import readers' labels of nodes; show their agreement.", no_args_is_help=True
 )
-
-Db = Annotated[
-    str | None,
-    typer.Option("--db", metavar="FILE|URL", help="Study database [default: lnscore.db]."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("import")

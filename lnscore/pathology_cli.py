@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lnscore.cli_options import AsJson, Db
+
 if TYPE_CHECKING:
     from lnscore.pathology.dates import Order
     from lnscore.pathology.reading import Format
@@ -38,11 +40,6 @@ Dates = Annotated[
 ]
 Layout = Annotated[Path | None, typer.Option("--layout", help="Layout file of HL7 messages.")]
 Encoding = Annotated[str | None, typer.Option("--encoding", metavar="NAME", help="Of a text file.")]
-Db = Annotated[
-    str | None,
-    typer.Option("--db", metavar="FILE|URL", help="Study database [default: lnscore.db]."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("import")

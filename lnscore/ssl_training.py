@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from lnscore import training
 from lnscore.errors import Refusal
 from lnscore.settings import Settings
+from lnscore.train_data import digest, divide, load_cohort, shown
+from lnscore.train_options import TrainOptions, knob
 from lnscore.trained_engine import engine_name, refuse_taken
-from lnscore.training import Trained, TrainOptions
+from lnscore.training import Trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,7 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
         Refusal: U05, an option that does not fit.
     """
     from trainer.devices import choose
+    from trainer.distributed import wait
     from trainer.run_directory import open_run, put_json
     from trainer.run_ssl import SslRun, facts_of, read_source, train_folds
 
@@ -39,19 +42,19 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
     if training.makes_engine(options, source.network):
         refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
     device = choose(options.device, ranks)
-    cohort = training.load_cohort(options, settings, source.network, ranks)
-    folds = training.divide(options, settings, cohort, ranks)
+    cohort = load_cohort(options, settings, source.network, ranks)
+    folds = divide(options, settings, cohort, ranks)
     unlabelled = _unlabelled(settings, cohort, folds[0], config)
     root = options.out / options.name
     facts = facts_of(source, config, cohort) | {
-        "cohort_sha256": training.digest(cohort),
+        "cohort_sha256": digest(cohort),
         "stations_sha256": unlabelled.digest(),
         "unlabelled": unlabelled.counts(),
     }
     if ranks.writes:
         open_run(root, facts, resume=options.resume)
-    training.distributed_wait(ranks)
-    with training.shown("training", "steps", ranks) as watch:
+    wait(ranks)
+    with shown("training", "steps", ranks) as watch:
         run = SslRun(root, source, config, device, ranks, watch)
         train_folds(run, cohort, unlabelled, folds)
     done = [f"{len(folds)} folds trained in {root}", _told(unlabelled)]
@@ -115,7 +118,7 @@ def _config(options: TrainOptions) -> "SslConfig":
     }
     try:
         given = {name: value for name, value in given.items() if value is not None}
-        knobs = dict(training.knob(text) for text in options.knobs)
+        knobs = dict(knob(text) for text in options.knobs)
         return with_values(PROFILES[options.profile], **(given | knobs))
     except ValidationError as error:
         wrong = error.errors()[0]

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-stations_app = typer.Typer(help="List, show and explain lymph node stations.", no_args_is_help=True)
+from lnscore.cli_options import AsJson
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+stations_app = typer.Typer(help="List, show and explain lymph node stations.", no_args_is_help=True)
 
 
 @stations_app.command("list")

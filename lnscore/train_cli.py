@@ -5,14 +5,9 @@ from typing import Annotated
 
 import typer
 
+from lnscore.cli_options import AsJson, Db
+
 app = typer.Typer()
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-Db = Annotated[
-    str | None,
-    typer.Option("--db", metavar="FILE|URL", help="Study database [default: lnscore.db]."),
-]
 
 
 @app.command()
@@ -79,8 +74,9 @@ def train(
     """Train an engine on the database's nodes: pretraining, supervised, semi-supervised."""
     from lnscore import console, settings
     from lnscore import training as job
+    from lnscore.train_options import TrainOptions
 
-    options = job.TrainOptions(
+    options = TrainOptions(
         stage=stage,
         network=network,
         knobs=tuple(knobs or ()),
