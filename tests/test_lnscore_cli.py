@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ from lnscore import cli
 from lnscore.settings import Settings
 from lnscore.version import version
 
+pytest_plugins = ["command_line"]
+
 ROOT = Path(__file__).parents[1]
 # fmt: off
 HEAVY = [
@@ -27,22 +28,6 @@ HEAVY = [
     "polars", "matplotlib", "pydantic", "alembic", "jinja2", "pebble",
 ]
 # fmt: on
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process: exit code, standard output, standard error."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lnscore", *words])
-        with pytest.raises(SystemExit) as leaving:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(leaving.value.code, int)
-        return leaving.value.code, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

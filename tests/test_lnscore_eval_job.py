@@ -2,31 +2,18 @@
 
 import csv
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from command_line import Run
 from fake_predictions import cohort, write_run
-from lnscore import cli, eval_job
+from lnscore import eval_job
 from lnscore.errors import Refusal
 
-Run = Callable[..., tuple[int, str, str]]
+pytest_plugins = ["command_line"]
+
 DRAWS = ("--draws", "100")
-
-
-@pytest.fixture
-def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lnscore", *words])
-        with pytest.raises(SystemExit) as leaving:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(leaving.value.code, int)
-        return leaving.value.code, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +21,13 @@ from db.schema import AuditLog, Label, Run
 from db.session import open_database
 from db.studies import add_series
 from db_rows import node, series
-from lnscore import cli, phantom_job
+from lnscore import phantom_job
 from lnscore.errors import Refusal
 from lnscore.labels.importing import Options, run
 from lnscore.labels.table import read_table
 from lnscore.settings import load
+
+pytest_plugins = ["command_line"]
 
 READER = Options(reader="Reader A", coord="LPS_MM")
 
@@ -50,17 +51,6 @@ def scans(settings):
     """Current series with nodes, as the database has them."""
     with open_database(settings.db) as database, database.read() as session:
         return node_places.current(session)
-
-
-@pytest.fixture
-def lnscore(monkeypatch, capsys):
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lnscore", *words])
-        with pytest.raises(SystemExit) as leaving:
-            cli.main()
-        return (leaving.value.code, *capsys.readouterr())
-
-    return command
 
 
 def write(folder: Path, rows: list[dict], name: str = "labels.csv") -> Path:

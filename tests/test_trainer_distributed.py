@@ -2,10 +2,6 @@
 
 # ruff: noqa: TID253
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ import torch
 from torch import nn
 
 from fake_training import TINY, make_cohort, quick, without_masks
+from processes import run_ranks
 from trainer import checkpoint
 from trainer.distributed import Ranks, spread
 from trainer.folds import assign
@@ -44,29 +41,7 @@ distributed.stop(ranks)
 
 def trained(folder: Path, processes: int) -> dict[str, torch.Tensor]:
     folder.mkdir()
-    script = folder / "train.py"
-    script.write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    root = Path(__file__).parent.parent
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(script), str(folder / "run")],
-            env=os.environ
-            | {
-                "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}",
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": str(processes),
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                "OMP_NUM_THREADS": "1",
-            },
-        )
-        for rank in range(processes)
-    ]
-    assert [process.wait(300) for process in running] == [0] * processes
+    run_ranks(SCRIPT, folder, processes, str(folder / "run"))
     return checkpoint.load(folder / "run" / "fold-0" / LAST)[0]
 
 

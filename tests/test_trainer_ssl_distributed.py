@@ -2,16 +2,13 @@
 
 # ruff: noqa: TID253
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from fake_training import TINY, make_cohort, quick, without_masks
+from processes import run_ranks
 from trainer import checkpoint, ledger
 from trainer.distributed import Ranks, gathered
 from trainer.folds import assign
@@ -58,29 +55,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(folder: Path, source: Path, method: str, processes: int) -> Path:
     folder.mkdir()
-    script = folder / "train.py"
-    script.write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    root = Path(__file__).parent.parent
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(script), str(folder / "run"), str(source), method],
-            env=os.environ
-            | {
-                "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}",
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": str(processes),
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": str(port),
-                "OMP_NUM_THREADS": "1",
-            },
-        )
-        for rank in range(processes)
-    ]
-    assert [process.wait(300) for process in running] == [0] * processes
+    run_ranks(SCRIPT, folder, processes, str(folder / "run"), str(source), method)
     return folder / "run" / "fold-0"
 
 
