@@ -10,7 +10,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.data import INPUT_NODES, STEPS
+from benchmarks.data import INPUT_NODES, STEPS, write_registry
 from benchmarks.measure import Measured, in_turn, machine, run_process
 from db.session import open_database
 
@@ -23,10 +23,11 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 def main() -> None:
     """Run the benchmarks that are asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=["ingest", "score", "train"])
+    parser.add_argument("--only", choices=["ingest", "score", "train", "pathology"])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--studies", type=int, default=20)
     parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--cohort", type=int, default=9960)
     parser.add_argument("--folder", type=Path, default=Path("bench-out"))
     parser.add_argument("--write", action="store_true")
@@ -37,6 +38,8 @@ def main() -> None:
         tables.append(ingest_table(args.folder / "studies", args.studies, args.runs))
     if args.only in (None, "score"):
         tables.append(score_table(args.folder, args.nodes, args.runs))
+    if args.only in (None, "pathology"):
+        tables.append(pathology_table(args.folder, args.rows, args.runs))
     if args.only in (None, "train"):
         tables.append(training_table(args.folder, args.cohort, args.runs))
     text = f"# Performance\n\nMachine: {machine()}.\n\n" + "\n".join(tables)
@@ -100,6 +103,26 @@ def score_table(folder: Path, nodes: int, runs: int) -> str:
     ]
     title = f"Score of {nodes} stored nodes by the shipped engine, {runs} runs"
     return _table(title, rows, ratios)
+
+
+def pathology_table(folder: Path, rows: int, runs: int) -> str:
+    """A registry's table into the database, in one transaction."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        file = Path(scratch, "registry.csv")
+        write_registry(file, rows)
+        found = in_turn({"import": partial(_import, file)}, runs)["import"]
+    ratios = [("largest process, MB", found.peak, "at most 500")]
+    title = f"Pathology of {rows:,} rows, {runs} runs"
+    return _table(title, [_row("`lnscore pathology import`", found, rows, "rows")], ratios)
+
+
+def _import(file: Path, watch: bool) -> tuple[float, float]:
+    """Into a database of its own each time."""
+    with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+        database = str(Path(scratch, "bench.db"))
+        open_database(database, create=True).close()
+        words = ["-m", "lnscore", "pathology", "import", str(file), "--allow-pending"]
+        return run_process([sys.executable, *words, "--db", database], watch=watch)
 
 
 def training_table(folder: Path, nodes: int, runs: int) -> str:

@@ -167,6 +167,17 @@ def _series_record(number: int, hu: np.ndarray, sha256: str) -> SeriesRecord:
     )
 
 
+def write_registry(file: Path, rows: int) -> None:
+    """A canonical table of pathology, ten stations a report."""
+    stations = ("1R", "2R", "2L", "4R", "4L", "7", "8U", "8M", "8Lo", "16")
+    head = "patient_key,report_id,report_date,station_system,station,n_examined,n_positive"
+    lines = (
+        f"B{row // 10:06d},R{row // 10:06d},2026-01-31,AJCC8,{stations[row % 10]},{row % 7 + 1},0"
+        for row in range(rows)
+    )
+    file.write_text("\n".join([head, *lines, ""]))
+
+
 def hu_crops(folder: Path) -> np.ndarray:
     """What the network sees of every stored patch, float32 (node, 16, 64, 64), in memory."""
     files = sorted((folder / "scores.db.patches").rglob("*.npy"))
