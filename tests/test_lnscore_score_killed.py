@@ -18,7 +18,7 @@ from db.session import open_database
 from fake_cohort import filled, settings_in
 
 CHAINS, KILLS = 4, 5
-STUDIES, NODES = 150, 4
+STUDIES, NODES = 240, 4
 SCORES = (
     "SELECT study_uid, tracking_uid, engine_id, probability, local_probability, "
     "global_probability, calibrated_probability, calls, score.patch_sha256 FROM score "
@@ -105,14 +105,23 @@ def undisturbed(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Undis
     return Undisturbed(stored(folder), files(folder), scoring - began, ended - scoring)
 
 
-def killed(folder: Path, undisturbed: Undisturbed, moment: random.Random, early: bool) -> int:
-    """Kill one run at a random moment: while it starts, or while it scores."""
+def wait_until_it_commits(process: subprocess.Popen[str], folder: Path) -> None:
+    while process.poll() is None and not stored(folder):
+        time.sleep(0.005)
+
+
+def killed(folder: Path, undisturbed: Undisturbed, moment: random.Random, number: int) -> int:
+    """Kill one run: the first while it starts, the second at its first commit (whatever the
+    machine's speed, a part is then stored), the others at a random moment while they score."""
     process = start(folder)
-    if early:
+    if number == 0:
         time.sleep(moment.uniform(0, undisturbed.begins_s))
     else:
         wait_until_it_scores(process)
-        time.sleep(moment.uniform(0, 0.4 * undisturbed.scores_s))
+        if number == 1:
+            wait_until_it_commits(process, folder)
+        else:
+            time.sleep(moment.uniform(0, 0.25 * undisturbed.scores_s))
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     return process.returncode
@@ -125,7 +134,7 @@ def test_killed_five_times_and_run_again_it_ends_as_if_undisturbed(
     folder, moment = copied(cohort, tmp_path / "run"), random.Random(chain)
     codes, counts = [], []
     for number in range(KILLS):
-        codes.append(killed(folder, undisturbed, moment, early=number == 0))
+        codes.append(killed(folder, undisturbed, moment, number))
         counts.append(len(stored(folder)))
     # Most kills must have hit a run under way, or this test would show nothing.
     assert codes.count(-signal.SIGKILL) >= 3
