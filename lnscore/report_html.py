@@ -175,6 +175,7 @@ def _environment() -> jinja2.Environment:
         "station_code": report_stations.name,
         "finding_words": report_pathology_words.finding,
         "others": report_pathology_words.others,
+        "in_all": report_pathology_words.in_all,
         "pathology_notes": report_pathology_words.notes,
     }
     return environment

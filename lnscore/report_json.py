@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """The first number rises when a reader of the old form would fail or misread."""
 
 NOTICE = "Research use only. Not a medical device. AI output, unverified."
@@ -199,6 +199,11 @@ class StationPathology(Frozen):
     verdict: StationStatusFacts
     findings: list[FindingFacts]
     """Those that decide."""
+    n_examined: int | None
+    """Of every specimen of this station alone in the report that decided, not only of those
+    that decide; of the shared ones where only such decide. Null where one gives no number."""
+    n_positive: int | None
+    """Of the same specimens."""
     nodes: list[int]
     """Numbers of the nodes."""
     highest: float | None
@@ -242,9 +247,11 @@ class RollUp(Frozen):
     """From nodes over stations to the patient: pathology beside the newest engine."""
 
     n_positive: int
+    """Of every specimen of the reports that decide a station, each once."""
     positive_is_least: bool
     """A positive finding gives no number: it counts as one."""
     n_examined: int | None
+    """Of the same specimens, those that decide nothing too."""
     examined_is_least: bool
     pn_like: Literal["N0", "N1", "N2", "N3"] | None
     """AJCC8 oesophagus by the number of positive nodes: 0, 1-2, 3-6, 7 and more. Null where
@@ -280,7 +287,7 @@ class StudyFacts(Frozen):
     """One study as the database holds it."""
 
     format: Literal["lnscore.study"] = "lnscore.study"
-    schema_version: Literal["1.2"] = SCHEMA_VERSION
+    schema_version: Literal["1.3"] = SCHEMA_VERSION
     notice: str = NOTICE
     patient: str
     """First 12 hex digits of the pseudonymous key."""

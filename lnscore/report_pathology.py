@@ -5,6 +5,7 @@ from typing import Literal
 
 from db.records import StationKey
 from db.station_rule import StationFinding, StationStatus
+from lnscore.pathology import specimens
 from lnscore.pathology.joining import Conflict, JoinedStation, JoinedStudy, natural
 from lnscore.report_json import (
     ConflictFacts,
@@ -90,6 +91,8 @@ def _station(
         station=_named(one.station, meanings),
         verdict=_status(one.verdict),
         findings=[_finding(finding, meanings) for finding in one.findings],
+        n_examined=specimens.examined(one.counted),
+        n_positive=specimens.positive(one.counted),
         nodes=numbers,
         highest=max((score.probability for score in told), default=None),
         calls=calls,
@@ -103,9 +106,14 @@ def _roll_up(
     engine: EngineFacts | None,
     scores: Mapping[int, ScoreFacts],
 ) -> RollUp:
-    """Each deciding finding counts once, however many stations it is about."""
-    positive = [one for one in joined.deciding if one.status == "positive"]
-    looked = [one for one in joined.deciding if one.status != "not_sampled"]
+    """Nodes are those of every specimen of the reports that decide, each specimen once.
+
+    A negative specimen of a positive station was examined too, and a shared one that decides
+    no station; what another report overruled counts nothing.
+    """
+    looked = joined.specimens
+    positive = [one for one in looked if one.status == "positive"]
+    shared = [one for one in joined.deciding if one.status == "positive" and len(one.stations) > 1]
     examined = [one.n_examined for one in looked if one.n_examined is not None]
     count = sum(1 if one.n_positive is None else one.n_positive for one in positive)
     systems = {key.system for one in looked for key in one.stations}
@@ -120,7 +128,7 @@ def _roll_up(
         examined_is_least=len(examined) < len(looked),
         pn_like=pn_like(count) if looked and systems <= OESOPHAGUS else None,
         positive_stations=sum(one.status == "malignant" and not one.weak for one in statuses),
-        merged_positive=sum(len(one.stations) > 1 for one in positive),
+        merged_positive=len(shared),
         negative_stations=sum(one.status == "benign" for one in statuses),
         engine=engine.key if engine else None,
         scored_nodes=len(scores),

@@ -1,6 +1,6 @@
 """Pathology in the words of the page."""
 
-from lnscore.report_json import FindingFacts, StationFacts, StudyFacts
+from lnscore.report_json import FindingFacts, StationFacts, StationPathology, StudyFacts
 from lnscore.report_stations import name
 
 
@@ -14,6 +14,15 @@ def finding(one: FindingFacts) -> str:
     if one.n_examined is not None:
         return f"{words}, {one.n_examined} examined"
     return words if one.n_positive is None else f"{words} {one.n_positive}"
+
+
+def in_all(one: StationPathology) -> str:
+    """The station's own numbers, where more was examined than the findings that decide."""
+    shown = [finding.n_examined for finding in one.findings]
+    if one.n_examined is None or one.n_examined == sum(count or 0 for count in shown):
+        return ""
+    count = f"{one.n_positive} of " if one.n_positive is not None else ""
+    return f"in all {count}{one.n_examined} examined"
 
 
 def others(one: FindingFacts, station: StationFacts) -> str:

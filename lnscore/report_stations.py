@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from lnscore.report_csv import Cell, training
-from lnscore.report_json import FindingFacts, StationFacts, StationPathology, StudyFacts
+from lnscore.report_json import StationFacts, StationPathology, StudyFacts
 
 COLUMNS = (
     "patient",
@@ -39,7 +39,7 @@ def rows(study: StudyFacts) -> Iterator[list[Cell]]:
         yield [
             *(study.patient, study.study, study.study_date),
             *_station_cells(one),
-            *_finding_cells(one.findings),
+            *_finding_cells(one),
             " ".join(map(str, one.nodes)),
             None if one.highest is None else round(one.highest, 6),
             *_engine_cells(study, one),
@@ -59,18 +59,21 @@ def _station_cells(one: StationPathology) -> list[Cell]:
     return [*named, verdict.status, verdict.rule, int(verdict.weak)]
 
 
-def _finding_cells(findings: list[FindingFacts]) -> list[Cell]:
-    """Several that decide together are one cell each, joined by a blank; counts are summed."""
+def _finding_cells(one: StationPathology) -> list[Cell]:
+    """Several that decide together are one cell, joined by a blank.
+
+    The counts are the station's: of every specimen of it in the report that decided.
+    """
+    findings = one.findings
     if not findings:
         return [None] * 5
-    together = {name(station) for one in findings for station in one.stations}
-    shared = [one for one in findings if len(one.stations) > 1]
+    together = {name(station) for finding in findings for station in finding.stations}
+    shared = [finding for finding in findings if len(finding.stations) > 1]
     return [
-        " ".join(dict.fromkeys(one.status for one in findings)),
-        _sum([one.n_examined for one in findings]),
-        _sum([one.n_positive for one in findings]),
+        " ".join(dict.fromkeys(finding.status for finding in findings)),
+        *(one.n_examined, one.n_positive),
         "+".join(sorted(together)) if shared else "",
-        " ".join(dict.fromkeys(one.report_date for one in findings)),
+        " ".join(dict.fromkeys(finding.report_date for finding in findings)),
     ]
 
 
@@ -83,9 +86,3 @@ def _engine_cells(study: StudyFacts, one: StationPathology) -> list[Cell]:
 
 def _flags(values: Mapping[str, bool]) -> str:
     return " ".join(f"{key}={int(value)}" for key, value in values.items())
-
-
-def _sum(counts: list[int | None]) -> int | None:
-    """Unknown where one of them is."""
-    known = [one for one in counts if one is not None]
-    return sum(known) if len(known) == len(counts) else None

@@ -199,6 +199,41 @@ def test_the_roll_up_counts_each_finding_once(typical: Hospital) -> None:
     ]
 
 
+def test_what_was_examined_is_every_specimen_of_the_report_that_decided(
+    hospital: Hospital,
+) -> None:
+    hospital.add_study("a", [Node(0.5, "x", AJCC_7)], A)
+    older = FindingRecord((AJCC_7,), "negative", 1, 100, 0)
+    hospital.add_report("a", older, report_id="R0", report_date="2026-12-15")
+    hospital.add_report(
+        "a",
+        FindingRecord((AJCC_7,), "positive", 1, 3, 1),
+        FindingRecord((AJCC_7,), "negative", 2, 5),
+        FindingRecord((AJCC_4R,), "positive", 3, 4, 1),
+        FindingRecord((ajcc("2R"),), "negative", 4, 2, 0),
+        FindingRecord((ajcc("2R"), AJCC_4R), "positive", 5, 6, 2),
+    )
+    facts = pathology(hospital)
+    whole = facts["roll_up"]
+    assert (whole["n_positive"], whole["n_examined"], whole["examined_is_least"]) == (4, 20, False)
+    assert (whole["positive_stations"], whole["merged_positive"]) == (2, 0)
+    assert [len(one["findings"]) for one in facts["stations"]] == [1, 1, 1]
+    rows = {row["station_code"]: row for row in table(hospital)}
+    counts = {code: (row["n_positive"], row["n_examined"]) for code, row in rows.items()}
+    assert counts == {"2R": ("0", "2"), "4R": ("1", "4"), "7": ("1", "8")}
+    assert "AJCC8:7 positive 1 of 3 in all 1 of 8 examined 2026-12-20" in page(hospital).text
+
+
+def test_a_specimen_without_a_number_leaves_the_stations_number_open(hospital: Hospital) -> None:
+    hospital.add_study("a", [Node(0.5, "x", AJCC_7)], A)
+    open_ = FindingRecord((AJCC_7,), "negative", 2)
+    hospital.add_report("a", FindingRecord((AJCC_7,), "positive", 1, 3, 1), open_)
+    whole = pathology(hospital)["roll_up"]
+    assert (whole["n_examined"], whole["examined_is_least"]) == (3, True)
+    (row,) = table(hospital)
+    assert (row["n_positive"], row["n_examined"]) == ("1", "")
+
+
 def test_a_positive_finding_without_a_number_counts_as_at_least_one(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5)], A)
     hospital.add_report("a", FindingRecord((AJCC_7,), "positive", 1))

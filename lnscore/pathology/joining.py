@@ -21,6 +21,7 @@ from db.station_rule import (
     of_this_ct,
 )
 from db.station_status import PlacedNode
+from lnscore.pathology.specimens import all_of, counted_of, specimens_of
 
 OPPOSED = {"malignant": "negative", "benign": "positive"}
 """The status of a finding that a station's verdict overruled."""
@@ -54,7 +55,14 @@ class JoinedStation:
     verdict: StationStatus
     findings: tuple[StationFinding, ...]
     """Those that decide."""
+    specimens: tuple[StationFinding, ...]
+    """Everything that the report that decided examined of it, shared or not."""
     node_ids: tuple[int, ...]
+
+    @property
+    def counted(self) -> tuple[StationFinding, ...]:
+        """The specimens whose nodes are this station's."""
+        return counted_of(self.findings, self.specimens)
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,11 @@ class JoinedStudy:
         """Every finding that decides a station, once."""
         unique = {one.id: one for station in self.stations for one in station.findings}
         return tuple(unique[i] for i in sorted(unique))
+
+    @property
+    def specimens(self) -> tuple[StationFinding, ...]:
+        """Everything that the reports that decide a station examined of it, once."""
+        return all_of(one for station in self.stations for one in station.specimens)
 
 
 def of_study(session: Session, study: Study) -> JoinedStudy | None:
@@ -160,7 +173,9 @@ def _stations(
     for key in sorted(keys, key=natural):
         verdict = of_station(key, said, relations)
         deciding = tuple(by_id[i] for i in verdict.findings)
-        joined.append(JoinedStation(key, verdict, deciding, tuple(of_nodes.get(key, ()))))
+        specimens = specimens_of(key, deciding, said)
+        ids = tuple(of_nodes.get(key, ()))
+        joined.append(JoinedStation(key, verdict, deciding, specimens, ids))
     return tuple(joined)
 
 
