@@ -211,7 +211,8 @@ class StationPathology(Frozen):
     calls: dict[str, bool]
     """Operating point to whether it calls any of these nodes positive."""
     agrees: dict[str, bool]
-    """Operating point to whether that is what pathology says; empty where unknown or weak."""
+    """Operating point to whether that is what pathology says, by the nodes that have the
+    station's verdict; empty where it is unknown or weak, or no such node counts for training."""
 
 
 class ConflictFacts(Frozen):
@@ -240,7 +241,7 @@ class OperatingCount(Frozen):
     positive_stations: int
     agreeing_stations: int
     compared_stations: int
-    """Stations with scored nodes of which pathology is sure."""
+    """Stations with scored nodes of which pathology is sure; not those left out of training."""
 
 
 class RollUp(Frozen):

@@ -45,7 +45,7 @@ def with_pathology(study: StudyFacts, joined: JoinedStudy) -> StudyFacts:
         for score in node.scores
         if engine is not None and score.engine == engine.key
     }
-    stations = [_station(one, ids, scores, meanings) for one in joined.stations]
+    stations = [_station(one, joined, ids, scores) for one in joined.stations]
     facts = PathologyFacts(
         stations=stations,
         roll_up=_roll_up(joined, stations, engine, scores),
@@ -74,18 +74,15 @@ def pn_like(n_positive: int) -> Literal["N0", "N1", "N2", "N3"]:
 
 def _station(
     one: JoinedStation,
+    joined: JoinedStudy,
     ids: Mapping[int, int],
     scores: Mapping[int, ScoreFacts],
-    meanings: Meanings,
 ) -> StationPathology:
+    meanings = joined.meanings
     numbers = sorted(ids[i] for i in one.node_ids)
     told = [scores[number] for number in numbers if number in scores]
-    calls = {
-        name: any(score.calls.get(name, False) for score in told)
-        for name in sorted({name for score in told for name in score.calls})
-    }
-    # Of a merged positive specimen it is not known which station an engine had to find.
-    comparable = one.verdict.status != "unknown" and not one.verdict.weak
+    sure = [ids[i] for i in one.node_ids if _is_sure(joined.statuses[i], one.verdict)]
+    compared = _calls([scores[number] for number in sure if number in scores])
     malignant = one.verdict.status == "malignant"
     return StationPathology(
         station=_named(one.station, meanings),
@@ -95,9 +92,25 @@ def _station(
         n_positive=specimens.positive(one.counted),
         nodes=numbers,
         highest=max((score.probability for score in told), default=None),
-        calls=calls,
-        agrees={name: call == malignant for name, call in calls.items()} if comparable else {},
+        calls=_calls(told),
+        agrees={name: call == malignant for name, call in compared.items()},
     )
+
+
+def _calls(scores: Sequence[ScoreFacts]) -> dict[str, bool]:
+    """At each operating point whether any node is called positive."""
+    names = sorted({name for score in scores for name in score.calls})
+    return {name: any(score.calls.get(name, False) for score in scores) for name in names}
+
+
+def _is_sure(node: StationStatus, station: StationStatus) -> bool:
+    """Whether a node can agree or differ: the join gives it the verdict of its station.
+
+    Not where it may lie in several that disagree, nor where training leaves it out (P09,
+    P10). Of a merged positive specimen it is not known which station an engine had to find.
+    """
+    same = node.status == station.status != "unknown"
+    return same and not (node.weak or station.weak or node.excluded)
 
 
 def _roll_up(

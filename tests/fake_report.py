@@ -57,6 +57,8 @@ class Node:
     necrosis: bool = False
     warnings: tuple[str, ...] = ()
     padded_fraction: float = 0.0
+    candidates: tuple[StationKey, ...] = ()
+    """Stations of a map in which half of the node lies."""
 
     @property
     def is_point(self) -> bool:
@@ -233,10 +235,19 @@ def _node(name: str, index: int, node: Node, patch: np.ndarray, mask: str) -> No
         patch_affine=affine.tolist(),
         padded_fraction=node.padded_fraction,
         station=node.station,
-        station_source="explicit" if node.station else "unassigned",
+        station_source=_source(node),
+        station_candidates=[
+            {"system": one.system, "code": one.code, "overlap": 0.5} for one in node.candidates
+        ],
         warnings=list(node.warnings),
         **sizes,
     )
+
+
+def _source(node: Node) -> str:
+    if node.station is None:
+        return "unassigned"
+    return "overlap" if node.candidates else "explicit"
 
 
 def _score_row(node: scores.NodeToScore, probability: float, engine: Engine) -> scores.ScoreRecord:

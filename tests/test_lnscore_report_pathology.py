@@ -115,6 +115,41 @@ def test_a_weak_station_is_not_compared_with_an_engine(typical: Hospital) -> Non
     assert found["agrees"] == {}
 
 
+def test_a_node_that_may_lie_elsewhere_neither_agrees_nor_differs(hospital: Hospital) -> None:
+    both = (AJCC_7, AJCC_4R)
+    nodes = [Node(0.9, "x", AJCC_7, candidates=both), Node(0.8, "y", candidates=both)]
+    hospital.add_study("a", nodes, A)
+    negative = FindingRecord((AJCC_7,), "negative", 1, 3, 0)
+    hospital.add_report("a", negative, FindingRecord((AJCC_4R,), "positive", 2, 3, 1))
+    found = station(hospital, "7")
+    assert (found["verdict"]["status"], found["nodes"]) == ("benign", [1, 2])
+    assert (found["calls"], found["agrees"]) == ({"screening": True, "surgery": True}, {})
+    assert {one["compared_stations"] for one in pathology(hospital)["roll_up"]["at"]} == {0}
+
+
+def test_only_nodes_with_the_stations_verdict_are_compared(hospital: Hospital) -> None:
+    both = (AJCC_7, AJCC_4R)
+    nodes = [Node(0.9, "x", AJCC_7, candidates=both), Node(0.2, "y", AJCC_7)]
+    hospital.add_study("a", nodes, A)
+    negative = FindingRecord((AJCC_7,), "negative", 1, 3, 0)
+    hospital.add_report("a", negative, FindingRecord((AJCC_4R,), "positive", 2, 3, 1))
+    assert station(hospital, "7")["agrees"] == {"screening": True, "surgery": True}
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [{"surgery_date": "2027-02-20"}, {"surgery_date": "2026-11-01"}, {"neoadjuvant": "chemo"}],
+)
+def test_nodes_that_training_leaves_out_are_not_compared(
+    hospital: Hospital, left_out: dict[str, str]
+) -> None:
+    hospital.add_study("a", [Node(0.9, "x", AJCC_7)], A)
+    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0), **left_out)
+    found = station(hospital, "7")
+    assert (found["verdict"]["status"], found["agrees"]) == ("benign", {})
+    assert found["calls"] == {"screening": True, "surgery": True}
+
+
 def test_a_station_that_no_report_names_is_shown_as_unknown(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5, "x", AJCC_4R)], A)
     hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))
