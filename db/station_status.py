@@ -4,7 +4,7 @@ Read by the trainer, by `lnscore pathology status` and by the report; never by s
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,8 +92,9 @@ def statuses(
     Returns:
         By `lymph_node.id`.
     """
-    nodes = list(placed_nodes(session, series_ids=series_ids))
-    findings = findings_of(session, {node.patient_key for node in nodes})
+    stations = station_keys(session)
+    nodes = list(placed_nodes(session, series_ids=series_ids, stations=stations))
+    findings = findings_of(session, {node.patient_key for node in nodes}, stations)
     between = relations(session, crosswalk) if crosswalk is not None else None
     return decide_all(nodes, findings, between, max_days)
 
@@ -121,9 +122,17 @@ def placed_nodes(
     *,
     series_ids: Sequence[int] | None = None,
     study_uid: str | None = None,
+    stations: Mapping[int, StationKey] | None = None,
 ) -> Iterator[PlacedNode]:
-    """Nodes of current series with their stations, in the order of their ids."""
-    stations = station_keys(session)
+    """Nodes of current series with their stations, in the order of their ids.
+
+    Args:
+        session: The caller's transaction.
+        series_ids: Only these series.
+        study_uid: Only this study.
+        stations: What `station_keys` gave; read again where it is None.
+    """
+    stations = station_keys(session) if stations is None else stations
     by_name = defaultdict(list)
     for key in stations.values():
         by_name[key.system, key.code].append(key)
@@ -154,15 +163,18 @@ def placed_nodes(
 
 
 def findings_of(
-    session: Session, patient_keys: Iterable[str] | None = None
+    session: Session,
+    patient_keys: Iterable[str] | None = None,
+    stations: Mapping[int, StationKey] | None = None,
 ) -> dict[str, list[StationFinding]]:
     """Every finding by patient key, those of superseded reports too.
 
     Args:
         session: The caller's transaction.
         patient_keys: Only these patients.
+        stations: What `station_keys` gave; read again where it is None.
     """
-    stations = station_keys(session)
+    stations = station_keys(session) if stations is None else stations
     query = (
         select(*_OF_FINDING)
         .join(Finding, Finding.report_id == PathologyReport.id)

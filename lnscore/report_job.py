@@ -24,6 +24,7 @@ from lnscore import (
 )
 from lnscore.errors import Refusal
 from lnscore.pathology import joining
+from lnscore.pathology.joining import KnownStations
 from lnscore.report_facts import folder_name, problem
 from lnscore.report_json import Problem, StudyFacts
 from lnscore.report_summary import ReportSummary
@@ -42,6 +43,7 @@ class _Source:
     store: PatchStore
     out: Path
     refused: Sequence[Quarantine]
+    stations: KnownStations
 
 
 @dataclass
@@ -72,7 +74,8 @@ def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummar
     with closing(open_database(settings.db)) as database, database.read() as session:
         refused = quarantine.unresolved(session, study)
         uids = _wanted(session, study, is_refused=bool(refused))
-        source = _Source(session, PatchStore(settings.store_root), out, refused)
+        store, known = PatchStore(settings.store_root), joining.known_stations(session)
+        source = _Source(session, store, out, refused, known)
         summary, told = ReportSummary(out / INDEX), _Told()
         if study is not None and report_study.content_key(out / INDEX) == ALL:
             summary.tables_kept = True
@@ -152,7 +155,7 @@ def _make(
         study = reading.study(source.session, study_uid)
         if study is None:
             raise LookupError(study_uid)
-        joined = joining.of_study(source.session, study)
+        joined = joining.of_study(source.session, study, source.stations)
         return report_study.make(study, refused, joined, source.store, source.out)
     except (Refusal, DatabaseError, SQLAlchemyError):
         raise  # the folder or the database, not this study

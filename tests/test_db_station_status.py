@@ -187,7 +187,7 @@ def test_the_days_to_surgery_are_the_callers(database):
     assert (usual.excluded, strict.excluded) == ((), ("P09",))
 
 
-def test_ten_thousand_nodes_take_four_statements(sqlite_database):
+def test_ten_thousand_nodes_take_three_statements(sqlite_database):
     database = sqlite_database
     stations = [StationKey("AJCC8", "2017-ESO", str(code)) for code in range(20)]
     for number in range(1, 51):
@@ -201,7 +201,7 @@ def test_ten_thousand_nodes_take_four_statements(sqlite_database):
         event.listen(listen, "before_cursor_execute", lambda *a: asked.append(a[2]))
         found = statuses(session)
     assert len(found) == 10_000
-    assert len(asked) == 4  # stations (twice), nodes, findings
+    assert len(asked) == 3  # stations, nodes, findings
 
 
 def test_nodes_come_in_the_order_of_their_ids(database):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import event
 
 import lnscore
 from db.pathology import FindingRecord
@@ -377,6 +379,22 @@ def test_stations_of_another_system_are_said_not_to_be_joined(hospital: Hospital
 
 
 # --- again, hostile, private ---
+
+
+def test_stations_are_read_once_for_all_studies(hospital: Hospital) -> None:
+    for name in "abc":
+        hospital.add_study(name, [Node(0.5, "x", AJCC_7)], A)
+        hospital.add_report(name, FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+    asked: list[str] = []
+
+    def note(connection, cursor, statement, *_):
+        asked.append(" ".join(statement.split()))
+
+    event.listen(SqlEngine, "before_cursor_execute", note)
+    report(hospital)
+    event.remove(SqlEngine, "before_cursor_execute", note)
+    assert sum("finding_station" in one for one in asked) == 3
+    assert sum(one.endswith("FROM station") for one in asked) == 2  # keys, meanings
 
 
 def test_new_pathology_renews_the_page_of_its_study_only(typical: Hospital) -> None:

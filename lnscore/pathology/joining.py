@@ -108,15 +108,33 @@ class JoinedStudy:
         return all_of(one for station in self.stations for one in station.specimens)
 
 
-def of_study(session: Session, study: Study) -> JoinedStudy | None:
+@dataclass(frozen=True)
+class KnownStations:
+    """Every station of a database, read once for many studies.
+
+    Attributes:
+        keys: By their ids.
+        meanings: In words.
+    """
+
+    keys: Mapping[int, StationKey]
+    meanings: Mapping[StationKey, str]
+
+
+def known_stations(session: Session) -> KnownStations:
+    """Read the stations for `of_study`."""
+    return KnownStations(station_status.station_keys(session), station_status.meanings(session))
+
+
+def of_study(session: Session, study: Study, known: KnownStations) -> JoinedStudy | None:
     """A study of the report joined with its patient's findings; None where there are none."""
     key = study.patient.pseudo_key
-    found = station_status.findings_of(session, [key])
+    found = station_status.findings_of(session, [key], known.keys)
     if not found:
         return None
-    nodes = list(station_status.placed_nodes(session, study_uid=study.study_uid))
-    joined = join(study.study_uid, study.study_date, nodes, found[key])
-    return replace(joined, meanings=station_status.meanings(session))
+    placed = station_status.placed_nodes(session, study_uid=study.study_uid, stations=known.keys)
+    joined = join(study.study_uid, study.study_date, list(placed), found[key])
+    return replace(joined, meanings=known.meanings)
 
 
 def join(
