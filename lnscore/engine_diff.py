@@ -65,8 +65,8 @@ class Difference:
     """What changes between two engines.
 
     Attributes:
-        first: Name of one engine.
-        second: Name of the other.
+        first: Name of one engine; where both have one name, with what tells them apart.
+        second: Of the other, so too.
         both: Nodes that both have scored.
         only_first: Nodes that the second has not scored.
         only_second: Nodes that the first has not scored.
@@ -134,9 +134,10 @@ def compare(first: ScoringEngine, second: ScoringEngine, pairs: Sequence[Pair]) 
     flips = [flip for name in shared for pair in both if (flip := _flip(name, pair)) is not None]
     only_first = sum(pair.second is None for pair in pairs)
     only_second = sum(pair.first is None for pair in pairs)
+    mine_is, other_is = _told_apart(first, second)
     return Difference(
-        first=first.name,
-        second=second.name,
+        first=mine_is,
+        second=other_is,
         both=len(both),
         only_first=only_first,
         only_second=only_second,
@@ -184,7 +185,7 @@ def _named(name: str, known: Iterable[ScoringEngine]) -> ScoringEngine:
             f"an engine that has scored: {scored}",
             f"Score with it first: lnscore score --pending --engine {name}",
         )
-    keys = ", ".join(f"{_key(row)} ({row.backend} {row.precision})" for row in mine)
+    keys = ", ".join(f"{_key(row)} ({_kind(row)})" for row in mine)
     raise EngineError(
         "E22",
         f"{len(mine)} engines named '{name}' have scored",
@@ -197,6 +198,19 @@ def _key(row: ScoringEngine) -> str:
     """As reports show it."""
     parts = (row.weights_sha256, row.config_hash, row.spec_hash, row.backend, row.precision)
     return engine_key(*parts)
+
+
+def _told_apart(first: ScoringEngine, second: ScoringEngine) -> tuple[str, str]:
+    """Both names; of one name with back end and precision, of one kind too with their keys."""
+    if first.name != second.name:
+        return first.name, second.name
+    if _kind(first) != _kind(second):
+        return f"{first.name} ({_kind(first)})", f"{second.name} ({_kind(second)})"
+    return f"{first.name} ({_key(first)})", f"{second.name} ({_key(second)})"
+
+
+def _kind(row: ScoringEngine) -> str:
+    return f"{row.backend} {row.precision}"
 
 
 def _check(
@@ -249,17 +263,24 @@ def _notes(
     mine: Sequence[str],
     other: Sequence[str],
 ) -> list[str]:
+    mine_is, other_is = _told_apart(first, second)
     notes = [
-        f"{count} nodes have no score by {name}: lnscore score --pending --engine {name}"
-        for count, name in ((only[0], second.name), (only[1], first.name))
+        f"{count} nodes have no score by {name}: lnscore score --pending {_options(row, name)}"
+        for count, name, row in ((only[0], other_is, second), (only[1], mine_is, first))
         if count
     ]
     if not set(mine) & set(other):
         notes.append(
-            f"no operating point in common ({first.name}: {', '.join(mine) or 'none'}; "
-            f"{second.name}: {', '.join(other) or 'none'}), so no call can be compared"
+            f"no operating point in common ({mine_is}: {', '.join(mine) or 'none'}; "
+            f"{other_is}: {', '.join(other) or 'none'}), so no call can be compared"
         )
     return notes
+
+
+def _options(row: ScoringEngine, told: str) -> str:
+    """What has an engine score; the name is enough where it tells both apart."""
+    more = "" if told == row.name else f" --backend {row.backend} --precision {row.precision}"
+    return f"--engine {row.name}{more}"
 
 
 def _cells(one: Flip) -> list[str]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,8 +130,6 @@ def test_the_document_for_machines_holds_every_flip(hospital: Hospital) -> None:
 
 
 def test_two_engines_of_one_name_are_told_apart_by_their_keys(hospital: Hospital) -> None:
-    from dataclasses import replace
-
     study = hospital.add_study("a", [Node(0.1)], OLD)
     hospital.score(study, [0.5], NEW)
     other = replace(NEW.record(), precision="fp16")
@@ -141,6 +140,38 @@ def test_two_engines_of_one_name_are_told_apart_by_their_keys(hospital: Hospital
         diff(hospital)
     key = refusal.value.wanted.split(": ")[1].split()[0]
     assert diff(hospital, second=key).second == "new"
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        ({"backend": "openvino"}, ("new (onnx fp32)", "new (openvino fp32)")),
+        ({"precision": "fp16"}, ("new (onnx fp32)", "new (onnx fp16)")),
+        ({"config_hash": "0" * 16}, None),
+    ],
+)
+def test_two_engines_of_one_name_have_columns_of_their_own(
+    hospital: Hospital, other: dict[str, str], shown: tuple[str, str] | None
+) -> None:
+    changed = replace(NEW.record(), **other)
+    study = hospital.add_study("a", [Node(0.1), Node(0.2)], NEW)
+    rival = type("Other", (), {"record": lambda self: changed, **vars_of(NEW)})()
+    hospital.score(study, [0.6, None], rival)
+    with pytest.raises(EngineError) as refusal:
+        diff(hospital, "new", "new")
+    keys = [
+        part.split()[0]
+        for part in refusal.value.wanted.removeprefix("the key of one: ").split(", ")
+    ]
+    found = diff(hospital, keys[0], keys[1], out=hospital.root / "flips.csv")
+    assert (found.first, found.second) == (shown or tuple(f"new ({key})" for key in keys))
+    with (hospital.root / "flips.csv").open(encoding="utf-8-sig", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert (row["first_engine"], row["second_engine"]) == (found.first, found.second)
+    kind = f"--backend {changed.backend} --precision {changed.precision}"
+    assert found.notes == (
+        f"1 nodes have no score by {found.second}: lnscore score --pending --engine new {kind}",
+    )
 
 
 def vars_of(engine: Engine) -> dict:
