@@ -1,7 +1,7 @@
 """What a back end or a precision changes on the nodes that an engine was tested on.
 
 The reference is the fp32 graph on ONNX Runtime. Labels are the held-out part's, by the split
-in the database (see `lnscore.promotion`).
+in the database (see `lnscore.held_out_nodes`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from typing import ClassVar, Literal, cast
 
 import numpy as np
 
-from db.patchstore import PatchStore
 from db.session import open_database
 from engines import load, parity
 from engines.bundle import Bundle
@@ -18,12 +17,11 @@ from engines.errors import EngineError
 from engines.manifest import OperatingPoint
 from engines.protocol import Engine, Precision
 from engines.shapes import Probabilities
-from lnscore import engine_jobs, promotion
+from lnscore import engine_jobs, held_out_nodes
 from lnscore.engine_jobs import Checked
-from lnscore.promotion import HeldOutNodes
+from lnscore.held_out_nodes import HeldOutNodes, auroc, scored
 from lnscore.settings import Settings
-from lnscore.stored_patches import read_batches
-from trainer import held_out, metrics
+from trainer import held_out
 
 AUROC_MAX = 0.001
 """Largest change of the AUROC that is allowed."""
@@ -91,16 +89,28 @@ def verify(settings: Settings, name: str, rows: Sequence[Checked]) -> list[Compa
     bundle = engine_jobs.choose(name, settings.engine_home).bundle
     nodes = nodes_of(settings, bundle)
     passed = [row for row in rows if row.outcome == "passed"]
-    return [_compared(bundle, row, nodes, settings) for row in passed]
+    try:
+        reference = scored(load.load(bundle, "onnx"), nodes, settings) if passed else np.zeros(0)
+    except EngineError as error:
+        return [_failed(row, error) for row in passed]
+    return [_compared(bundle, row, nodes, reference, settings) for row in passed]
 
 
-def _compared(bundle: Bundle, row: Checked, nodes: HeldOutNodes, settings: Settings) -> Compared:
+def _compared(
+    bundle: Bundle, row: Checked, nodes: HeldOutNodes, reference: Probabilities, settings: Settings
+) -> Compared:
     try:
         engine = load.load(bundle, row.backend, cast(Precision, row.precision))
-        found = check(bundle, engine, nodes, settings)
+        is_other = (engine.backend, engine.precision) != ("onnx", "fp32")
+        ours = scored(engine, nodes, settings) if is_other else reference
+        found = check(engine, ours, reference, nodes.label)
         return Compared(row.backend, row.precision, "passed", "", found)
     except EngineError as error:
-        return Compared(row.backend, row.precision, "failed", str(error), None)
+        return _failed(row, error)
+
+
+def _failed(row: Checked, error: EngineError) -> Compared:
+    return Compared(row.backend, row.precision, "failed", str(error), None)
 
 
 def nodes_of(settings: Settings, bundle: Bundle) -> HeldOutNodes:
@@ -119,23 +129,26 @@ def nodes_of(settings: Settings, bundle: Bundle) -> HeldOutNodes:
             "Verify it without --db: golden inputs alone.",
         )
     with open_database(settings.db) as database:
-        return promotion.find(database, held)
+        return held_out_nodes.find(database, held)
 
 
-def check(bundle: Bundle, engine: Engine, nodes: HeldOutNodes, settings: Settings) -> Accuracy:
-    """Score the held-out nodes and compare.
+def check(
+    engine: Engine, ours: Probabilities, reference: Probabilities, label: np.ndarray
+) -> Accuracy:
+    """Compare what an engine says of the held-out nodes.
+
+    Args:
+        engine: Whose bundle states the operating points.
+        ours: Its fused probabilities, shape (node,).
+        reference: Of fp32 ONNX Runtime, same shape.
+        label: 0 or 1, same shape.
 
     Raises:
         EngineError: E48 the AUROC or a call changes beyond the tolerance.
     """
-    reference = scored(load.load(bundle, "onnx"), nodes, settings)
-    found = compare(
-        scored(engine, nodes, settings),
-        reference,
-        nodes.label,
-        bundle.manifest.operating_points,
-        parity.LIMITS[engine.precision].largest,
-    )
+    bundle = engine.bundle
+    points, limit = bundle.manifest.operating_points, parity.LIMITS[engine.precision]
+    found = compare(ours, reference, label, points, limit.largest)
     if not found.holds:
         raise EngineError(
             "E48",
@@ -176,26 +189,8 @@ def compare(
         largest=float(off.max()),
         mean=float(off.mean()),
         rank=parity.rank_correlation(ours, reference),
-        auroc=_auroc(label, ours),
-        reference=_auroc(label, reference),
+        auroc=auroc(label, ours),
+        reference=auroc(label, reference),
         flips=flips,
         flips_outside=flips_outside,
     )
-
-
-def _auroc(label: np.ndarray, probability: np.ndarray) -> float:
-    return float(metrics.auroc(metrics.count(label, probability))[0])
-
-
-def scored(engine: Engine, nodes: HeldOutNodes, settings: Settings) -> np.ndarray:
-    """Raw fused probabilities, shape (node,).
-
-    Raises:
-        Refusal: A stored patch cannot be used.
-    """
-    store, parts = PatchStore(settings.store_root), []
-    for batch in read_batches(nodes.rows, store, engine.batch_nodes):
-        for _, refusal in batch.refused:
-            raise refusal
-        parts.append(engine.score(batch.patches).fused)
-    return np.concatenate(parts)

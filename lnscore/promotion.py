@@ -5,30 +5,24 @@ through the back end of this machine, and compared with what the manifest states
 what the present default gives for them.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from db import audit, splits
-from db import cohort as cohort_rows
-from db import scores as score_rows
-from db.cohort import CohortNode
+from db import audit
 from db.lock import writer_lock
-from db.patchstore import PatchStore
-from db.scores import NodeToScore
-from db.session import Database, open_database
+from db.session import open_database
 from engines import load, parity
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.protocol import Engine
-from lnscore import default_engine, engine_jobs
+from lnscore import default_engine, engine_jobs, held_out_nodes
 from lnscore.default_engine import Default
 from lnscore.errors import EXIT_DONE
+from lnscore.held_out_nodes import HeldOutNodes, auroc
 from lnscore.settings import Settings, actor
-from lnscore.stored_patches import read_batches
-from trainer import bootstrap, held_out, metrics
+from trainer import bootstrap, held_out
 from trainer.bootstrap import DRAWS, Difference
 from trainer.held_out import HeldOut
 
@@ -78,15 +72,6 @@ class Promoted:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class HeldOutNodes:
-    """The nodes, their labels (0 or 1) and patients, arrays of shape (node,)."""
-
-    rows: Sequence[NodeToScore]
-    label: np.ndarray
-    patient: np.ndarray
-
-
 def promote(settings: Settings, name: str) -> Promoted:
     """Make an engine the default, if its figures hold.
 
@@ -99,9 +84,9 @@ def promote(settings: Settings, name: str) -> Promoted:
     bundle = engine_jobs.show(name, settings.engine_home)
     engine = _ready(bundle)
     with open_database(settings.db) as database:
-        nodes = find(database, _held_out(bundle))
-    ours = _score(engine, nodes, settings)
-    stated, found = bundle.manifest.metrics[STATED].value, _auroc(nodes, ours)
+        nodes = held_out_nodes.find(database, _held_out(bundle))
+    ours = held_out_nodes.scored(engine, nodes, settings)
+    stated, found = bundle.manifest.metrics[STATED].value, auroc(nodes.label, ours)
     if abs(found - stated) > TOLERANCE:
         raise _refused(
             name,
@@ -127,45 +112,6 @@ def promote(settings: Settings, name: str) -> Promoted:
     )
 
 
-def find(database: Database, held: HeldOut) -> HeldOutNodes:
-    """The held-out nodes of an engine: by split, fold and reader, checked by their hash.
-
-    Raises:
-        EngineError: E20 the split is not here, or holds other nodes or labels by now.
-    """
-    with database.read() as session:
-        split = splits.find(session, held.split)
-        folds = [] if split is None else splits.members(session, split)
-        parts = folds[held.fold] if held.fold < len(folds) else {}
-        labels = cohort_rows.labels(session, held.reader)
-        rows = {row.node_id: row for row in score_rows.to_score(session, None)}
-        nodes = [
-            node
-            for node in cohort_rows.nodes(session)
-            if parts.get(node.patient_id) == "test" and node.node_id in labels
-        ]
-    _check(held, nodes, labels)
-    return HeldOutNodes(
-        [rows[node.node_id] for node in nodes],
-        np.array([labels[node.node_id] for node in nodes]),
-        np.array([node.patient_id for node in nodes]),
-    )
-
-
-def _check(held: HeldOut, nodes: Sequence[CohortNode], labels: dict[int, int]) -> None:
-    digest = held_out.digest((node.tracking_uid, labels[node.node_id]) for node in nodes)
-    if digest != held.sha256:
-        positives = sum(labels[node.node_id] for node in nodes)
-        raise EngineError(
-            "E20",
-            f"{len(nodes)} labelled nodes ({positives} malignant) in the test part of fold "
-            f"{held.fold} of split '{held.split}'",
-            f"the {held.nodes} ({held.positives} malignant) that the engine was tested on",
-            "Name the database that it was trained on with --db; where labels or scans have "
-            "changed since, train again.",
-        )
-
-
 def _held_out(bundle: Bundle) -> HeldOut:
     held = held_out.of_cohort(bundle.manifest.cohort)
     if held is None or STATED not in bundle.manifest.metrics:
@@ -184,16 +130,6 @@ def _ready(bundle: Bundle) -> Engine:
     return engine
 
 
-def _score(engine: Engine, nodes: HeldOutNodes, settings: Settings) -> np.ndarray:
-    """Raw fused probabilities, shape (node,); a patch that cannot be used is refused."""
-    store, parts = PatchStore(settings.store_root), []
-    for batch in read_batches(nodes.rows, store, engine.batch_nodes):
-        for _, refusal in batch.refused:
-            raise refusal
-        parts.append(engine.score(batch.patches).fused)
-    return np.concatenate(parts)
-
-
 def _old_default(settings: Settings, bundle: Bundle) -> tuple[Bundle | None, list[str]]:
     """The default to compare with; one that cannot be used does not stand in the way."""
     try:
@@ -210,14 +146,14 @@ def _old_default(settings: Settings, bundle: Bundle) -> tuple[Bundle | None, lis
 def _compare(
     old: Bundle, name: str, nodes: HeldOutNodes, ours: np.ndarray, settings: Settings
 ) -> Difference:
-    theirs = _score(_ready(old), nodes, settings)
+    theirs = held_out_nodes.scored(_ready(old), nodes, settings)
     draws = bootstrap.patient_draws(nodes.patient, DRAWS, 0)
     found = bootstrap.paired(nodes.label, ours, theirs, draws)
     if found.value < 0 and found.p < SIGNIFICANT:
         raise _refused(
             name,
-            f"AUROC {_auroc(nodes, ours):.4f} on {len(ours)} held-out nodes, and "
-            f"{_auroc(nodes, theirs):.4f} by the default '{old.name}' ({_interval(found)})",
+            f"AUROC {auroc(nodes.label, ours):.4f} on {len(ours)} held-out nodes, and "
+            f"{auroc(nodes.label, theirs):.4f} by the default '{old.name}' ({_interval(found)})",
             f"no significantly lower AUROC (p at least {SIGNIFICANT:g})",
         )
     return found
@@ -234,10 +170,6 @@ def _put(settings: Settings, bundle: Bundle, figures: dict[str, Any]) -> None:
     ):
         audit.record(session, actor(), "promote", f"engine {bundle.name}", details)
         default_engine.write(settings.engine_home, default)
-
-
-def _auroc(nodes: HeldOutNodes, score: np.ndarray) -> float:
-    return float(metrics.auroc(metrics.count(nodes.label, score))[0])
 
 
 def _beside(default: str | None, difference: Difference) -> str:

@@ -1,10 +1,15 @@
-"""AUROC and calls of a back end beside fp32: by hand."""
+"""AUROC and calls of a back end beside fp32: by hand, and how often the nodes are scored."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engines.manifest import OperatingPoint
+from fake_promotion import engine, planted_cohort
+from lnscore import engine_accuracy, held_out_nodes
 from lnscore.engine_accuracy import compare
+from lnscore.engine_jobs import Checked
 
 LABEL = np.array([0, 0, 1, 1, 1])
 REFERENCE = np.array([0.1, 0.4, 0.45, 0.6, 0.9], np.float32)
@@ -41,3 +46,20 @@ def test_a_changed_auroc_does_not_hold() -> None:
     assert found.auroc == pytest.approx(5 / 6)
     assert not found.holds
     assert found.rank == pytest.approx(0.9)
+
+
+def test_the_reference_is_scored_once_for_all_back_ends(tmp_path: Path, monkeypatch) -> None:
+    settings, held = planted_cohort(tmp_path)
+    engine(settings, tmp_path, "mine", held, 1.0)
+    runs = []
+
+    def scored(loaded, *given):
+        runs.append((loaded.backend, loaded.precision))
+        return held_out_nodes.scored(loaded, *given)
+
+    monkeypatch.setattr(engine_accuracy, "scored", scored)
+    rows = [Checked("onnx", precision, "passed", "", None) for precision in ("fp32", "fp16")]
+    absent = Checked("tensorrt", "fp32", "absent", "not here", None)
+    found = engine_accuracy.verify(settings, "mine", [*rows, rows[1], absent])
+    assert [one.outcome for one in found] == ["passed", "passed", "passed"]
+    assert runs == [("onnx", "fp32"), ("onnx", "fp16"), ("onnx", "fp16")]

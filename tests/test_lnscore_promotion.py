@@ -13,7 +13,7 @@ from db.session import open_database
 from engines import parity
 from engines.errors import EngineError
 from fake_promotion import engine, planted_cohort
-from lnscore import default_engine, promotion
+from lnscore import default_engine, held_out_nodes, promotion
 from lnscore.settings import Settings
 from trainer.held_out import HeldOut
 
@@ -75,7 +75,7 @@ def test_the_default_is_replaced_unless_it_is_significantly_better(
 ) -> None:
     engine(settings, tmp_path, "old", held, 1.0)
     promotion.promote(settings, "old")
-    score = promotion._score
+    score = held_out_nodes.scored
 
     def scored(loaded, nodes, settings):
         found = score(loaded, nodes, settings)
@@ -83,10 +83,10 @@ def test_the_default_is_replaced_unless_it_is_significantly_better(
             return 1 - found
         return found
 
-    monkeypatch.setattr(promotion, "_score", scored)
-    nodes = promotion.find(open_database(settings.db), held)
+    monkeypatch.setattr(held_out_nodes, "scored", scored)
+    nodes = held_out_nodes.find(open_database(settings.db), held)
     fused = scored(promotion._ready(renamed(settings, held, tmp_path)), nodes, settings)
-    engine(settings, tmp_path, "new", held, promotion._auroc(nodes, fused))
+    engine(settings, tmp_path, "new", held, held_out_nodes.auroc(nodes.label, fused))
     if allowed:
         done = promotion.promote(settings, "new")
         assert (done.default, done.difference.value) == ("old", 0.0)
