@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from lnscore import report_files
@@ -29,17 +31,24 @@ def read(home: Path) -> Default | None:
     """What was promoted here; None where nothing was.
 
     Raises:
-        EngineError: E19 the file cannot be read.
+        EngineError: E19 the file cannot be read, or holds something else.
     """
     file = home / FILE
     if not file.exists():
         return None
     try:
-        return Default(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return TypeAdapter(Default).validate_json(file.read_bytes(), strict=True)
+    except (OSError, ValidationError) as error:
+        why = _first(error) if isinstance(error, ValidationError) else str(error)
         raise EngineError(
-            "E19", f"{file} cannot be read ({error})", "a name and the SHA-256 of weights", FIX
+            "E19", f"{file} cannot be read ({why})", "a name and the SHA-256 of weights", FIX
         ) from error
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong first, with the member where it is one."""
+    one = error.errors(include_url=False, include_context=False)[0]
+    return ": ".join([*map(str, one["loc"]), one["msg"]])
 
 
 def check(default: Default, bundle: Bundle) -> None:

@@ -117,7 +117,8 @@ def nodes_of(settings: Settings, bundle: Bundle) -> HeldOutNodes:
     """The engine's held-out nodes.
 
     Raises:
-        EngineError: E20 the engine names none, or they are not in this database.
+        EngineError: E20 the engine names none, or they are not in this database; E04 it does
+            not name them well.
         DatabaseError: The database cannot be used.
     """
     held = held_out.of_cohort(bundle.manifest.cohort)

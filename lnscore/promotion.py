@@ -76,9 +76,9 @@ def promote(settings: Settings, name: str) -> Promoted:
     """Make an engine the default, if its figures hold.
 
     Raises:
-        EngineError: E09 it is off its golden outputs; E11 no such engine; E20 its held-out
-            nodes are not in this database; E21 its AUROC is another than stated, or worse
-            than the default's.
+        EngineError: E04 its held-out nodes are not named well; E09 it is off its golden
+            outputs; E11 no such engine; E20 the nodes are not in this database; E21 its AUROC
+            is another than stated, or worse than the default's.
         DatabaseError: The database cannot be used, or another run holds it.
     """
     bundle = engine_jobs.show(name, settings.engine_home)
@@ -95,7 +95,7 @@ def promote(settings: Settings, name: str) -> Promoted:
         )
     old, notes = _old_default(settings, bundle)
     difference = None if old is None else _compare(old, name, nodes, ours, settings)
-    if old is not None and held_out.of_cohort(old.manifest.cohort) != _held_out(bundle):
+    if old is not None and not _tested_on(old, _held_out(bundle)):
         notes.append(f"{old.name} may have been trained on some of these nodes, which favours it")
     if bundle.manifest.caution:
         notes.append(f"engine {name} is {bundle.manifest.caution}")
@@ -110,6 +110,14 @@ def promote(settings: Settings, name: str) -> Promoted:
         difference=difference,
         notes=tuple(notes),
     )
+
+
+def _tested_on(old: Bundle, held: HeldOut) -> bool:
+    """Whether the old default says so; what it says may be of no use."""
+    try:
+        return held_out.of_cohort(old.manifest.cohort) == held
+    except EngineError:
+        return False
 
 
 def _held_out(bundle: Bundle) -> HeldOut:

@@ -212,6 +212,11 @@ def test_the_promoted_default_goes_before_all_and_is_marked(settings, tmp_path, 
         ('{"name": "a", "weights_sha256": "ab"}', "E19: engine 'a' with weights "),
         ('{"name": "a"', "E19: .*default.json cannot be read"),
         ("[1]", "E19: .*default.json cannot be read"),
+        (
+            '{"name": "a", "weights_sha256": 12}',
+            r"E19: .*default.json cannot be read \(weights_sha256: Input should be a valid string",
+        ),
+        ('{"name": "a"}', r"E19: .*default.json cannot be read \(weights_sha256: Field required"),
     ],
 )
 def test_a_default_that_cannot_be_used_is_refused_not_replaced(

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -37,6 +38,14 @@ def promotions(settings: Settings) -> list[AuditLog]:
     with open_database(settings.db) as database, database.read() as session:
         audit.verify(session)
         return list(session.scalars(select(AuditLog).where(AuditLog.action == "promote")))
+
+
+def state(settings: Settings, name: str, changed: dict[str, Any]) -> None:
+    """Have an imported engine's manifest say something else of its held-out nodes."""
+    path = settings.engine_home / name / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["cohort"]["held_out"] |= changed
+    path.write_text(json.dumps(manifest))
 
 
 def refused(settings: Settings, name: str) -> EngineError:
@@ -130,6 +139,25 @@ def test_an_engine_that_states_no_held_out_nodes_is_refused(settings, tmp_path) 
     assert refused(settings, "bare").found == "engine 'bare' names no nodes that it was tested on"
 
 
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        ({"fold": "0"}, "Input should be a valid integer"),
+        ({"fold": -1}, "Input should be greater than or equal to 0"),
+        ({"split": None}, "Input should be a valid string"),
+    ],
+)
+def test_held_out_nodes_of_a_wrong_type_are_refused_with_the_member(
+    settings, held, tmp_path, changed, wanted: str
+) -> None:
+    engine(settings, tmp_path, "odd", held, 1.0)
+    state(settings, "odd", changed)
+    error = refused(settings, "odd")
+    member = next(iter(changed))
+    assert (error.code, error.found) == ("E04", f"manifest.json: cohort.held_out.{member}")
+    assert error.wanted == wanted
+
+
 def test_an_engine_off_its_golden_outputs_is_refused(settings, held, tmp_path, monkeypatch) -> None:
     engine(settings, tmp_path, "good", held, 1.0)
     monkeypatch.setattr(parity, "LIMITS", {"fp32": parity.Limit(-1.0, 0.0, False)})
@@ -144,13 +172,13 @@ def test_a_default_that_is_gone_does_not_stand_in_the_way(settings, held, tmp_pa
     assert done.notes[0].startswith("not compared with the old default: E19: no engine 'gone'")
 
 
-def test_a_default_tested_on_other_nodes_is_said_to_be_favoured(settings, held, tmp_path) -> None:
+@pytest.mark.parametrize("fold", [1, "none"])
+def test_a_default_tested_on_other_nodes_is_said_to_be_favoured(
+    settings, held, tmp_path, fold
+) -> None:
     engine(settings, tmp_path, "old", held, 1.0)
     promotion.promote(settings, "old")
-    path = settings.engine_home / "old" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["cohort"]["held_out"]["fold"] = 1
-    path.write_text(json.dumps(manifest))
+    state(settings, "old", {"fold": fold})
     engine(settings, tmp_path, "new", held, 1.0)
     done = promotion.promote(settings, "new")
     assert "old may have been trained on some of these nodes, which favours it" in done.lines()

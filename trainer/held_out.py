@@ -5,9 +5,14 @@ database says whose nodes they are. No torch here: promotion runs where nothing 
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from engines.errors import EngineError
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class HeldOut:
     """
 
     split: str
-    fold: int
+    fold: Annotated[int, Field(ge=0)]
     reader: str
     nodes: int
     positives: int
@@ -42,9 +47,18 @@ def digest(nodes: Iterable[tuple[str, int]]) -> str:
 
 
 def of_cohort(cohort: dict[str, Any] | None) -> HeldOut | None:
-    """What a manifest's cohort says of it; None where it says nothing that can be used."""
+    """What a manifest's cohort says of it; None where it says nothing.
+
+    Raises:
+        EngineError: E04 a member is missing, or of another type.
+    """
     stated = (cohort or {}).get("held_out")
-    try:
-        return HeldOut(**stated) if isinstance(stated, dict) else None
-    except TypeError:
+    if stated is None:
         return None
+    try:
+        return TypeAdapter(HeldOut).validate_json(json.dumps(stated), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(["cohort", "held_out", *map(str, first["loc"])])
+        fix = "Export or import the engine again."
+        raise EngineError("E04", f"manifest.json: {where}", first["msg"], fix) from error
