@@ -207,12 +207,6 @@ def relations(session: Session, crosswalk: str) -> Relations:
     }
 
 
-def crosswalk_names(session: Session) -> list[str]:
-    """The crosswalks that the database holds."""
-    names = select(StationCrosswalk.name).distinct().order_by(StationCrosswalk.name)
-    return list(session.scalars(names))
-
-
 def station_keys(session: Session) -> dict[int, StationKey]:
     """Every station by its id."""
     query = select(Station.id, Station.system, Station.version, Station.code)

@@ -1,6 +1,5 @@
 """What is said about a pathology table: a code, how grave it is, where it stands."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,8 +43,3 @@ class Message:
             "column": self.column,
             "text": self.text,
         }
-
-
-def errors(messages: Iterable[Message]) -> list[Message]:
-    """Those that stop the import."""
-    return [message for message in messages if message.severity == "E"]

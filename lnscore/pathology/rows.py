@@ -39,10 +39,6 @@ class SourceRow:
     row: int
     columns: Mapping[str, str] = field(default_factory=dict)
 
-    def value(self, name: str) -> str:
-        """A field's text without blanks around it; empty where it is absent."""
-        return self.values.get(name, "").strip()
-
     @property
     def column(self) -> str:
         """Columns that held this finding, where one line has several; else empty.
