@@ -1,0 +1,137 @@
+"""Figures averaged over seeds: one set of patient draws serves every seed and every row.
+
+Seeds are averaged inside each draw, so that an interval is of the mean, and two rows differ in a
+draw by what they said of the same patients.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from trainer import bootstrap, metrics
+from trainer.bootstrap import Difference, Interval, PatientDraws
+from trainer.errors import TrainerError
+from trainer.scored import Scored
+
+FIGURES = ("auroc", "s_at_r75", "r_at_s75", "a_at_r75", "a_at_s75")
+"""Of `metrics.all_of`, in the order of the paper's columns."""
+
+
+@dataclass(frozen=True)
+class SharedDraws:
+    """Draws of all patients that any row scored.
+
+    Attributes:
+        patients: Numbers, ascending; shape (patient,).
+        times: How often each draw holds each patient, shape (draw, patient).
+    """
+
+    patients: np.ndarray
+    times: np.ndarray
+
+    def of(self, model: Scored) -> PatientDraws:
+        """The same draws, for the nodes of one model."""
+        return PatientDraws(self.times, np.searchsorted(self.patients, model.rows.patient_id))
+
+
+def shared_draws(models: Sequence[Scored], draws: int, seed: int) -> SharedDraws:
+    """Draw the patients of all models; without a model there is nobody to draw."""
+    if not models:
+        return SharedDraws(np.empty(0, np.int64), np.empty((draws, 0)))
+    patients = np.unique(np.concatenate([model.rows.patient_id for model in models]))
+    return SharedDraws(patients, bootstrap.patient_draws(patients, draws, seed).times)
+
+
+def auroc(model: Scored) -> float:
+    """Pooled out of fold."""
+    return float(metrics.auroc(metrics.count(model.rows.label, model.score))[0])
+
+
+def mean_auroc(models: Sequence[Scored]) -> float:
+    """Mean over the seeds of one row."""
+    return float(np.mean([auroc(model) for model in models]))
+
+
+def figures(models: Sequence[Scored], shared: SharedDraws) -> dict[str, Interval]:
+    """Mean over the seeds of each pooled figure, with its interval.
+
+    Args:
+        models: One row's, a seed each; both classes in each.
+        shared: Draws that hold their patients.
+    """
+    points = [metrics.all_of(metrics.count(one.rows.label, one.score)) for one in models]
+    drawn = [bootstrap.ranking(one.rows.label, one.score, shared.of(one)) for one in models]
+    return {
+        name: bootstrap.interval(
+            float(np.mean([point[name] for point in points])),
+            np.mean([draw[name] for draw in drawn], axis=0),
+        )
+        for name in FIGURES
+    }
+
+
+def difference(
+    first: Sequence[Scored], second: Sequence[Scored], shared: SharedDraws
+) -> Difference:
+    """AUROC(first) - AUROC(second), each the mean over its seeds; p as in `bootstrap.paired`.
+
+    Args:
+        first: One row's, a seed each.
+        second: The other's, on the same nodes, both classes among them.
+        shared: Draws that hold their patients.
+    """
+    value = mean_auroc(first) - mean_auroc(second)
+    drawn = _drawn(first, shared) - _drawn(second, shared)
+    drawn = drawn[np.isfinite(drawn)]
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    bounds = bootstrap.interval(value, drawn)
+    p = min(1.0, 2 * (1 + int(tail)) / (1 + len(drawn)))
+    return Difference(value, bounds.low, bounds.high, p)
+
+
+def on_common_nodes(rows: Sequence[Sequence[Scored]]) -> list[list[Scored]]:
+    """Every model of every row on the nodes that all of them have, in one order."""
+    nodes = reduce(np.intersect1d, [model.rows.node_id for row in rows for model in row])
+    return [[_on(model, nodes) for model in row] for row in rows]
+
+
+def has_both_classes(model: Scored) -> bool:
+    """Whether AUROC is defined on its nodes."""
+    return bool(0 < model.rows.label.sum() < len(model.rows))
+
+
+def check_one_cohort(models: Sequence[Scored]) -> None:
+    """Refuse models that know different things of one node.
+
+    Raises:
+        TrainerError: T25.
+    """
+    for column, found in (
+        ("tracking_uid", "other tracking UIDs"),
+        ("patient_id", "other patients"),
+        ("label", "other labels"),
+    ):
+        known: dict[int, object] = {}
+        for model in models:
+            told = zip(
+                model.rows.node_id.tolist(), getattr(model.rows, column).tolist(), strict=True
+            )
+            differ = sum(known.setdefault(node, value) != value for node, value in told)
+            if differ:
+                raise TrainerError(
+                    "T25",
+                    f"{model.name} has {found} than earlier runs for {differ} nodes of one number",
+                    "runs on one database and one reader's labels",
+                    "Reproduce each cohort in a folder of its own.",
+                )
+
+
+def _drawn(models: Sequence[Scored], shared: SharedDraws) -> np.ndarray:
+    drawn = [bootstrap.aurocs(one.rows.label, one.score, shared.of(one)) for one in models]
+    return np.mean(drawn, axis=0)
+
+
+def _on(model: Scored, nodes: np.ndarray) -> Scored:
+    return model.take(np.intersect1d(model.rows.node_id, nodes, return_indices=True)[1])

@@ -1,0 +1,154 @@
+"""Rows against each other: the planned tests, and gains as a share of the room there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trainer import significance
+from trainer.bootstrap import Difference, Interval
+from trainer.reproduction import averaged
+from trainer.reproduction.averaged import SharedDraws
+from trainer.reproduction.rows import ROWS, Comparison, Row, Table
+from trainer.scored import Scored
+
+Runs = Mapping[str, Mapping[int, Scored]]
+"""Row to seed to its test nodes."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A planned test on the seeds and nodes that both rows have; None where it could not be run.
+
+    Attributes:
+        comparison: Which rows.
+        seeds: Common to both.
+        nodes: Common to both, in every seed.
+        patients: Whose nodes they are.
+        difference: Of the AUROCs, each the mean over the seeds.
+        low: Of its 95 % interval.
+        high: Of its 95 % interval.
+        p: Paired patient-cluster bootstrap, two-sided.
+        p_holm: The same over the table's planned tests that could be run.
+        p_delong: DeLong's of the probabilities averaged over the seeds.
+        note: Why it was not tested.
+    """
+
+    comparison: Comparison
+    seeds: tuple[int, ...] = ()
+    nodes: int = 0
+    patients: int = 0
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    p_delong: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one row adds to the supervised one.
+
+    Attributes:
+        row: Which.
+        seeds: Common to it, the supervised and the all-labels row; to the first two where the
+            third shares none.
+        gain: AUROC(row) - AUROC(supervised); None where one of them was not run.
+        share: Of the room on the same seeds and nodes; None where there is no room.
+    """
+
+    row: Row
+    seeds: tuple[int, ...] = ()
+    gain: Interval | None = None
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the unlabelled nodes could add if all of them were labelled.
+
+    Attributes:
+        seeds: Common to the supervised and the all-labels row.
+        room: AUROC(all labels) - AUROC(supervised), None where one was not run.
+        gains: Of every other row, the all-labels one included.
+    """
+
+    seeds: tuple[int, ...]
+    room: Interval | None
+    gains: tuple[Gain, ...]
+
+
+def run_tests(planned: Sequence[Comparison], runs: Runs, shared: SharedDraws) -> list[Tested]:
+    """Every planned test in order; Holm's p counts those that could be run."""
+    tests = [_tested(comparison, runs, shared) for comparison in planned]
+    adjusted = iter(significance.holm([test.p for test in tests if test.p is not None]))
+    return [test if test.p is None else replace(test, p_holm=next(adjusted)) for test in tests]
+
+
+def find_room(table: Table, runs: Runs, shared: SharedDraws) -> Room:
+    """The room of a table with a supervised and an all-labels row, and each row's gain."""
+    top = _gain(table.all_labels, table, runs, shared)
+    others = [name for name in table.rows if name != table.supervised]
+    gains = tuple(_gain(name, table, runs, shared) for name in others)
+    return Room(top.seeds, top.gain, gains)
+
+
+def _tested(comparison: Comparison, runs: Runs, shared: SharedDraws) -> Tested:
+    names = (comparison.first, comparison.second)
+    absent = [ROWS[name].label for name in names if not runs[name]]
+    if absent:
+        return Tested(comparison, note=f"not run: {', '.join(absent)}")
+    seeds = _common_seeds(runs, names)
+    if not seeds:
+        return Tested(comparison, note="not tested: no common seed")
+    first, second = _together(runs, names, seeds)
+    rows = first[0].rows
+    plain = Tested(comparison, seeds, len(rows), len(np.unique(rows.patient_id)))
+    if not averaged.has_both_classes(first[0]):
+        return replace(plain, note="not tested: the common nodes lack a class")
+    found = averaged.difference(first, second, shared)
+    return replace(
+        plain,
+        difference=found.value,
+        low=found.low,
+        high=found.high,
+        p=found.p,
+        p_delong=significance.delong(rows.label, _mean_score(first), _mean_score(second)).p,
+    )
+
+
+def _gain(name: str, table: Table, runs: Runs, shared: SharedDraws) -> Gain:
+    names = (name, table.supervised, table.all_labels)
+    seeds = _common_seeds(runs, names)
+    if not seeds:
+        names = names[:2]
+        seeds = _common_seeds(runs, names)
+    if not seeds:
+        return Gain(ROWS[name])
+    first, supervised, *top = _together(runs, names, seeds)
+    if not averaged.has_both_classes(first[0]):
+        return Gain(ROWS[name], seeds)
+    found = averaged.difference(first, supervised, shared)
+    room = averaged.mean_auroc(top[0]) - averaged.mean_auroc(supervised) if top else 0.0
+    share = found.value / room if room > 0 else None
+    return Gain(ROWS[name], seeds, _interval(found), share)
+
+
+def _common_seeds(runs: Runs, names: Sequence[str]) -> tuple[int, ...]:
+    return tuple(sorted(set.intersection(*(set(runs[name]) for name in names))))
+
+
+def _together(
+    runs: Runs, names: Sequence[str], seeds: Sequence[int]
+) -> list[list[Scored]]:  # fmt: skip
+    return averaged.on_common_nodes([[runs[name][seed] for seed in seeds] for name in names])
+
+
+def _mean_score(models: Sequence[Scored]) -> np.ndarray:
+    return np.mean([model.score for model in models], axis=0)
+
+
+def _interval(found: Difference) -> Interval:
+    return Interval(found.value, found.low, found.high)

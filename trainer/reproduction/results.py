@@ -1,0 +1,156 @@
+"""The runs of a table to what stands in it: means over seeds, planned tests, the room there is.
+
+What was not run stays empty; nothing is interpolated.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from trainer.bootstrap import DRAWS, Interval
+from trainer.reproduction import averaged, comparing
+from trainer.reproduction.averaged import SharedDraws
+from trainer.reproduction.comparing import Room, Runs, Tested
+from trainer.reproduction.rows import ROWS, Row, Table
+from trainer.scored import SHORT_AXIS, Scored
+
+BASELINE = Row(SHORT_AXIS, "Short axis", "reference", "")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One row of a table; without seeds, and without figures, where it was not run.
+
+    Attributes:
+        row: Which.
+        seeds: Those with all folds, ascending; none for the short axis.
+        figures: `averaged.FIGURES` to the mean over seeds and its interval.
+        sd: Of AUROC over seeds (n - 1), None for fewer than two.
+        per_seed: Seed to AUROC.
+        nodes: Out of fold, of any seed.
+        positives: Malignant ones among them.
+        patients: Whose nodes they are.
+    """
+
+    row: Row
+    seeds: tuple[int, ...] = ()
+    figures: dict[str, Interval] = field(default_factory=dict)
+    sd: float | None = None
+    per_seed: dict[int, float] = field(default_factory=dict)
+    nodes: int = 0
+    positives: int = 0
+    patients: int = 0
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A table with everything in it.
+
+    Attributes:
+        table: What was asked.
+        found: Every row of it, in order.
+        tests: Every planned one, in order.
+        room: None for a table without an all-labels row.
+        baseline: The short axis, None where nothing has one.
+        notes: What a reader should know, in sentences.
+        draws: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
+
+    table: Table
+    found: tuple[Found, ...]
+    tests: tuple[Tested, ...]
+    room: Room | None
+    baseline: Found | None
+    notes: tuple[str, ...]
+    draws: int
+    seed: int
+
+
+def summarise(
+    table: Table,
+    runs: Runs,
+    draws: int = DRAWS,
+    seed: int = 0,
+    baseline: Scored | None = None,
+) -> Reproduced:
+    """Compute a table from the runs that there are.
+
+    Args:
+        table: Which; runs of other rows are ignored.
+        runs: Row to seed to `scored.of_run`; a seed with fewer folds than others is left out.
+        draws: Of the bootstrap.
+        seed: Of the bootstrap.
+        baseline: `scored.by_short_axis` of any of the runs.
+
+    Raises:
+        TrainerError: T25 runs that cannot be of one database, or labelled otherwise.
+    """
+    whole, left_out = _whole(table, runs)
+    models = [model for seeds in whole.values() for model in seeds.values()]
+    models += [] if baseline is None else [baseline]
+    averaged.check_one_cohort(models)
+    shared = averaged.shared_draws(models, draws, seed)
+    return Reproduced(
+        table=table,
+        found=tuple(_found(ROWS[name], whole[name], shared) for name in table.rows),
+        tests=tuple(comparing.run_tests(table.planned, whole, shared)),
+        room=comparing.find_room(table, whole, shared) if table.all_labels else None,
+        baseline=None if baseline is None else _reference(baseline, shared),
+        notes=(*left_out, *_unlike(whole)),
+        draws=draws,
+        seed=seed,
+    )
+
+
+def _whole(table: Table, runs: Runs) -> tuple[dict[str, dict[int, Scored]], list[str]]:
+    """The runs of every row that have all folds, seeds ascending, and what was left out."""
+    given = {name: dict(sorted(runs.get(name, {}).items())) for name in table.rows}
+    asked = {fold for seeds in given.values() for one in seeds.values() for fold in one.rows.folds}
+    notes = []
+    for name, seeds in given.items():
+        for number, one in list(seeds.items()):
+            if absent := sorted(asked - set(one.rows.folds)):
+                folds = ", ".join(map(str, absent))
+                notes.append(f"{name}, seed {number}, is left out: fold {folds} is missing")
+                del seeds[number]
+    return given, notes
+
+
+def _found(row: Row, seeds: Mapping[int, Scored], shared: SharedDraws) -> Found:
+    if not seeds:
+        return Found(row)
+    per_seed = {number: averaged.auroc(model) for number, model in seeds.items()}
+    rows = [model.rows for model in seeds.values()]
+    _, first = np.unique(np.concatenate([one.node_id for one in rows]), return_index=True)
+    return Found(
+        row=row,
+        seeds=tuple(seeds),
+        figures=averaged.figures(list(seeds.values()), shared),
+        sd=float(np.std(list(per_seed.values()), ddof=1)) if len(seeds) > 1 else None,
+        per_seed=per_seed,
+        nodes=len(first),
+        positives=int(np.concatenate([one.label for one in rows])[first].sum()),
+        patients=len(np.unique(np.concatenate([one.patient_id for one in rows]))),
+    )
+
+
+def _reference(baseline: Scored, shared: SharedDraws) -> Found:
+    return replace(_found(BASELINE, {0: baseline}, shared), seeds=(), per_seed={})
+
+
+def _unlike(runs: Runs) -> list[str]:
+    """Runs that were not scored on the nodes, or not in the folds, of the first."""
+    named = [(f"{name}, seed {s}", one) for name, seeds in runs.items() for s, one in seeds.items()]
+    notes = []
+    for name, model in named[1:]:
+        first = named[0][1].rows
+        _, here, there = np.intersect1d(first.node_id, model.rows.node_id, return_indices=True)
+        most = max(len(first), len(model.rows))
+        moved = int((first.fold[here] != model.rows.fold[there]).sum())
+        if len(here) < most:
+            notes.append(f"{name}, shares {len(here)} of {most} nodes with {named[0][0]}")
+        if moved:
+            notes.append(f"{name}, has {moved} nodes in other folds than {named[0][0]}")
+    return notes
