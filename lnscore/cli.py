@@ -194,6 +194,9 @@ def phantom(
     like_paper: Annotated[
         bool, typer.Option("--like-paper", help="With --direct: the paper's 1,052 patients.")
     ] = False,
+    share: Annotated[
+        float, typer.Option("--share", help="With --like-paper: of its patients and nodes.")
+    ] = 1.0,
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -204,10 +207,13 @@ def phantom(
         raise typer.BadParameter("give one of --out DIR, --direct DB")
     if like_paper and direct is None:
         raise typer.BadParameter("--like-paper goes with --direct")
+    if not 0.01 <= share <= 1 or (share < 1 and not like_paper):
+        raise typer.BadParameter("--share is from 0.01 to 1 and goes with --like-paper")
     if out is not None:
         _finish(job.write_dicom(out, patients, seed, jobs or 1), as_json)
     elif direct is not None:
-        _finish(job.fill(direct, patients, seed, jobs or 1, like_paper=like_paper), as_json)
+        of_paper = share if like_paper else None
+        _finish(job.fill(direct, patients, seed, jobs or 1, like_paper=of_paper), as_json)
 
 
 def _finish(summary: Summary, as_json: bool) -> None:

@@ -84,7 +84,9 @@ def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> Made:
     return _made(str(out), plans, samples, f"Next: lnscore ingest {out}", images)
 
 
-def fill(direct: str, patients: int, seed: int, jobs: int, *, like_paper: bool = False) -> Made:
+def fill(
+    direct: str, patients: int, seed: int, jobs: int, *, like_paper: float | None = None
+) -> Made:
     """Put a cohort's patches straight into a database, with labels and pathology.
 
     Args:
@@ -92,7 +94,7 @@ def fill(direct: str, patients: int, seed: int, jobs: int, *, like_paper: bool =
         patients: How many; not used with `like_paper`.
         seed: The same seed adds nothing a second time.
         jobs: Worker processes.
-        like_paper: The paper's 310 labelled and 742 unlabelled patients.
+        like_paper: This share of the paper's 310 labelled and 742 unlabelled patients.
 
     Raises:
         Refusal: A setting is missing; or what a worker met.
@@ -109,7 +111,7 @@ def fill(direct: str, patients: int, seed: int, jobs: int, *, like_paper: bool =
     from lnscore.version import version
 
     settings = settings_of.load(direct)
-    plans = plan_paper(seed) if like_paper else plan_cohort(patients, seed)
+    plans = plan_cohort(patients, seed) if like_paper is None else plan_paper(seed, like_paper)
     samples: list[Sample] = []
     with writer_lock(settings.db), open_database(settings.db, create=True) as database:
         store = PatchStore(settings.store_root)

@@ -197,6 +197,7 @@ def test_a_held_database_exits_5_with_its_sentence(lnscore, settings) -> None:
         (("score", "--pending", "--all"), "give one of --study UID, --pending, --all"),
         (("phantom",), "give one of --out DIR, --direct DB"),
         (("phantom", "--out", "x", "--like-paper"), "--like-paper goes with --direct"),
+        (("phantom", "--direct", "x", "--share", "0.5"), "goes with --like-paper"),
         (("nonsense",), "No such command 'nonsense'"),
     ],
 )

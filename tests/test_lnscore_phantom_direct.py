@@ -148,6 +148,16 @@ def test_the_paper_cohort_has_exactly_its_numbers():
     assert min(plan.negative for plan in plans) >= 1
 
 
+def test_a_share_of_the_paper_cohort_has_that_share_of_everybody():
+    plans = plan_paper(0, 0.5)
+    labelled = [plan for plan in plans if plan.labelled]
+    assert len(labelled) == 155
+    assert sum(plan.positive for plan in labelled) == 94
+    assert sum(plan.negative for plan in labelled) == round(3447 / 2)
+    assert len(plans) - len(labelled) == 371
+    assert sum(p.negative + p.positive for p in plans if not p.labelled) == 3163
+
+
 def test_hidden_patients_are_as_ill_as_labelled_ones():
     hidden = [plan for plan in plan_paper(3) if not plan.labelled]
     nodes = sum(plan.negative + plan.positive for plan in hidden)

@@ -27,12 +27,17 @@ def plan_cohort(patients: int, seed: int) -> list[Plan]:
     ]
 
 
-def plan_paper(seed: int) -> list[Plan]:
-    """The paper's cohort: 310 labelled patients, then 742 whose truth stays hidden."""
+def plan_paper(seed: int, share: float = 1.0) -> list[Plan]:
+    """The paper's cohort: 310 labelled patients, then 742 whose truth stays hidden.
+
+    Args:
+        seed: Of the plans.
+        share: Of its patients and nodes, each count rounded; 0 < share <= 1.
+    """
     rng = np.random.default_rng([seed, COHORT_STREAM])
-    patients, negative, positive = PAPER_LABELLED
+    patients, negative, positive = (round(share * count) for count in PAPER_LABELLED)
     plans = _spread(rng, seed, (1, patients), (negative, positive), labelled=True)
-    hidden, nodes = PAPER_UNLABELLED
+    hidden, nodes = (round(share * count) for count in PAPER_UNLABELLED)
     malignant = round(nodes * positive / (negative + positive))
     counts = nodes - malignant, malignant
     return plans + _spread(rng, seed, (patients + 1, hidden), counts, labelled=False)
