@@ -113,6 +113,25 @@ def test_parameters_and_cost_are_those_of_the_table(
     assert abs(conv_mmacs(network) - mmacs) <= (0.5 if mmacs == int(mmacs) else 0.005)
 
 
+def test_a_quarter_of_the_width_is_a_fifth_of_the_backbone_parameters() -> None:
+    def size(width: float) -> int:
+        network = TwoStream(SMALL.model_copy(update={"backbone_width": width}))
+        return sum(p.numel() for p in network.local_stream.backbone.parameters())
+
+    assert 0.05 < size(0.25) / size(1.0) < 0.2
+    assert size(0.25) < size(0.5) < size(1.0)
+
+
+def test_half_the_pixels_leave_the_local_stream_as_it_was_stored() -> None:
+    views = Views(SMALL.model_copy(update={"input_upsample": 0.5}))
+    hu = random_hu(1).clamp(-160, 240)
+    near, whole = views(hu)
+    assert near.shape == whole.shape == (5, 3, 32, 32)
+    mean, std = views.get_buffer("mean"), views.get_buffer("std")
+    stored = (near * std + mean)[0, 0] * 400 - 160
+    assert torch.allclose(stored, hu[0, 0, 16:48, 16:48], atol=1e-2)
+
+
 @pytest.mark.parametrize(("stride", "groups"), [(1, 14), (2, 7), (3, 5)])
 def test_stride_gives_the_groups_of_the_table(stride: int, groups: int) -> None:
     config = TwoStreamConfig.model_validate({"group_stride": stride})
@@ -199,6 +218,8 @@ def test_batchnorm_momentum_is_a_knob() -> None:
         {"multi_scale": False},
         {"multi_scale": False, "slice_fusion": "spatial"},
         {"input_upsample": 2},
+        {"input_upsample": 0.5},
+        {"backbone_width": 0.25},
         {"edge_pad": True},
     ],
 )

@@ -46,7 +46,8 @@ class GroupedConfig(_Network):
         group_stride: Step between 3-slice groups: 1, 2, 3 give 14, 7, 5 groups of 16 slices.
         edge_pad: Repeat the first and the last slice, so that every slice is used (16, 8, 6).
         fpn_channels: F: width of every fusion, of the heads' input and of the pyramid if any.
-        input_upsample: Factor on the 64-pixel images (2 keeps C5 at 4x4).
+        input_upsample: Factor on the 64-pixel images (2 keeps C5 at 4x4; 0.5, for trials on a
+            CPU, leaves the local stream its own pixels and halves the global one's).
         local_px: Side of the central square that the local stream zooms to full size.
         channel_mean: Subtracted from each slice of a group.
         channel_std: Divides each slice of a group.
@@ -55,7 +56,7 @@ class GroupedConfig(_Network):
     group_stride: Literal[1, 2, 3] = 1
     edge_pad: bool = False
     fpn_channels: int = Field(default=128, ge=8, le=1024)
-    input_upsample: Literal[1, 2] = 1
+    input_upsample: Literal[0.5, 1, 2] = 1
     local_px: int = Field(default=32, ge=8, le=SPEC.crop_vox[1], multiple_of=2)
     channel_mean: tuple[float, float, float] = IMAGENET_MEAN
     channel_std: tuple[float, float, float] = IMAGENET_STD
@@ -69,7 +70,7 @@ class GroupedConfig(_Network):
     @property
     def image_px(self) -> int:
         """Side of the images that the backbones see."""
-        return SPEC.crop_vox[1] * self.input_upsample
+        return int(SPEC.crop_vox[1] * self.input_upsample)
 
 
 class TwoStreamConfig(GroupedConfig):
@@ -78,6 +79,8 @@ class TwoStreamConfig(GroupedConfig):
     Attributes:
         kind: Which network this is the config of.
         variant: MobileNetV3 Large or Small.
+        backbone_width: Share of its channels; below 1 for trials on a CPU, which no published
+            weights fit.
         multi_scale: Pyramid over three levels; off, the last level alone.
         two_stream: Local and global stream; off, the global stream alone, with one head.
         slice_fusion: `pooled` averages each map before the slices meet; `spatial` after.
@@ -86,6 +89,7 @@ class TwoStreamConfig(GroupedConfig):
 
     kind: Literal["two-stream"] = "two-stream"
     variant: Literal["large", "small"] = "large"
+    backbone_width: float = Field(default=1.0, ge=0.25, le=1)
     multi_scale: bool = True
     two_stream: bool = True
     slice_fusion: Literal["pooled", "spatial"] = "pooled"

@@ -18,10 +18,7 @@ from trainer.config import NetworkConfig, TwoStreamConfig
 from trainer.networks.preprocess import Views
 
 # torchvision's own detection helper taps two levels of stride 32; these are 8, 16 and 32.
-TAPS = {
-    "large": {"features.6": 40, "features.12": 112, "features.16": 960},
-    "small": {"features.3": 24, "features.8": 48, "features.12": 576},
-}
+TAPS = {"large": (6, 12, 16), "small": (3, 8, 12)}
 BATCHNORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BUILD = {"large": mobilenet_v3_large, "small": mobilenet_v3_small}
 
@@ -41,9 +38,10 @@ class Stream(nn.Module):
         """Build backbone, pyramid and the two fusions; no weights are ever downloaded."""
         super().__init__()
         self.groups, self.spatial = config.groups, config.slice_fusion == "spatial"
-        taps, width = TAPS[config.variant], config.fpn_channels
-        used = taps if config.multi_scale else dict(list(taps.items())[-1:])
-        whole = BUILD[config.variant](weights=None)
+        width = config.fpn_channels
+        whole = BUILD[config.variant](weights=None, width_mult=config.backbone_width)
+        taps = TAPS[config.variant] if config.multi_scale else TAPS[config.variant][-1:]
+        used = {f"features.{tap}": channels(whole.features[tap]) for tap in taps}
         self.backbone = create_feature_extractor(whole, {name: name for name in used})
         set_momentum(self.backbone, config.bn_momentum)
         self.pyramid = FeaturePyramidNetwork(list(used.values()), width) if len(used) > 1 else None
@@ -118,6 +116,11 @@ class TwoStream(nn.Module):
             squeeze(self.local_head(local.flatten(1))),
             squeeze(self.global_head(context.flatten(1))),
         )
+
+
+def channels(layer: nn.Module) -> int:
+    """What a layer of torchvision's MobileNetV3 gives to the next."""
+    return layer.out_channels  # pyright: ignore[reportReturnType]
 
 
 def pointwise(wide: int, narrow: int) -> nn.Sequential:
