@@ -64,7 +64,8 @@ def augment(
     level = _symmetric(count, generator) * ranges.window_hu
     sigma = torch.rand(count, generator=generator, device=patches.device) * ranges.noise_hu
     noise = torch.randn(warped.shape, generator=generator, device=patches.device)
-    hu = torch.addcmul(warped + level[:, None, None, None], noise, sigma[:, None, None, None])
+    # In place: on a CPU a fresh tensor of a batch costs more than the sum that fills it.
+    hu = warped.add_(level[:, None, None, None]).addcmul_(noise, sigma[:, None, None, None])
     return hu, None if masks is None else _warp(masks, slices, grid) / 255
 
 

@@ -40,7 +40,7 @@ class Views(nn.Module):
             Two float32 tensors of shape (node * G, 3, side, side): local, global.
         """
         low, high = self.clip_hu
-        scaled = (hu.float().clamp(low, high) - low) / (high - low)
+        scaled = hu.float().clamp(low, high).sub_(low).div_(high - low)
         start = (SPEC.crop_vox[1] - self.local_px) // 2
         near = scaled[:, :, start : start + self.local_px, start : start + self.local_px]
         return self._images(near), self._images(scaled)
@@ -53,7 +53,7 @@ class Views(nn.Module):
             )
         groups = scaled[:, self.get_buffer("slice_index")]
         images = groups.reshape(-1, SLICES_PER_GROUP, side, side)
-        return (images - self.get_buffer("mean")) / self.get_buffer("std")
+        return images.sub_(self.get_buffer("mean")).div_(self.get_buffer("std"))
 
 
 def group_slices(config: GroupedConfig) -> Tensor:
