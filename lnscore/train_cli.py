@@ -149,3 +149,67 @@ def ledger(
     if not as_json:
         summary.show()
     console.finish(summary, as_json=as_json)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[
+        str, typer.Argument(help="table1, table2, fig2, gamma, or truth (is it true?).")
+    ],
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="YAML: sizes, seeds, values of the stages.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="paper, default or scratch [default: paper].")
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="N,N", help="Instead of the recipe's.")
+    ] = "",
+    folds: Annotated[
+        int | None, typer.Option("--folds", min=1, help="The first so many of four.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ROW", help="Train this row, repeatable.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of runs and tables.")] = Path(
+        "reproduction"
+    ),
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at once, by Dask.")] = 1,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="ADDRESS", help="Of a Dask scheduler.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="List the runs, train none.")] = False,
+    draws: Annotated[
+        int, typer.Option("--draws", min=100, help="Bootstrap draws of patients.")
+    ] = 2000,
+    db: Annotated[
+        str | None,
+        typer.Option("--db", "--cohort", metavar="FILE|URL", help="Study database."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a table of the paper: train what is missing, evaluate what there is."""
+    from lnscore import console, settings
+    from lnscore import reproduce_job as job
+
+    options = job.ReproduceOptions(
+        table=table,
+        recipe=recipe,
+        profile=profile,
+        seeds=_numbers(seeds),
+        folds=folds,
+        only=tuple(only or ()),
+        out=out,
+        workers=workers,
+        cluster=cluster,
+        plan_only=plan,
+        draws=draws,
+    )
+    console.finish(job.run(options, settings.load(db), quiet=as_json), as_json=as_json)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(one) for one in text.split(",") if one.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"--seeds {text}: give whole numbers, as 0,1,2") from error

@@ -4,7 +4,6 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart; line styles 
 """
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trainer import bootstrap, metrics
+from trainer.run_directory import read_log
 from trainer.scored import RULE, SHORT_AXIS, Scored
 
 Corner = Literal["upper left", "upper right", "lower right"]
@@ -76,7 +76,7 @@ def draw_fold(place: Path) -> bytes | None:
 
 
 def _learning(files: Sequence[Path]) -> bytes | None:
-    logs = {path.parent.name: _log(path) for path in files}
+    logs = {path.parent.name: read_log(path) for path in files}
     logs = {fold: lines for fold, lines in logs.items() if lines}
     if not logs:
         return None
@@ -285,16 +285,3 @@ def png(figure: Figure) -> bytes:
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=DPI, metadata={"Software": None})
     return held.getvalue()
-
-
-def _log(path: Path) -> list[dict]:
-    """Every whole line of a log; the last may be cut short."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and "epoch" in line:
-            lines.append(line)
-    return lines

@@ -124,11 +124,23 @@ def append_log(file: Path, line: dict[str, Any]) -> None:
         log.write(json.dumps(line, sort_keys=True) + "\n")
 
 
+def read_log(file: Path) -> list[dict[str, Any]]:
+    """Every whole line of a log; the last may be cut short."""
+    lines = []
+    for text in file.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and "epoch" in line:
+            lines.append(line)
+    return lines
+
+
 def cut_log(file: Path, epochs: int) -> list[dict[str, Any]]:
     """Drop what a killed run logged after its last checkpoint; what is left."""
     if not file.exists():
         return []
-    lines = [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
-    kept = [line for line in lines if line["epoch"] < epochs]
+    kept = [line for line in read_log(file) if line["epoch"] < epochs]
     put(file, "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept).encode())
     return kept

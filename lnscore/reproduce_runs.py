@@ -1,0 +1,130 @@
+"""Runs as processes: one by one here, or several at once by Dask, here or on a cluster."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lnscore.errors import Refusal
+
+if TYPE_CHECKING:
+    from trainer.reproduction.plan import Run
+
+LOGS = "logs"
+NOT_BEGUN = "not begun: a run that it starts from failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to train, in words that another process understands.
+
+    Attributes:
+        run: The run.
+        out: Folder of all.
+        db: Database.
+    """
+
+    run: "Run"
+    out: Path
+    db: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        name: The run's.
+        said: Its last line where it failed, else empty.
+    """
+
+    name: str
+    said: str
+
+
+def job_of(run: "Run", out: Path, db: str) -> Job:
+    """What trains the run."""
+    return Job(run, out, db)
+
+
+def train(job: Job, sources: Sequence[Ended], threads: int) -> Ended:
+    """Train one run in a process of its own, its output in `logs/NAME.log`.
+
+    Args:
+        job: The run.
+        sources: How those ended that it starts from.
+        threads: Of the process; the user's OMP_NUM_THREADS goes before.
+    """
+    if any(source.said for source in sources):
+        return Ended(job.run.name, NOT_BEGUN)
+    log = job.out / LOGS / f"{job.run.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "lnscore", *job.run.arguments(job.out, job.db)]
+    with log.open("w", encoding="utf-8") as written:
+        code = subprocess.run(
+            command,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env={"OMP_NUM_THREADS": str(threads)} | dict(os.environ),
+        ).returncode
+    return Ended(job.run.name, "" if code == 0 else _last_line(log, code))
+
+
+def _last_line(log: Path, code: int) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error")] or lines[-1:]
+    return errors[-1] if errors else f"exit code {code} without a word"
+
+
+def one_by_one(jobs: Sequence[Job]) -> Iterator[Ended]:
+    """Train in order, every core for one run."""
+    ended: dict[str, Ended] = {}
+    for job in jobs:
+        sources = [ended[name] for name in job.run.needs if name in ended]
+        ended[job.run.name] = train(job, sources, os.cpu_count() or 1)
+        yield ended[job.run.name]
+
+
+def on_dask(jobs: Sequence[Job], workers: int, cluster: str | None) -> Iterator[Ended]:
+    """Train several at once; a run waits for those that it starts from.
+
+    Args:
+        jobs: In order.
+        workers: Of this machine; not used with a cluster.
+        cluster: Address of a scheduler whose workers see the same folders.
+
+    Raises:
+        Refusal: T63, without the [cluster] extra, or no scheduler there.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ModuleNotFoundError as error:
+        raise _refused(
+            "without the library `distributed`", "pip install 'lnscore[cluster]'"
+        ) from error
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    try:
+        client = (
+            Client(n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None)
+            if cluster is None
+            else Client(cluster, timeout=10)
+        )
+    except (OSError, ValueError) as error:
+        raise _refused(f"no scheduler at {cluster}", "start one with `dask scheduler`") from error
+    with client:
+        futures = {}
+        for place, job in enumerate(jobs):
+            sources = [futures[name] for name in job.run.needs if name in futures]
+            futures[job.run.name] = client.submit(
+                train, job, sources, threads, key=job.run.name, priority=-place, pure=False
+            )
+        for future in as_completed(futures.values()):
+            yield future.result()
+
+
+def _refused(found: str, advice: str) -> Refusal:
+    return Refusal("T63", f"several runs at once {found}", "Dask distributed", f"{advice}.")

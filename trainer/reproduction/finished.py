@@ -1,0 +1,95 @@
+"""The finished runs of a reproduction: their out-of-fold scores, all of one cohort."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer import predicted_run, scored
+from trainer.errors import TrainerError
+from trainer.reproduction.plan import Run, run_name
+from trainer.reproduction.recipe import Recipe
+from trainer.run_directory import DONE, LOG, read_json, read_log
+from trainer.scored import Scored
+
+COLUMNS = ("run", "seed", "fold", "best_epoch", "epochs", "validation_auroc", "seconds")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Scores by row and seed; a row without a finished run is absent.
+
+    Attributes:
+        runs: Row to seed to its scores.
+        baseline: The short axis on the same nodes, None where nodes lack it.
+        folders: Of these runs, in the table's order.
+    """
+
+    runs: dict[str, dict[int, Scored]]
+    baseline: Scored | None
+    folders: tuple[Path, ...]
+
+
+def read(out: Path, names: Iterable[str], recipe: Recipe) -> Finished:
+    """Read the runs of some rows that have all folds of the recipe.
+
+    Raises:
+        TrainerError: T62 two of them were trained on different cohorts; T20 to T24 predictions
+            that do not fit.
+    """
+    found: dict[str, dict[int, Scored]] = {}
+    folders: list[Path] = []
+    baseline = None
+    for name in names:
+        for seed in recipe.seeds:
+            run = Run(run_name(name, seed), name, seed, (), (), recipe.folds)
+            if not run.is_done(out):
+                continue
+            folder = run.folder(out)
+            folders.append(folder)
+            predicted = predicted_run.read(folder, run.name, partial=True)
+            found.setdefault(name, {})[seed] = scored.of_run(predicted)
+            baseline = baseline or scored.by_short_axis(predicted)
+    _check_cohort(folders)
+    return Finished(found, baseline, tuple(folders))
+
+
+def _check_cohort(folders: Sequence[Path]) -> None:
+    cohorts = {folder: read_json(folder / "run.json")["cohort_sha256"] for folder in folders}
+    if len(set(cohorts.values())) > 1:
+        first, *_ = folders
+        other = next(one for one in folders if cohorts[one] != cohorts[first])
+        raise TrainerError(
+            "T62",
+            f"{first.name} and {other.name} trained on different cohorts",
+            "one cohort for all rows",
+            "Reproduce into another folder with --out after the database has changed.",
+        )
+
+
+def training_csv(folders: Sequence[Path]) -> str:
+    """One line a run and fold: what it reached on validation, and how long it took."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(line for folder in folders for line in _folds(folder))
+    return text.getvalue()
+
+
+def _folds(folder: Path) -> list[list[Any]]:
+    name, _, seed = folder.name.rpartition("-s")
+    lines = []
+    for place in sorted(folder.glob("fold-*")):
+        if not (place / DONE).exists():
+            continue
+        done, log = read_json(place / DONE), read_log(place / LOG)
+        best = max(
+            (line["validation_auroc"] for line in log if "validation_auroc" in line), default=None
+        )
+        seconds = round(sum(line["seconds"] for line in log))
+        reached = None if best is None else round(best, 4)
+        fold = place.name.removeprefix("fold-")
+        lines.append([name, seed, fold, done["best_epoch"], done["epochs"], reached, seconds])
+    return lines

@@ -1,0 +1,52 @@
+"""From finished runs to the files of a table, and to what a terminal shows of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.evaluation_tables import percent
+from trainer.reproduction import figures, finished, results, tables
+from trainer.reproduction.labels import HEADINGS, label
+from trainer.reproduction.recipe import Recipe
+from trainer.reproduction.results import Reproduced
+from trainer.reproduction.rows import Table
+from trainer.whole_files import put
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written, and tables for a terminal: (title, headings, lines)."""
+
+    files: tuple[str, ...]
+    screen: tuple[tuple[str, list[str], list[list[str]]], ...]
+
+
+def make(out: Path, table: Table, recipe: Recipe, draws: int) -> Made:
+    """Write a table's Markdown, CSV and pictures from the runs that are finished.
+
+    Raises:
+        TrainerError: T62 runs of two cohorts; T20 to T25 predictions that do not fit.
+    """
+    done = finished.read(out, table.rows, recipe)
+    if not done.runs:
+        return Made((), ())
+    made = results.summarise(table, done.runs, draws, baseline=done.baseline)
+    texts = tables.as_texts(made)
+    texts[f"{table.name}-training.csv"] = finished.training_csv(done.folders)
+    files = {name: text.encode() for name, text in texts.items()}
+    files |= figures.draw(made, done.runs, done.baseline)
+    for name, content in files.items():
+        put(out / name, content)
+    return Made(tuple(files), (_on_screen(made),))
+
+
+def _on_screen(made: Reproduced) -> tuple[str, list[str], list[list[str]]]:
+    head = ["Method", "seeds", *HEADINGS.values()]
+    lines = [
+        [
+            label(made.table, one.row),
+            str(len(one.seeds)),
+            *(percent(one.figures[name]) if name in one.figures else "" for name in HEADINGS),
+        ]
+        for one in made.found
+    ]
+    return f"{made.table.title}, percent (95 % interval)", head, lines

@@ -1,0 +1,172 @@
+"""Which runs a table needs, in what order, and which of them are done."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from trainer.networks.registry import named
+from trainer.reproduction.recipe import Recipe, Values, unfit
+from trainer.reproduction.rows import ROWS, Row
+from trainer.run_directory import DONE, read_json
+from trainer.run_pretrain import BODY
+from trainer.ssl_config import PROFILES, SslConfig
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of `lnscore train`.
+
+    Attributes:
+        name: Folder in `OUT/runs`.
+        row: Of the table; "" for pretraining.
+        seed: Of initialisation, sampling, augmentation.
+        needs: Names of the runs that it starts from.
+        options: Of `lnscore train`, without folders and database.
+        folds: How many it trains; 0 for pretraining.
+    """
+
+    name: str
+    row: str
+    seed: int
+    needs: tuple[str, ...]
+    options: tuple[str, ...]
+    folds: int
+
+    def folder(self, out: Path) -> Path:
+        """Where it is."""
+        return out / RUNS / self.name
+
+    def is_done(self, out: Path) -> bool:
+        """Whether every fold of it was finished."""
+        folder = self.folder(out)
+        places = [folder / f"fold-{fold}" for fold in range(self.folds)] or [folder]
+        return all((place / DONE).exists() for place in places)
+
+    def arguments(self, out: Path, db: str) -> list[str]:
+        """Arguments of `lnscore`, begun or not; what it starts from must be done."""
+        words = ["train", *self.options, "--name", self.name, "--out", str(out / RUNS)]
+        words += ["--resume", "--no-engine", "--db", db]
+        words += [word for fold in range(self.folds) for word in ("--fold", str(fold))]
+        for source in self.needs:
+            folder = out / RUNS / source
+            if source.startswith(BODY_PREFIX):
+                body = read_json(folder / DONE)["sha256"]
+                words += ["--pretrained", str(folder / BODY), "--sha256", body]
+            else:
+                words += ["--from", str(folder)]
+        return words
+
+
+BODY_PREFIX = "body-"
+
+
+def plan(names: Iterable[str], recipe: Recipe) -> list[Run]:
+    """Every run that the rows need, each once, those that others start from first.
+
+    Args:
+        names: Rows.
+        recipe: Theirs.
+    """
+    runs: dict[str, Run] = {}
+    for name in names:
+        for seed in recipe.seeds:
+            for run in _with_sources(ROWS[name], seed, recipe):
+                runs.setdefault(run.name, run)
+    return sorted(runs.values(), key=lambda run: (_turn(run, recipe), _depth(run, runs)))
+
+
+def _turn(run: Run, recipe: Recipe) -> int:
+    """All rows of one seed before the next seed: an unfinished table compares what it can."""
+    return recipe.seeds.index(run.seed) if run.row else -1
+
+
+def _depth(run: Run, runs: dict[str, Run]) -> int:
+    return 1 + max((_depth(runs[name], runs) for name in run.needs), default=0)
+
+
+def run_name(row: str, seed: int) -> str:
+    """Folder of a row's run."""
+    return f"{row}-s{seed}"
+
+
+def _with_sources(row: Row, seed: int, recipe: Recipe) -> list[Run]:
+    if row.start is not None:
+        return [*_with_sources(ROWS[row.start], seed, recipe), _ssl(row, seed, recipe)]
+    run = _supervised(row, seed, recipe)
+    return [_body(row, recipe), run] if recipe.pretrain is not None else [run]
+
+
+def _body(row: Row, recipe: Recipe) -> Run:
+    assert recipe.pretrain is not None
+    options = ("--stage", "pretrain", *_network(row, recipe), *_flags(recipe.pretrain))
+    return Run(f"{BODY_PREFIX}{row.name}", "", 0, (), options, 0)
+
+
+def _supervised(row: Row, seed: int, recipe: Recipe) -> Run:
+    options = ["--stage", "supervised", *_network(row, recipe), "--profile", recipe.profile]
+    options += ["--reader", recipe.reader, "--split-seed", str(recipe.split_seed)]
+    options += ["--seed", str(seed), *_flags(recipe.supervised)]
+    needs = (f"{BODY_PREFIX}{row.name}",) if recipe.pretrain is not None else ()
+    if not needs and recipe.pretrained != "none":
+        options += ["--pretrained", recipe.pretrained]
+    return Run(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
+
+
+def _ssl(row: Row, seed: int, recipe: Recipe) -> Run:
+    assert row.start is not None
+    assert row.method is not None
+    options = ["--stage", "ssl", "--method", row.method, "--profile", recipe.profile]
+    options += ["--seed", str(seed), *_sets(recipe.ssl | dict(row.values))]
+    needs = (run_name(row.start, seed),)
+    return Run(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
+
+
+def _network(row: Row, recipe: Recipe) -> list[str]:
+    return ["--network", row.network, *_sets(_knobs(row, recipe))]
+
+
+def _knobs(row: Row, recipe: Recipe) -> dict[str, Any]:
+    """The recipe's knobs as far as the row's network has them, and the row's own."""
+    has = type(named(row.network)).model_fields
+    return {k: v for k, v in recipe.network.items() if k in has} | dict(row.knobs)
+
+
+def check(names: Iterable[str], recipe: Recipe) -> None:
+    """Try every row's values before the first run.
+
+    Raises:
+        TrainerError: T60 a knob or a value that no row or a row cannot have.
+    """
+    known: set[str] = set()
+    try:
+        for row in (ROWS[name] for name in names):
+            config = named(row.network)
+            known |= set(type(config).model_fields)
+            type(config).model_validate(config.model_dump() | _knobs(row, recipe))
+            if row.method is not None:
+                usual = PROFILES[recipe.profile].model_dump() | {"method": row.method}
+                SslConfig.model_validate(usual | recipe.ssl | dict(row.values))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise unfit(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+    if strange := sorted(set(recipe.network) - known):
+        raise unfit(f"network.{strange[0]}, a knob that no row's network has")
+
+
+def _sets(values: dict[str, Any]) -> list[str]:
+    return [word for name, value in values.items() for word in ("--set", f"{name}={_text(value)}")]
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _flags(values: Values) -> list[str]:
+    given = {name: value for name, value in values.model_dump().items() if value is not None}
+    return [word for n, value in given.items() for word in (f"--{n.replace('_', '-')}", str(value))]
