@@ -1,7 +1,11 @@
 """What the rooms hand to the database: plain values, so that a worker needs no SQL library."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
+
+Neoadjuvant = Literal["none", "chemo", "chemoradio", "unknown"]
+NEOADJUVANT: tuple[str, ...] = get_args(Neoadjuvant)
+"""Therapy before the surgery."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.columns import CleanText, Finite, JsonText, UtcTime
+from db.records import NEOADJUVANT
 
 SERIES_STATUS = ("waiting", "ready", "scored", "quarantined", "superseded")
 ANNOTATION_FORMATS = ("SEG", "RTSTRUCT", "NIFTI", "NRRD", "POINTS", "PHANTOM")
 STATION_SOURCES = ("explicit", "overlap", "nearest", "unassigned")
 FINDING_STATUS = ("positive", "negative", "not_sampled", "indeterminate")
-NEOADJUVANT = ("none", "chemo", "chemoradio", "unknown")
 RELATIONS = ("equal", "narrower", "broader", "overlaps")
 PARTS = ("train", "validation", "test", "unlabelled")
 

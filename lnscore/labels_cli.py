@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lnscore.cli_options import AsJson, Db
+from lnscore.labels.limits import TOLERANCE_MM
 
 app = typer.Typer(
     help="Import readers' labels of nodes; show their agreement.", no_args_is_help=True
@@ -23,7 +24,7 @@ def import_labels(
         typer.Option(
             "--tolerance-mm", min=0, max=50, help="From a point to its node's centroid, at most."
         ),
-    ] = 5.0,
+    ] = TOLERANCE_MM,
     coord: Annotated[
         str | None,
         typer.Option("--coord", help="Of points: LPS_MM, RAS_MM or IJK."),

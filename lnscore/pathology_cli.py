@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from db.station_rule import MAX_DAYS
 from lnscore.cli_options import AsJson, Db
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def import_file(
     issuer: Issuer = None,
     key_file: KeyFile = None,
     allow_pending: AllowPending = False,
-    max_days: MaxDays = 60,
+    max_days: MaxDays = MAX_DAYS,
     format_: FileFormat = "auto",
     dates: Dates = None,
     layout: Layout = None,
@@ -78,7 +79,7 @@ def preview(
     issuer: Issuer = None,
     key_file: KeyFile = None,
     allow_pending: AllowPending = False,
-    max_days: MaxDays = 60,
+    max_days: MaxDays = MAX_DAYS,
     format_: FileFormat = "auto",
     dates: Dates = None,
     layout: Layout = None,
@@ -121,7 +122,7 @@ def status(
         str | None,
         typer.Option("--crosswalk", metavar="NAME", help="Between station systems; none without."),
     ] = None,
-    max_days: MaxDays = 60,
+    max_days: MaxDays = MAX_DAYS,
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:

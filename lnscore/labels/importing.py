@@ -16,13 +16,12 @@ from db.lock import writer_lock
 from db.session import Database, open_database
 from lnscore.errors import EXIT_DONE, EXIT_ERROR
 from lnscore.labels.checking import Stated, check
+from lnscore.labels.limits import TOLERANCE_MM
 from lnscore.labels.matching import Match, Scans, match, twice
 from lnscore.labels.table import Table, read_table
 from lnscore.pathology.messages import Message
 from lnscore.settings import Settings, actor
 from lnscore.version import version
-
-TOLERANCE_MM = 5.0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from db.records import NEOADJUVANT
 from lnscore.pathology import cells, places
 from lnscore.pathology.counts import Count, read_count
 from lnscore.pathology.dates import Order, read_date
@@ -15,7 +16,6 @@ from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import FIELDS, MANDATORY, CanonicalRow, SourceRow
 
 STATUSES = ("positive", "negative", "not_sampled", "indeterminate")
-THERAPIES = ("none", "chemo", "chemoradio", "unknown")
 
 IDENTITY = ("patient_key", "report_id")
 """Cut, these would be somebody else's."""
@@ -71,7 +71,7 @@ class _Row:
             self._say(code, severity, text, name)
         examined, positive = self._counts()
         status = self._status(examined, positive)
-        neoadjuvant = self._word("neoadjuvant", THERAPIES) or "unknown"
+        neoadjuvant = self._word("neoadjuvant", NEOADJUVANT) or "unknown"
         if len(stations) > 1 and status == "positive":
             merged = "+".join(key.code for key in stations)
             text = f"merged {merged} positive: weak label over {len(stations)} stations"

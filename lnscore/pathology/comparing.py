@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from db import pathology, station_status
 from db.pathology import Key, KnownReport, ReportRecord
 from db.records import StationKey
-from db.station_rule import StationFinding, days_to_surgery, exclusions
+from db.station_rule import MAX_DAYS, StationFinding, days_to_surgery, exclusions
 from lnscore.pathology import patients
 from lnscore.pathology.collecting import Collected, Report
 from lnscore.pathology.messages import Message
@@ -48,7 +48,7 @@ def compare(
     pseudonyms: Pseudonyms,
     *,
     allow_pending: bool = False,
-    max_days: int = 60,
+    max_days: int = MAX_DAYS,
 ) -> Compared:
     """Find every patient and every earlier report.
 

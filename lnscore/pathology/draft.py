@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from db.records import NEOADJUVANT
 from lnscore import vocabulary
 from lnscore.errors import Refusal
 from lnscore.pathology.columns_known import Known, known_columns
@@ -19,7 +20,6 @@ MOST_COLUMNS = 2000
 SYSTEMS = tuple(name for name in vocabulary.VERSIONS if name != "SCT")
 
 LONG_ONLY = ("station", "side", "n_examined", "n_positive", "status")
-THERAPIES = ("none", "chemo", "chemoradio", "unknown")
 
 _MARKS = {"0", "1", "y", "n", "yes", "no", "x", "+", "-", "true", "false"}
 _CODE = re.compile(r"[A-Z]{1,5}\d{0,2}[A-Z]?")
@@ -118,12 +118,12 @@ class _Drafting:
             name = self._name(known["neoadjuvant"].column)
             words = sorted({text for text in self.samples[known["neoadjuvant"].column] if text})
             values = ", ".join(
-                f"{_quoted(word)}: {word if word in THERAPIES else 'unknown'}"
+                f"{_quoted(word)}: {word if word in NEOADJUVANT else 'unknown'}"
                 for word in words[:12]
             )
             self._say(
                 f"neoadjuvant: {{column: {name}, values: {{{values}}}}}",
-                "say for each word: none, chemo, chemoradio or unknown",
+                f"say for each word: {', '.join(NEOADJUVANT[:-1])} or {NEOADJUVANT[-1]}",
             )
 
     def _field(self, name: str, known: Known) -> None:

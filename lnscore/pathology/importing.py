@@ -10,6 +10,7 @@ from db import audit, pathology, runs, studies
 from db.errors import DatabaseError
 from db.lock import writer_lock
 from db.session import open_database
+from db.station_rule import MAX_DAYS
 from lnscore import console, naming_stations
 from lnscore.errors import Refusal
 from lnscore.pathology.collecting import Collected, collect
@@ -42,7 +43,7 @@ class Wanted:
     issuer: str | None = None
     key_file: Path | None = None
     allow_pending: bool = False
-    max_days: int = 60
+    max_days: int = MAX_DAYS
     order: Order = ""
 
 

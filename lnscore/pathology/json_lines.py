@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from db.records import Neoadjuvant
 from lnscore.pathology.cells import shown
 from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import FIELDS, MANDATORY, SourceRow
@@ -38,7 +39,7 @@ class Row(BaseModel):
     status: Literal["positive", "negative", "not_sampled", "indeterminate"] | None = Field(
         None, description="Derived from the counts where absent."
     )
-    neoadjuvant: Literal["none", "chemo", "chemoradio", "unknown"] | None = Field(
+    neoadjuvant: Neoadjuvant | None = Field(
         None, description="Therapy before the surgery; unknown where absent."
     )
     source_row: Written | None = Field(None, description="Where the sender had it; not stored.")
