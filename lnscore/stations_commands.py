@@ -1,5 +1,6 @@
 """What `lnscore stations` prints: tables for people, one JSON document for a machine."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from lnscore import console, crosswalks
@@ -24,7 +25,16 @@ def list_systems(*, as_json: bool = False) -> None:
     columns = ["system", "edition", "stations", "title"]
     rows = [[one.system, one.version, str(len(one.stations)), one.title] for one in listed]
     console.print_table("Station systems", columns, rows)
-    console.say(f"Crosswalks, none confirmed by a clinician: {', '.join(crosswalks.names())}")
+    console.say(_told(walks))
+
+
+def _told(walks: Sequence[Crosswalk]) -> str:
+    """Every crosswalk, and which of them a clinician has confirmed."""
+    names = ", ".join(one.name for one in walks)
+    confirmed = [one.name for one in walks if one.confirmed]
+    some = f"only {', '.join(confirmed)}" if confirmed else "none"
+    which = "all" if walks and len(confirmed) == len(walks) else some
+    return f"Crosswalks, {which} confirmed by a clinician: {names}"
 
 
 def list_stations(name: str, *, as_json: bool = False) -> None:

@@ -1,10 +1,12 @@
 """`lnscore stations`: what is printed."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
+from lnscore import crosswalks
 from lnscore import stations_commands as job
 from lnscore.cli import app
 from lnscore.errors import Refusal
@@ -25,6 +27,19 @@ def test_list_names_every_system_and_crosswalk(capsys):
     lines = printed(capsys)
     assert "AJCC8 2017-ESO 18 AJCC/UICC 8th edition, oesophagus" in lines
     assert any(line.startswith("Crosswalks, none confirmed by a clinician:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "said"),
+    [((), "none"), (("A-B",), "only A-B"), (("A-B", "C-D"), "all")],
+)
+def test_list_says_which_crosswalks_are_confirmed(capsys, monkeypatch, confirmed, said):
+    walk = crosswalks.read("AJCC8-JES11")
+    walks = {name: replace(walk, name=name, confirmed=name in confirmed) for name in ("A-B", "C-D")}
+    monkeypatch.setattr(crosswalks, "names", lambda: tuple(walks))
+    monkeypatch.setattr(crosswalks, "read", walks.get)
+    job.list_systems()
+    assert printed(capsys)[-1] == f"Crosswalks, {said} confirmed by a clinician: A-B, C-D"
 
 
 def test_list_of_a_system_names_every_station_and_the_sources(capsys):
