@@ -196,6 +196,10 @@ CODES: dict[str, str] = {
     "T53": "the run to start from trained on other patients",
     "T54": "the ledger of pseudo-labels cannot be read",
     "T55": "the run has no ledger of pseudo-labels",
+    "T60": "a recipe of a reproduction that cannot be read, or a value that does not fit",
+    "T61": "the folder's runs were made by another recipe",
+    "T62": "runs of one table trained on different cohorts",
+    "T63": "several runs at once without Dask, or no scheduler at the address",
     # --- database (D) ---
     "D01": "there is no study database, or no folder for it, where one was named",
     "D02": "the file or the server's database belongs to another program, or is not SQLite",

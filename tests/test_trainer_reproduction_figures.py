@@ -58,11 +58,11 @@ def test_without_any_run_there_is_no_picture() -> None:
 @pytest.mark.parametrize(
     ("table", "pictures"),
     [
-        ("table1", {"table1-roc.png"}),
-        ("table2", {"table2-roc.png", "table2-ladder.png"}),
+        ("table1", {"table1-roc.png", "table1-room.png"}),
+        ("table2", {"table2-roc.png", "table2-ladder.png", "table2-room.png"}),
         ("fig2", {"fig2-roc.png", "fig2-sweep.png"}),
         ("gamma", {"gamma-roc.png", "gamma-sweep.png"}),
-        ("truth", {"truth-roc.png", "truth-ladder.png"}),
+        ("truth", {"truth-roc.png", "truth-room.png"}),
     ],
 )
 def test_every_table_has_its_pictures_though_one_row_was_run(table, pictures) -> None:

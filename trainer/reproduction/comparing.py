@@ -88,9 +88,9 @@ def run_tests(planned: Sequence[Comparison], runs: Runs, shared: SharedDraws) ->
 
 
 def find_room(table: Table, runs: Runs, shared: SharedDraws) -> Room:
-    """The room of a table with a supervised and an all-labels row, and each row's gain."""
+    """The room of a table, and the gain of every row that starts from its supervised one."""
     top = _gain(table.all_labels, table, runs, shared)
-    others = [name for name in table.rows if name != table.supervised]
+    others = [name for name in table.rows if ROWS[name].start == table.supervised]
     gains = tuple(_gain(name, table, runs, shared) for name in others)
     return Room(top.seeds, top.gain, gains)
 

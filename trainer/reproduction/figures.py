@@ -46,8 +46,8 @@ def draw(made: Reproduced, runs: Runs, baseline: Scored | None = None) -> dict[s
         if sweeps(made.table):
             pictures[f"{name}-sweep.png"] = _sweeps(made)
         if made.room is not None:
-            pictures[f"{name}-ladder.png"] = ladders.with_room(made, made.room)
-        elif name == "table2":
+            pictures[f"{name}-room.png"] = ladders.with_room(made, made.room)
+        if name == "table2":
             pictures[f"{name}-ladder.png"] = ladders.of_parts(made)
         return {file: png(figure) for file, figure in pictures.items()}
 

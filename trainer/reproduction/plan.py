@@ -74,11 +74,16 @@ def plan(names: Iterable[str], recipe: Recipe) -> list[Run]:
         recipe: Theirs.
     """
     runs: dict[str, Run] = {}
-    for name in names:
+    for name in possible(names, recipe):
         for seed in recipe.seeds:
             for run in _with_sources(ROWS[name], seed, recipe):
                 runs.setdefault(run.name, run)
     return sorted(runs.values(), key=lambda run: (_turn(run, recipe), _depth(run, runs)))
+
+
+def possible(names: Iterable[str], recipe: Recipe) -> list[str]:
+    """The rows without those for which the recipe knows no truth."""
+    return [name for name in names if recipe.truth_reader is not None or not ROWS[name].truth]
 
 
 def _turn(run: Run, recipe: Recipe) -> int:
@@ -122,9 +127,14 @@ def _ssl(row: Row, seed: int, recipe: Recipe) -> Run:
     assert row.start is not None
     assert row.method is not None
     options = ["--stage", "ssl", "--method", row.method, "--profile", recipe.profile]
-    options += ["--seed", str(seed), *_sets(recipe.ssl | dict(row.values))]
+    options += ["--seed", str(seed), *_sets(_values(row, recipe))]
     needs = (run_name(row.start, seed),)
     return Run(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
+
+
+def _values(row: Row, recipe: Recipe) -> dict[str, Any]:
+    truth = {"truth_reader": recipe.truth_reader} if row.truth else {}
+    return recipe.ssl | dict(row.values) | truth
 
 
 def _network(row: Row, recipe: Recipe) -> list[str]:
@@ -151,7 +161,7 @@ def check(names: Iterable[str], recipe: Recipe) -> None:
             type(config).model_validate(config.model_dump() | _knobs(row, recipe))
             if row.method is not None:
                 usual = PROFILES[recipe.profile].model_dump() | {"method": row.method}
-                SslConfig.model_validate(usual | recipe.ssl | dict(row.values))
+                SslConfig.model_validate(usual | _values(row, recipe))
     except ValidationError as error:
         wrong = error.errors()[0]
         raise unfit(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error

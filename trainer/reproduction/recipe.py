@@ -42,6 +42,8 @@ class Recipe(BaseModel):
         folds: The first so many of the four.
         split_seed: Of the division of patients, the same for all seeds.
         reader: Whose labels.
+        truth_reader: Who knows the nodes of unlabelled patients, as `phantom-truth`; None leaves
+            out the row that trains on all labels.
         network: Knobs for every network that has them; a row's own go before them.
         supervised: Values of the supervised stage.
         ssl: Values of the semi-supervised stage, by any name that it has; a row's own go before.
@@ -57,6 +59,7 @@ class Recipe(BaseModel):
     folds: int = Field(default=FOLDS, ge=1, le=FOLDS)
     split_seed: int = Field(default=0, ge=0)
     reader: str = "radiologist"
+    truth_reader: str | None = None
     network: dict[str, Any] = {}
     supervised: Values = Values()
     ssl: dict[str, Any] = {}
@@ -73,7 +76,7 @@ def read(file: Path) -> Recipe:
     try:
         return Recipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise unfit(f"{file}: {str(error).splitlines()[0]}") from error
+        raise unfit(f"{file}: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         wrong = error.errors()[0]
         place = ".".join(map(str, wrong["loc"])) or "recipe"
@@ -102,6 +105,8 @@ def keep(recipe: Recipe, out: Path) -> None:
     file, now = out / FILE, recipe.model_dump(mode="json")
     if file.exists():
         before = read_json(file)
+        now["seeds"] = sorted({*before["seeds"], *recipe.seeds})
+        now["folds"] = max(before["folds"], recipe.folds)
         other = [key for key in now if key not in MAY_GROW and now[key] != before.get(key)]
         if other:
             raise TrainerError(

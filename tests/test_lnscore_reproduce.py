@@ -1,0 +1,169 @@
+"""`lnscore reproduce` from end to end: real runs in processes, on a small phantom cohort."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from db import audit, runs
+from db.patchstore import PatchStore
+from db.session import open_database
+from lnscore import cli, settings
+from lnscore.phantom import filling
+from lnscore.phantom.patients import Plan
+from lnscore.phantom.records import make_patient
+from lnscore.pseudonym import open_pseudonyms
+
+pytestmark = pytest.mark.slow
+
+Run = Callable[..., tuple[int, str, str]]
+RECIPE = """
+profile: scratch
+folds: 1
+network:
+  {variant: small, backbone_width: 0.25, group_stride: 3, fpn_channels: 8, input_upsample: 0.5}
+supervised: {epochs: 1}
+ssl: {epochs: 1, labelled_batch: 4, unlabelled_batch: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen labelled patients and six without labels, with pathology, and a recipe."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    place = settings.load(str(folder / "study.db"))
+    plans = [Plan(3, number, 2, 1, number <= 16) for number in range(1, 23)]
+    with open_database(place.db, create=True) as database:
+        store = PatchStore(place.store_root)
+        with database.begin() as session:
+            run_id = runs.start(session, "phantom", [], "test")
+            audit.record(session, "test", "phantom", "test")
+        pseudonyms = open_pseudonyms(place.secret_path, create=True)
+        for task in filling.tasks(plans, pseudonyms):
+            filling.store(database, store, run_id, make_patient(task))
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture
+def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lnscore", *map(str, words)])
+        with pytest.raises(SystemExit) as leaving:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(leaving.value.code, int)
+        return leaving.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def reproduce(lnscore: Run, cohort: Path) -> Run:
+    def run(table: str, *words: object) -> tuple[int, str, str]:
+        common = ("--recipe", cohort / "recipe.yaml", "--db", cohort / "study.db", "--draws", 100)
+        out = () if "--out" in words else ("--out", cohort / "made")
+        return lnscore("reproduce", table, *common, *out, *words)
+
+    return run
+
+
+@pytest.fixture
+def made(reproduce: Run, cohort: Path) -> Path:
+    """Two rows of Table 2, trained once."""
+    if not (cohort / "made" / "table2.md").exists():
+        code, out, err = reproduce("table2", "--only", "two-stream", "--only", "pgls")
+        assert code == 0, out + err
+    return cohort / "made"
+
+
+def finished(folder: Path) -> dict[str, float]:
+    return {str(file): file.stat().st_mtime for file in folder.rglob("done.json")}
+
+
+def test_what_was_run_has_figures_and_what_was_not_has_empty_cells(made: Path) -> None:
+    lines = (made / "table2.md").read_text().splitlines()
+    ours = next(line for line in lines if "| 93.18 |" in line)
+    other = next(line for line in lines if "| 89.61 |" in line)
+    assert ours.split("|")[7].strip() != ""
+    assert other.split("|")[7].strip() == ""
+
+
+def test_a_finished_run_is_never_trained_again(made: Path, reproduce: Run) -> None:
+    before = finished(made)
+    code, out, _ = reproduce("table2", "--only", "two-stream", "--only", "pgls")
+    assert code == 0
+    assert "2 of 2 runs done" in out
+    assert finished(made) == before
+
+
+def test_a_killed_run_is_gone_on_with(made: Path, reproduce: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    (copy / "runs/pgls-s0/fold-0/done.json").unlink()
+    code, out, _ = reproduce("table2", "--only", "pgls", "--out", copy)
+    assert code == 0, out
+    there, here = (
+        (folder / "runs/pgls-s0/fold-0/best.safetensors").read_bytes() for folder in (made, copy)
+    )
+    assert there == here
+
+
+def test_another_recipe_in_the_same_folder_is_refused(made: Path, reproduce: Run) -> None:
+    code, _, err = reproduce("table2", "--profile", "paper")
+    assert code == 1
+    assert "T61" in err
+
+
+def test_the_plan_trains_nothing(reproduce: Run, tmp_path: Path) -> None:
+    out_folder = tmp_path / "none"
+    code, out, _ = reproduce("table1", "--plan", "--out", out_folder)
+    assert code == 0
+    assert "missing: resnet18-3d-s0" in out
+    assert not out_folder.exists()
+
+
+def test_a_failed_run_is_named_and_the_others_go_on(reproduce: Run, tmp_path: Path) -> None:
+    blocked = tmp_path / "out/runs/2.5d+ts-s0"
+    blocked.mkdir(parents=True)
+    (blocked / "foreign").touch()
+    only = ("--only", "2.5d+ts", "--only", "2.5d+ms", "--json")
+    code, out, _ = reproduce("table2", *only, "--out", tmp_path / "out", "--workers", 2)
+    said = json.loads(out)
+    assert code == 1
+    assert said["runs"] == {"2.5d+ts-s0": "failed", "2.5d+ms-s0": "done"}
+    assert "T10" in said["failed"]["2.5d+ts-s0"]
+
+
+def test_runs_of_two_cohorts_make_no_table(made: Path, reproduce: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    facts = copy / "runs/two-stream-s0/run.json"
+    facts.write_text(facts.read_text().replace('"cohort_sha256": "', '"cohort_sha256": "0'))
+    code, _, err = reproduce("table2", "--only", "pgls", "--out", copy)
+    assert code == 1
+    assert "T62" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("table9",), "no table 'table9'"),
+        (("table2", "--only", "simmatch"), "--only simmatch"),
+        (("table2", "--folds", "9"), "T60"),
+    ],
+)
+def test_what_cannot_be_is_refused(reproduce: Run, words: tuple[str, ...], said: str) -> None:
+    code, _, err = reproduce(*words)
+    assert code in (1, 2)
+    assert said in err
+
+
+def test_the_tables_files_are_private_to_their_folder(made: Path) -> None:
+    names = {file.name for file in made.iterdir()}
+    assert names >= {"table2.md", "table2.csv", "table2-roc.png", "table2-training.csv", "runs"}
+    assert os.listdir(made / "logs")
