@@ -64,6 +64,7 @@ def run(
     *,
     partial: bool = False,
     last: bool = False,
+    network: str | None = None,
     quiet: bool = False,
 ) -> Evaluated:
     """Evaluate runs.
@@ -74,17 +75,22 @@ def run(
         draws: Of the bootstrap.
         partial: Go on where folds are missing.
         last: The last epoch's predictions, not those of the selected weights.
+        network: `student` or `teacher` of semi-supervised runs; None is the reported one.
         quiet: Print no table, for `--json`.
 
     Raises:
         TrainerError: T20 to T26, T28.
-        Refusal: T29 a library of the [train] extra is missing.
+        Refusal: T29 a library of the [train] extra is missing; U05 a network that is none.
     """
     with train_extra():
         from trainer import evaluate, evaluation_files, predicted_run
+        from trainer.predictions import NETWORK_FILES
+    if network is not None and (last or network not in NETWORK_FILES):
+        asked = f"--network {network}" + (" with --last" if last else "")
+        raise Refusal("U05", asked, "student or teacher, of the selected epoch", "Choose one.")
     called = predicted_run.names(folders)
     runs = [
-        predicted_run.read(folder, name, partial=partial, last=last)
+        predicted_run.read(folder, name, partial=partial, last=last, network=network)
         for folder, name in zip(folders, called, strict=True)
     ]
     if out is not None:

@@ -119,13 +119,17 @@ def evaluate(
     last: Annotated[
         bool, typer.Option("--last", help="The last epoch, not the one that validation selected.")
     ] = False,
+    network: Annotated[
+        str | None,
+        typer.Option("--network", help="student or teacher of ssl runs [default: the reported]."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how well trained networks tell malignant nodes, beside the short axis."""
     from lnscore import console
     from lnscore import eval_job as job
 
-    summary = job.run(runs, out, draws, partial=partial, last=last, quiet=as_json)
+    summary = job.run(runs, out, draws, partial=partial, last=last, network=network, quiet=as_json)
     console.finish(summary, as_json=as_json)
 
 

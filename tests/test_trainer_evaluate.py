@@ -208,6 +208,25 @@ def test_the_last_epoch_is_read_when_asked_for(tmp_path: Path) -> None:
     assert not np.array_equal(found.logit, predicted_run.read(run, "run").rows.logit)
 
 
+def test_either_network_of_a_semi_supervised_run_is_read_when_asked_for(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", FACTS)
+    student = write_run(tmp_path / "student", FACTS, separation=0.5)
+    for fold in range(4):
+        (student / f"fold-{fold}/{FILE}").rename(run / f"fold-{fold}/predictions-student.parquet")
+    reported, teacher, other = (
+        predicted_run.read(run, "run", network=name).rows.logit
+        for name in (None, "teacher", "student")
+    )
+    assert np.array_equal(reported, teacher)
+    assert not np.array_equal(reported, other)
+
+
+def test_a_run_without_a_second_network_has_none_to_read(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", FACTS)
+    with pytest.raises(TrainerError, match="T20"):
+        predicted_run.read(run, "run", network="student")
+
+
 def test_names_of_runs_are_as_short_as_they_can_be() -> None:
     assert predicted_run.names([Path("a/x"), Path("b/y")]) == ["x", "y"]
     assert predicted_run.names([Path("a/x"), Path("b/x")]) == ["a/x", "b/x"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer import predictions
 from trainer.errors import TrainerError
-from trainer.predictions import FILE, LAST_FILE, TEST, Predictions
+from trainer.predictions import FILE, LAST_FILE, NETWORK_FILES, TEST, Predictions
 
 FOLDS = 4  # the paper's cross-validation, where run.json does not say
 DESCRIBED = ("network", "profile", "stage", "method", "from", "pretrained", "reader", "seed")
@@ -31,7 +31,14 @@ class PredictedRun:
     missing: tuple[int, ...]
 
 
-def read(folder: Path, name: str, *, partial: bool = False, last: bool = False) -> PredictedRun:
+def read(
+    folder: Path,
+    name: str,
+    *,
+    partial: bool = False,
+    last: bool = False,
+    network: str | None = None,
+) -> PredictedRun:
     """Read a run.
 
     Args:
@@ -39,11 +46,12 @@ def read(folder: Path, name: str, *, partial: bool = False, last: bool = False) 
         name: What to call it.
         partial: Go on where folds are missing.
         last: The last epoch's predictions, not those of the selected weights.
+        network: `student` or `teacher` of a semi-supervised run; None is the reported one.
 
     Raises:
         TrainerError: T20 no predictions; T21 folds missing; T22, T23 predictions that do not fit.
     """
-    file = LAST_FILE if last else FILE
+    file = LAST_FILE if last else _file_of(folder, network)
     files = {_fold(path.parent): path for path in sorted(folder.glob(f"fold-*/{file}"))}
     if not files:
         raise TrainerError(
@@ -64,6 +72,16 @@ def read(folder: Path, name: str, *, partial: bool = False, last: bool = False) 
     rows = predictions.concat([_read_fold(path, fold) for fold, path in sorted(files.items())])
     described = {key: str(facts[key]) for key in DESCRIBED if _is_plain(facts.get(key))}
     return PredictedRun(name, described, rows, missing)
+
+
+def _file_of(folder: Path, network: str | None) -> str:
+    """The reported network has the plain name, the other one its own."""
+    if network is None:
+        return FILE
+    own = NETWORK_FILES[network]
+    others = [file for file in NETWORK_FILES.values() if file != own]
+    is_reported = any(next(folder.glob(f"fold-*/{file}"), None) for file in others)
+    return FILE if is_reported else own
 
 
 def names(folders: list[Path]) -> list[str]:

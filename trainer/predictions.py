@@ -22,6 +22,9 @@ FILE = "predictions.parquet"
 LAST_FILE = "predictions-last.parquet"
 """Of the last epoch's weights."""
 
+NETWORK_FILES = {"student": "predictions-student.parquet", "teacher": "predictions-teacher.parquet"}
+"""Of the network that a semi-supervised run does not report, of the same epoch; one a fold."""
+
 DTYPES: dict[str, type[pl.DataType]] = {
     "node_id": pl.Int64,
     "tracking_uid": pl.String,

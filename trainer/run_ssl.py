@@ -18,7 +18,7 @@ from trainer.errors import TrainerError
 from trainer.folds import FOLDS, Fold, check_fold
 from trainer.networks.registry import build, parse, placed
 from trainer.predicting import predict
-from trainer.predictions import FILE, LAST_FILE
+from trainer.predictions import FILE, LAST_FILE, NETWORK_FILES
 from trainer.run_directory import BEST, CURVES, DONE, LAST
 from trainer.run_supervised import check_split, keep_split, refuse_unoutlined, within
 from trainer.sampling import positives_of
@@ -32,7 +32,7 @@ from trainer.tracking import Tracker
 from trainer.unlabelled import Unlabelled
 from trainer.whole_files import put
 
-OTHER_FILE = {"teacher": "predictions-student.parquet", "student": "predictions-teacher.parquet"}
+OTHER_FILE = {"teacher": NETWORK_FILES["student"], "student": NETWORK_FILES["teacher"]}
 """By the reported network: the other's predictions, of the same weights' epoch."""
 
 
