@@ -17,13 +17,15 @@ from db.session import open_database
 NOTES = "## Notes\n"
 """From here on the page is written by hand and kept."""
 
+SEMI_NODES = 2000
+
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
 def main() -> None:
     """Run the benchmarks that are asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=["ingest", "score", "train", "pathology"])
+    parser.add_argument("--only", choices=["ingest", "score", "train", "ssl", "pathology"])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--studies", type=int, default=20)
     parser.add_argument("--nodes", type=int, default=1000)
@@ -42,6 +44,8 @@ def main() -> None:
         tables.append(pathology_table(args.folder, args.rows, args.runs))
     if args.only in (None, "train"):
         tables.append(training_table(args.folder, args.cohort, args.runs))
+    if args.only in (None, "ssl"):
+        tables.append(semi_table(args.folder, args.runs))
     text = f"# Performance\n\nMachine: {machine()}.\n\n" + "\n".join(tables)
     sys.stdout.write(text)
     if args.write:
@@ -151,6 +155,33 @@ def training_table(folder: Path, nodes: int, runs: int) -> str:
     ]
     title = f"Training: Small two-stream network, batch 32, {runs} runs"
     return _table(title, rows, ratios)
+
+
+def semi_table(folder: Path, runs: int) -> str:
+    """A semi-supervised step beside its parts, the teacher's refresh beside the engine."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        place = Path(scratch)
+        _make(place / "train.db", SEMI_NODES)
+        names = ("parts", "our-step", "refresh", "engine")
+        results = in_turn({name: partial(_semi, name, place) for name in names}, runs)
+    parts, step, refresh, engine = (results[name] for name in names)
+    rows = [
+        _row("student on 128, teacher on 112, moving average", parts, STEPS, "steps"),
+        _row("the same in the loop of `lnscore train --stage ssl`", step, STEPS, "steps"),
+        _row("the teacher's refresh of unlabelled nodes", refresh, INPUT_NODES, "nodes"),
+        _row("the engine on as many nodes", engine, INPUT_NODES, "nodes"),
+    ]
+    ratios = [
+        ("step / its parts", step.median_s / parts.median_s, "at most 1.15"),
+        ("refresh / engine, nodes a second", engine.median_s / refresh.median_s, "at least 0.9"),
+    ]
+    title = f"Semi-supervised stage: Small two-stream network, 16 + 112 nodes, {runs} runs"
+    return _table(title, rows, ratios)
+
+
+def _semi(name: str, folder: Path, watch: bool) -> tuple[float, float]:
+    command = [sys.executable, "-m", "benchmarks.semi", name, str(folder)]
+    return run_process(command, watch=watch)
 
 
 def _training(name: str, folder: Path, watch: bool) -> tuple[float, float]:

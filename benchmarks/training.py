@@ -26,7 +26,7 @@ def bare_step(folder: Path) -> None:
     """Forward, backward and optimiser on one fixed batch that is in memory."""
     from trainer.losses import sup_loss
 
-    job = _job(folder)
+    job = training_job(folder)
     hu = torch.zeros(BATCH, *SPEC.crop_vox)
     target = torch.zeros(BATCH)
     optimizer = torch.optim.AdamW(job.network.parameters(), 1e-3)
@@ -40,19 +40,19 @@ def bare_step(folder: Path) -> None:
             optimizer.step()
             yield
 
-    _time_steps(steps())
+    time_steps(steps())
 
 
 def our_step(folder: Path) -> None:
     """The same in the loop of the supervised stage: drawn, gathered, warped, looked at."""
     from trainer import stage_supervised
 
-    job = _job(folder)
+    job = training_job(folder)
     stamps: list[float] = []
     stage_supervised.train_fold(
         _with_watch(job, lambda done, total, note: stamps.append(time.perf_counter()))
     )
-    _print_seconds(stamps[WARM_UP + STEPS - 1] - stamps[WARM_UP - 1])
+    write_seconds(stamps[WARM_UP + STEPS - 1] - stamps[WARM_UP - 1])
 
 
 def our_input(folder: Path) -> None:
@@ -69,7 +69,7 @@ def our_input(folder: Path) -> None:
     started = time.perf_counter()
     for start in range(0, INPUT_NODES, BATCH):
         batch(start)
-    _print_seconds(time.perf_counter() - started)
+    write_seconds(time.perf_counter() - started)
 
 
 def usual_input(folder: Path) -> None:
@@ -110,19 +110,20 @@ def usual_input(folder: Path) -> None:
     started = time.perf_counter()
     for _ in batches:
         pass
-    _print_seconds(time.perf_counter() - started)
+    write_seconds(time.perf_counter() - started)
 
 
 def ready(folder: Path) -> None:
     """From the command to the first batch: imports, patches, hashes, folds."""
-    job = _job(folder)
+    job = training_job(folder)
     from trainer.stage_supervised import TRAIN, _batch
 
     index = job.fold.nodes(job.cohort, TRAIN)[:BATCH]
     _batch(job, index, torch.Generator().manual_seed(0))
 
 
-def _job(folder: Path) -> "FoldJob":
+def training_job(folder: Path) -> "FoldJob":
+    """The first fold of the folder's cohort, with the small network, ready to train."""
     import tempfile
 
     from db.patchstore import PatchStore
@@ -163,16 +164,18 @@ def _patches(folder: Path) -> np.ndarray:
     return np.concatenate([np.load(file) for file in files])
 
 
-def _time_steps(steps: Iterator[None]) -> None:
+def time_steps(steps: Iterator[None]) -> None:
+    """Write the seconds of the counted steps, those before them left out."""
     for _ in range(WARM_UP):
         next(steps)
     started = time.perf_counter()
     for _ in range(STEPS):
         next(steps)
-    _print_seconds(time.perf_counter() - started)
+    write_seconds(time.perf_counter() - started)
 
 
-def _print_seconds(seconds: float) -> None:
+def write_seconds(seconds: float) -> None:
+    """Tell the process that compares."""
     sys.stdout.write(f"{seconds:.6f}\n")
 
 

@@ -1,0 +1,150 @@
+"""What the benchmarks of the semi-supervised stage compare.
+
+`python -m benchmarks.semi NAME FOLDER` is one run of one contestant.
+
+The small network of a scoring box; half the cohort's nodes are taken for unlabelled ones. Steps
+are counted on batches in memory: drawing and warping them is the input path, measured elsewhere.
+"""
+
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from benchmarks.data import INPUT_NODES, STEPS
+from benchmarks.training import WARM_UP, time_steps, training_job, write_seconds
+
+if TYPE_CHECKING:
+    from trainer.ssl_batches import Batch
+    from trainer.ssl_fold import SslJob
+
+
+def parts(folder: Path) -> None:
+    """Student forward and backward on 128, optimiser, teacher forward on 112, moving average."""
+    from trainer.consistency import kl_loss
+    from trainer.losses import sup_loss
+    from trainer.optimizers import build_optimizer
+    from trainer.ssl_fold import make_pair
+    from trainer.teacher import update_teacher
+
+    job = _job(folder)
+    pair = make_pair(job)
+    optimizer = build_optimizer(pair.student, job.config, frozenset())
+    batch = _batch(job)
+    assert batch.unlabelled is not None
+    assert batch.second is not None
+    hu = torch.cat([batch.labelled.hu, batch.unlabelled.hu])
+    known, theirs = len(batch.target), batch.second.hu
+    pair.student.train()
+
+    def steps() -> Iterator[None]:
+        while True:
+            logits, _ = pair.student(hu)
+            with torch.no_grad():
+                taught, _ = pair.teacher(theirs)
+            said = type(logits)(*(None if one is None else one[:known] for one in logits))
+            loss = sup_loss(said, batch.target) + kl_loss(taught.fused, logits.fused[known:])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            update_teacher(pair.teacher, pair.student, job.config.alpha)
+            yield
+
+    time_steps(steps())
+
+
+def our_step(folder: Path) -> None:
+    """The loop of `lnscore train --stage ssl` on the same batch, every look and sum included."""
+    from trainer import stage_ssl
+
+    stamps: list[float] = []
+    job = replace(_job(folder), watch=lambda done, total, note: stamps.append(time.perf_counter()))
+    batch = _batch(job)
+    steps = WARM_UP + STEPS
+    given: Any = stage_ssl
+    given.draw = lambda pools, epoch: itertools.islice(itertools.repeat(batch), steps)
+    given.refresh = lambda job, teacher: np.linspace(0, 1, len(job.unlabelled.index), dtype="f4")
+    stage_ssl.train_fold(job)
+    # The first call tells of the scoring before the epoch.
+    write_seconds(stamps[WARM_UP + STEPS] - stamps[WARM_UP])
+
+
+def refresh(folder: Path) -> None:
+    """The teacher scores unlabelled nodes as it does before every epoch."""
+    from trainer import stage_ssl
+    from trainer.ssl_fold import make_pair
+
+    job = _job(folder)
+    teacher = make_pair(job).teacher
+    some = replace(job, unlabelled=_first(job, 128))
+    stage_ssl.refresh(some, teacher)
+    started = time.perf_counter()
+    stage_ssl.refresh(replace(job, unlabelled=_first(job, INPUT_NODES)), teacher)
+    write_seconds(time.perf_counter() - started)
+
+
+def engine(folder: Path) -> None:
+    """The engine that such a network becomes scores as many stored patches."""
+    from benchmarks.data import demo_model
+    from engines.bundle import read
+    from engines.onnx_engine import load
+
+    job = _job(folder)
+    stored = job.cohort.patches[torch.from_numpy(job.unlabelled.index[:INPUT_NODES])].numpy()
+    scorer = load(read(demo_model().parent))
+    scorer.score(stored[:128])
+    started = time.perf_counter()
+    scorer.score(stored)
+    write_seconds(time.perf_counter() - started)
+
+
+def _first(job: "SslJob", count: int) -> Any:  # noqa: ANN401
+    known = job.unlabelled
+    short = {
+        name: getattr(known, name)[:count]
+        for name in ("index", "status", "station", "whole", "weak")
+    }
+    return replace(known, **short)
+
+
+def _job(folder: Path) -> "SslJob":
+    """Half of the nodes train with labels, half are taken for unlabelled."""
+    from trainer.distributed import Ranks
+    from trainer.ssl_config import SCRATCH
+    from trainer.ssl_fold import SslJob
+    from trainer.unlabelled import Unlabelled
+
+    job = training_job(folder)
+    hidden = np.arange(len(job.cohort.nodes) // 2)
+    status = np.random.default_rng(0).integers(-1, 2, len(hidden))
+    own = np.arange(len(hidden))
+    everywhere, nowhere = np.ones(len(hidden), bool), np.zeros(len(hidden), bool)
+    known = Unlabelled(hidden, status, own, everywhere, nowhere, None, {})
+    config = SCRATCH.model_copy(update={"epochs": 1})
+    return SslJob(
+        job.network, config, job.cohort, known, job.fold, job.place, job.device, Ranks(), job.watch
+    )
+
+
+def _batch(job: "SslJob") -> "Batch":
+    from trainer.methods.choose import needs_of
+    from trainer.ssl_batches import Pools, draw, labelled_pool
+
+    places, labels = labelled_pool(job.cohort, job.fold, job.unlabelled)
+    pools = Pools(
+        job.cohort, places, labels, job.unlabelled.index, job.config, 0, needs_of(job.config),
+        job.device, job.ranks,
+    )  # fmt: skip
+    return next(draw(pools, 0))
+
+
+CONTESTANTS = {"parts": parts, "our-step": our_step, "refresh": refresh, "engine": engine}
+
+if __name__ == "__main__":
+    CONTESTANTS[sys.argv[1]](Path(sys.argv[2]))
