@@ -27,6 +27,8 @@ from trainer.whole_files import put
 LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "done.json"
 SPLIT = "split.json"
 CURVES = "curves.png"
+ADDED = ("from_sha256",)
+"""Facts that a run begun by an older version does not state, and so cannot contradict."""
 PACKAGES = ("lnscore", "torch", "torchvision", "timm", "monai", "numpy", "scikit-learn")
 
 
@@ -58,7 +60,8 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
             "Go on with --resume, or give the run another --name.",
         )
     before = read_json(file)
-    changed = sorted(k for k in facts.keys() | before.keys() if facts.get(k) != before.get(k))
+    compared = {k for k in facts.keys() | before.keys() if k in before or k not in ADDED}
+    changed = sorted(k for k in compared if facts.get(k) != before.get(k))
     if changed:
         raise TrainerError(
             "T11",

@@ -43,11 +43,13 @@ class Source:
     Attributes:
         root: Its folder.
         facts: Its `run.json`.
+        sha256: Of that file.
         network: Its network's knobs, with the BatchNorm momentum that it trained with.
     """
 
     root: Path
     facts: dict[str, Any]
+    sha256: str
     network: NetworkConfig
 
 
@@ -89,7 +91,8 @@ def read_source(root: Path) -> Source:
         )
     momentum = facts["values"].get("bn_momentum")
     set_so = {} if momentum is None else {"bn_momentum": momentum}
-    return Source(root, facts, parse(facts["config"] | set_so))
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Source(root, facts, sha256, parse(facts["config"] | set_so))
 
 
 def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequence[Fold]) -> None:
@@ -206,5 +209,6 @@ def facts_of(source: Source, config: SslConfig, cohort: Cohort) -> dict[str, Any
         "positive": int((cohort.labels == 1).sum()),
         "pretrained": before["pretrained"],
         "from": source.root.name,
+        "from_sha256": source.sha256,
         "folds": FOLDS,
     }
