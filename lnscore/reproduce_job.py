@@ -168,7 +168,7 @@ def _train(options: ReproduceOptions, settings: Settings, runs: list["Run"]) -> 
     missing = [run for run in runs if not run.is_done(options.out)]
     if not missing:
         return {}
-    jobs = [reproduce_runs.job_of(run, options.out, settings.db) for run in missing]
+    jobs = [reproduce_runs.Job(run, options.out, settings.db) for run in missing]
     with console.progress("reproducing", "runs") as advance:
         ended = (
             reproduce_runs.one_by_one(jobs)

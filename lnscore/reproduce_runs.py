@@ -45,11 +45,6 @@ class Ended:
     said: str
 
 
-def job_of(run: "Run", out: Path, db: str) -> Job:
-    """What trains the run."""
-    return Job(run, out, db)
-
-
 def train(job: Job, sources: Sequence[Ended], threads: int) -> Ended:
     """Train one run in a process of its own, its output in `logs/NAME.log`.
 
