@@ -168,6 +168,7 @@ CODES: dict[str, str] = {
     "T11": "the run was begun with other options or other data",
     "T12": "the loss is not finite",
     "T13": "the device ran out of memory",
+    "T14": "another training holds the run",
     "T20": "the folder holds no predictions of a run",
     "T21": "predictions of some folds are missing",
     "T22": "the predictions cannot be read or do not fit",

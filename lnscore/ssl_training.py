@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trainer.cohort import Cohort
     from trainer.distributed import Ranks
     from trainer.folds import Fold
+    from trainer.run_ssl import SslRun
     from trainer.ssl_config import SslConfig
     from trainer.unlabelled import Unlabelled
 
@@ -31,10 +32,11 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
         TrainerError: A run, labels, stations or weights that cannot be used.
         Refusal: U05, an option that does not fit.
     """
+    from trainer import run_lock
     from trainer.devices import choose
     from trainer.distributed import wait
-    from trainer.run_directory import open_run, put_json
-    from trainer.run_ssl import SslRun, facts_of, read_source, train_folds
+    from trainer.run_directory import open_run
+    from trainer.run_ssl import SslRun, facts_of, read_source
 
     source = read_source(_source(options))
     config = _config(options)
@@ -51,20 +53,37 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
         "stations_sha256": unlabelled.digest(),
         "unlabelled": unlabelled.counts(),
     }
-    if ranks.writes:
-        open_run(root, facts, resume=options.resume)
-    wait(ranks)
-    with shown("training", "steps", ranks) as watch:
-        run = SslRun(root, source, config, device, ranks, watch)
-        train_folds(run, cohort, unlabelled, folds)
-    done = [f"{len(folds)} folds trained in {root}", _told(unlabelled)]
-    if ranks.writes:
-        from trainer.cohort_summary import FILE
-
-        put_json(root / FILE, training.cohort_summary_of(options, cohort))
-        done += warnings_of(root, config)
-        done += training.engine_of(options, settings, source.network, root)
+    with run_lock.held(root, ranks):
+        if ranks.writes:
+            open_run(root, facts, resume=options.resume)
+        wait(ranks)
+        with shown("training", "steps", ranks) as watch:
+            run = SslRun(root, source, config, device, ranks, watch)
+            done = _train(run, cohort, unlabelled, folds)
+        if ranks.writes:
+            done += _finish(options, settings, run, cohort)
     return Trained(root, done, _advice(options, config, root))
+
+
+def _train(
+    run: "SslRun", cohort: "Cohort", unlabelled: "Unlabelled", folds: list["Fold"]
+) -> list[str]:
+    from trainer.run_ssl import train_folds
+
+    train_folds(run, cohort, unlabelled, folds)
+    return [f"{len(folds)} folds trained in {run.root}", _told(unlabelled)]
+
+
+def _finish(
+    options: TrainOptions, settings: Settings, run: "SslRun", cohort: "Cohort"
+) -> list[str]:
+    """Counts, warnings of the ledger, and the engine of a complete run."""
+    from trainer.cohort_summary import FILE
+    from trainer.run_directory import put_json
+
+    put_json(run.root / FILE, training.cohort_summary_of(options, cohort))
+    engine = training.engine_of(options, settings, run.source.network, run.root)
+    return warnings_of(run.root, run.config) + engine
 
 
 def _source(options: TrainOptions) -> "Path":

@@ -65,6 +65,7 @@ def run(options: TrainOptions, settings: Settings) -> Trained:
 
 
 def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
+    from trainer import run_lock
     from trainer.devices import choose
     from trainer.distributed import wait
     from trainer.run_directory import open_run
@@ -87,12 +88,13 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
     folds = divide(options, settings, cohort, ranks)
     facts = facts_of(options, network, cohort, digest(cohort))
     root = options.out / options.name
-    if ranks.writes:
-        open_run(root, facts, resume=options.resume)
-    wait(ranks)
-    if options.stage == "pretrain":
-        return _pretrain(options, network, cohort, folds, root, device)
-    return _supervised(options, settings, network, cohort, folds, root, device, ranks)
+    with run_lock.held(root, ranks):
+        if ranks.writes:
+            open_run(root, facts, resume=options.resume)
+        wait(ranks)
+        if options.stage == "pretrain":
+            return _pretrain(options, network, cohort, folds, root, device)
+        return _supervised(options, settings, network, cohort, folds, root, device, ranks)
 
 
 def _try_start(options: TrainOptions, network: "NetworkConfig") -> None:

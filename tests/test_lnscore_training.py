@@ -116,6 +116,17 @@ def test_a_run_goes_on_only_with_its_own_options(train: Run) -> None:
     assert "was begun with another values" in output
 
 
+def test_a_run_that_is_being_trained_is_not_trained_twice(train: Run, tmp_path: Path) -> None:
+    from trainer import run_lock
+    from trainer.distributed import Ranks
+
+    with run_lock.held(tmp_path / "runs" / "a", Ranks()):
+        code, output = train(*TINY, "--name", "a", "--resume", "--no-engine")
+    assert code == 1
+    assert "T14: another training holds" in output
+    assert not (tmp_path / "runs" / "a" / "run.json").exists()
+
+
 def test_ctrl_c_says_how_to_go_on(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

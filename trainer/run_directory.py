@@ -10,6 +10,7 @@ runs/NAME/run.json                 stage, network, configuration, data, folds
                 best.safetensors   weights that validation selected
                 predictions.parquet, predictions-last.parquet
                 curves.png, tensorboard/
+         training.lock             held while it is trained
 """
 
 import json
@@ -26,6 +27,7 @@ from trainer.whole_files import put
 
 LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "done.json"
 SPLIT = "split.json"
+LOCK = "training.lock"
 CURVES = "curves.png"
 ADDED = ("from_sha256",)
 """Facts that a run begun by an older version does not state, and so cannot contradict."""
@@ -45,10 +47,7 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
     """
     file = root / "run.json"
     if not file.exists():
-        if root.exists() and any(root.iterdir()):
-            raise TrainerError(
-                "T10", f"files in {root}", "a new or empty folder", "Name another run."
-            )
+        refuse_foreign(root)
         root.mkdir(parents=True, exist_ok=True)
         put_json(file, facts)
         return root
@@ -70,6 +69,18 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
             "Repeat the command with the run's own options (run.json), or name another run.",
         )
     return root
+
+
+def refuse_foreign(root: Path) -> None:
+    """Refuse a folder that holds something else than a run.
+
+    Raises:
+        TrainerError: T10.
+    """
+    if not root.exists() or (root / "run.json").exists():
+        return
+    if any(one.name != LOCK for one in root.iterdir()):
+        raise TrainerError("T10", f"files in {root}", "a new or empty folder", "Name another run.")
 
 
 def undone(root: Path) -> list[int]:
