@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from engines.patch import SPEC
 
@@ -56,10 +56,17 @@ class GroupedConfig(_Network):
     group_stride: Literal[1, 2, 3] = 1
     edge_pad: bool = False
     fpn_channels: int = Field(default=128, ge=8, le=1024)
-    input_upsample: Literal[0.5, 1, 2] = 1
+    input_upsample: int | float = Field(default=1, json_schema_extra={"enum": [0.5, 1, 2]})
     local_px: int = Field(default=32, ge=8, le=SPEC.crop_vox[1], multiple_of=2)
     channel_mean: tuple[float, float, float] = IMAGENET_MEAN
     channel_std: tuple[float, float, float] = IMAGENET_STD
+
+    @field_validator("input_upsample")
+    @classmethod
+    def _whole_images(cls, factor: float) -> float:
+        if factor not in (0.5, 1, 2):
+            raise ValueError(f"input_upsample is {factor:g}; wanted 0.5, 1 or 2")
+        return factor
 
     @property
     def groups(self) -> int:
