@@ -30,6 +30,9 @@ NODES = 10
 STEPS, INPUT_NODES = 12, 640
 """Of a timed training."""
 
+SCORED_NODES = 2000
+"""Of a timed refresh: so many in the 20 epochs of profile `scratch` just pay for an export."""
+
 
 def make_studies(folder: Path, count: int) -> list[Path]:
     """Write `count` studies once; a later run finds them."""

@@ -79,7 +79,10 @@ class OnnxEngine:
         check_patches(patches)
         names = [output.name for output in self.session.get_outputs()]
         starts = range(0, len(patches), self.run_nodes)
-        runs = self.runners.map(lambda start: self._run(patches[start:][: self.run_nodes]), starts)
+        runs = self.runners.map(
+            lambda start: run(self.session, patches[start:][: self.run_nodes], self.run_nodes),
+            starts,
+        )
         parts = [np.empty((len(names), 0), np.float32), *runs]
         columns = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
         scores = Scores(
@@ -88,12 +91,19 @@ class OnnxEngine:
         check_scores(scores)
         return scores
 
-    def _run(self, patches: Patches) -> np.ndarray:
-        """All outputs for the nodes of one run, shape (output, node)."""
-        hu, cropped = np.empty((self.run_nodes, *SPEC.crop_vox), np.float32), crop(patches)
-        hu[: len(patches)], hu[len(patches) :] = cropped, cropped[0]
-        outputs = self.session.run(None, {INPUT: hu})
-        return np.stack([np.asarray(values) for values in outputs])[:, : len(patches)]
+
+def run(session: "InferenceSession", patches: Patches, nodes: int = RUN_NODES) -> np.ndarray:
+    """All outputs of one run, shape (output, node).
+
+    Args:
+        session: Of a graph with an engine's input and outputs.
+        patches: HU, shape (node, 18, 80, 80): at least one node, at most `nodes`.
+        nodes: The size of the run, filled up with the first node.
+    """
+    hu, cropped = np.empty((nodes, *SPEC.crop_vox), np.float32), crop(patches)
+    hu[: len(patches)], hu[len(patches) :] = cropped, cropped[0]
+    outputs = session.run(None, {INPUT: hu})
+    return np.stack([np.asarray(values) for values in outputs])[:, : len(patches)]
 
 
 def is_available() -> Availability:
@@ -130,15 +140,7 @@ def load(
 
     wanted = _provider(provider)
     threads = (threads or cpu_threads()) if provider == "cpu" else 1
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings are about graph rewriting
-    if provider == "cpu":
-        options.intra_op_num_threads = 1  # `runners` are the parallel ones
-    session = onnxruntime.InferenceSession(
-        bundle.model_bytes(precision),
-        options,
-        providers=[(wanted, PROVIDER_OPTIONS.get(provider, {}))],
-    )
+    session = session_of(bundle.model_bytes(precision), provider)
     if session.get_providers()[0] != wanted:  # it falls back to the CPU without an error
         raise EngineError(
             "E02",
@@ -151,6 +153,23 @@ def load(
     at_once = max(threads * run_nodes, min(threads * run_nodes * RUNS_AT_ONCE, MOST_NODES))
     runners = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
     return OnnxEngine(bundle, "onnx", precision, reason, at_once, session, runners, run_nodes)
+
+
+def session_of(graph: bytes, provider: str = "cpu") -> "InferenceSession":
+    """A session of a graph; on a CPU one run has one thread, and several runs go at once.
+
+    Args:
+        graph: The ONNX file.
+        provider: `cpu`, `cuda` or `openvino`; ONNX Runtime replaces one that cannot start.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings are about graph rewriting
+    if provider == "cpu":
+        options.intra_op_num_threads = 1
+    chosen = (PROVIDERS[provider], PROVIDER_OPTIONS.get(provider, {}))
+    return onnxruntime.InferenceSession(graph, options, providers=[chosen])
 
 
 def _provider(provider: str) -> str:

@@ -201,6 +201,7 @@ CODES: dict[str, str] = {
     "T61": "the folder's runs were made by another recipe",
     "T62": "runs of one table trained on different cohorts",
     "T63": "several runs at once without Dask, or no scheduler at the address",
+    "T64": "the exported teacher answers otherwise than torch",
     # --- database (D) ---
     "D01": "there is no study database, or no folder for it, where one was named",
     "D02": "the file or the server's database belongs to another program, or is not SQLite",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from fake_training import (
     quick_ssl,
     without_masks,
 )
-from trainer import checkpoint, ledger, predictions, run_supervised, stage_ssl
+from trainer import checkpoint, ledger, predictions, run_supervised, stage_ssl, teacher_session
 from trainer.cohort import Cohort
 from trainer.distributed import Ranks
 from trainer.errors import TrainerError
@@ -29,6 +30,7 @@ from trainer.folds import TEST, Fold, assign
 from trainer.networks.starting import Start
 from trainer.run_directory import BEST, DONE, LAST, LOG, put_json
 from trainer.run_ssl import OTHER_FILE, SslRun, begin, read_source, train_folds
+from trainer.scoring import logits_of
 from trainer.sharpen import RULES
 from trainer.ssl_checkpoint import OTHER
 from trainer.ssl_config import SslConfig
@@ -129,6 +131,25 @@ def test_killed_and_resumed_ends_bit_for_bit_the_same(
         ours, theirs = (ledger.read(place / ledger.FILE) for place in (whole, again))
         assert ours.equals(theirs)
         assert ours["epoch"].unique().to_list() == [0, 1]
+
+
+@pytest.mark.slow
+def test_a_long_run_on_a_cpu_is_as_exact_to_resume(
+    source: Path, cohort: Cohort, unlabelled: Unlabelled, tmp_path: Path, monkeypatch
+) -> None:
+    config = quick_ssl(method="pgls", malignant_rule="top1")
+    short = run(tmp_path / "short", source, cohort, unlabelled, config)
+    monkeypatch.setattr(teacher_session, "PAYS_NODES", 1)
+    monkeypatch.setattr(stage_ssl, "logits_of", scored_by_torch := MagicMock(wraps=logits_of))
+    whole = run(tmp_path / "whole", source, cohort, unlabelled, config)
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", source, cohort, unlabelled, config, stop_at=3)
+    again = run(tmp_path / "killed", source, cohort, unlabelled, config)
+    assert same(whole / LAST, again / LAST)
+    assert scored_by_torch.call_count == 4  # the validations
+    scores = [ledger.read(place / ledger.FILE)["score"] for place in (short, whole, again)]
+    assert scores[1].equals(scores[2])
+    np.testing.assert_allclose(scores[1], scores[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -146,7 +146,17 @@ def onnx_bytes(network: Network, precision: Precision) -> bytes:
     Returns:
         The file; nothing in it says where it was made.
     """
-    network = halved(folded(network)) if precision == "fp16" else quickened(folded(network))
+    network = folded(network)
+    ready = halved(network) if precision == "fp16" else quickened(network)
+    return onnx_model(ready, precision).SerializeToString(deterministic=True)
+
+
+def onnx_model(network: Network, precision: Precision) -> "onnx.ModelProto":
+    """The graph of a network that is folded and, by its precision, quickened or halved.
+
+    Raises:
+        TrainerError: T02 the exporter gave nothing.
+    """
     sample = torch.zeros(2, *SPEC.crop_vox)
     program = torch.onnx.export(
         Exported(network).eval(),
@@ -165,7 +175,7 @@ def onnx_bytes(network: Network, precision: Precision) -> bytes:
     if precision == "fp32":
         keep_blocked(model)
     strip_origin(model)
-    return model.SerializeToString(deterministic=True)
+    return model
 
 
 def folded(network: Network) -> Network:
@@ -176,11 +186,10 @@ def folded(network: Network) -> Network:
     copied = copy.deepcopy(network).eval()
     for module in list(copied.modules()):
         for (first, convolution), (second, norm) in pairwise(list(module.named_children())):
-            if not isinstance(norm, BATCHNORMS) or type(norm) not in BATCHNORMS:
-                continue  # timm's own kind holds the activation as well
-            if isinstance(convolution, nn.Conv2d | nn.Conv3d):
+            if isinstance(norm, BATCHNORMS) and isinstance(convolution, nn.Conv2d | nn.Conv3d):
                 setattr(module, first, fuse_conv_bn_eval(convolution, norm))
-                setattr(module, second, nn.Identity())
+                # timm's own kind holds the activation as well.
+                setattr(module, second, getattr(norm, "act", nn.Identity()))
     return copied
 
 

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from trainer import checkpoint, ledger
+from trainer import checkpoint, ledger, teacher_session
 from trainer.distributed import gathered, wait
 from trainer.folds import VALIDATION
 from trainer.losses import sharpening_loss, sup_loss
@@ -30,6 +30,7 @@ from trainer.ssl_forward import answers, bank_of
 from trainer.stage_supervised import CHECK_EVERY, check_loss, out_of_memory
 from trainer.student import Student
 from trainer.teacher import alpha_at, update_teacher
+from trainer.teacher_session import TeacherSession
 
 THIN_EPOCHS = 5
 """So many epochs with hardly a malignant pseudo-label are told to the user."""
@@ -52,7 +53,8 @@ def train_fold(job: SslJob) -> Progress:
     """Train one fold, or go on with it; leaves `last` and `best` checkpoints in its folder.
 
     Raises:
-        TrainerError: T12 the loss is not finite; T13 out of memory; what was finished is kept.
+        TrainerError: T12 the loss is not finite; T13 out of memory; T64 see `refresh`; what was
+            finished is kept.
     """
     config, ranks, needs = job.config, job.ranks, needs_of(job.config)
     pair = make_pair(job)
@@ -62,10 +64,11 @@ def train_fold(job: SslJob) -> Progress:
     bank = bank_of(job, pair.teacher, pools.labelled) if needs.features else None
     method = choose(config, len(pools.unlabelled), bank, labels, ranks)
     progress = resume(job, pair, optimizer, method)
+    session = teacher_session.begin(job)
     with out_of_memory(config.batch):
         for epoch in range(progress.epoch, config.epochs):
             started = time.monotonic()
-            chosen, pool = _sharpen(job, pair.teacher, pools, progress)
+            chosen, pool = _sharpen(job, pair.teacher, session, pools, progress)
             line = {"epoch": epoch} | pool
             line |= _epoch(job, pair, pools, method, optimizer, progress, chosen)
             method.after_epoch()
@@ -89,7 +92,11 @@ def _pools(job: SslJob) -> Pools:
 
 
 def _sharpen(
-    job: SslJob, teacher: Student, pools: Pools, progress: Progress
+    job: SslJob,
+    teacher: Student,
+    session: TeacherSession | None,
+    pools: Pools,
+    progress: Progress,
 ) -> tuple[Chosen | None, dict[str, int]]:
     """Score all unlabelled nodes, label those on which station and teacher agree, choose K."""
     config, known = job.config, job.unlabelled
@@ -97,7 +104,7 @@ def _sharpen(
         return None, {}
     done, whole = progress.epoch * pools.steps, config.epochs * pools.steps
     job.watch(done, whole, f"epoch {progress.epoch + 1}, scoring unlabelled nodes")
-    score = refresh(job, teacher)
+    score = refresh(job, teacher, session)
     rules = Rules(config.beta, config.gamma, config.benign_rule, config.malignant_rule)
     given = sharpen(score, known.status, known.bags, rules)
     rng = stream(config.seed, job.fold.number, progress.epoch, SSL + SELECTION_STREAM)
@@ -112,15 +119,26 @@ def _sharpen(
     return chosen, pool | {"selected": int(selected.sum())}
 
 
-def refresh(job: SslJob, teacher: Student) -> np.ndarray:
+def refresh(job: SslJob, teacher: Student, session: TeacherSession | None) -> np.ndarray:
     """The teacher's probabilities of all unlabelled nodes, float32, in evaluation mode.
 
     Each process scores its part; all have the whole, and so choose the same nodes.
+
+    Args:
+        job: The fold.
+        teacher: As it is now.
+        session: What scores in its place; None is torch.
+
+    Raises:
+        TrainerError: T64 the session answers otherwise than torch.
     """
     places, world = job.unlabelled.index, job.ranks.world
     even = np.resize(places, -(-len(places) // world) * world)
     mine = even[job.ranks.share(len(even))]
-    logits = logits_of(teacher.network, job.cohort, mine, job.device, job.autocast)[:, 0]
+    if session is None:
+        logits = logits_of(teacher.network, job.cohort, mine, job.device, job.autocast)[:, 0]
+    else:
+        logits = session.logits_of(teacher.network, job.cohort, mine)
     whole = gathered(torch.from_numpy(logits).to(job.device), job.ranks)
     return torch.sigmoid(whole).cpu().numpy()[: len(places)]
 
