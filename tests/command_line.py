@@ -14,8 +14,8 @@ Run = Callable[..., tuple[int, str, str]]
 def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command: exit code, standard output, standard error."""
 
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lnscore", *words])
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lnscore", *map(str, words)])
         with pytest.raises(SystemExit) as leaving:
             cli.main()
         out, err = capsys.readouterr()

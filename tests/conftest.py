@@ -1,6 +1,11 @@
 """Every test runs under shape checks: jaxtyping's hook with beartype on our packages."""
 
+import os
 from collections.abc import Iterator
+
+# Before torch is loaded, here and in processes that tests start: on a busy machine its threads
+# wait for one another for minutes, and another number of threads gives other last digits.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
@@ -9,6 +14,8 @@ from jaxtyping import install_import_hook
 # A busy machine is no error: what a test claims is never a time.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+pytest.register_assert_rewrite("command_line")  # a plugin that its users also import from
 
 install_import_hook(["lnscore", "engines", "trainer"], "typechecker.checked")
 

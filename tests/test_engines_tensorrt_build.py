@@ -1,13 +1,9 @@
 """TensorRT-RTX builds plans here, without a GPU: every network that becomes an engine."""
 
-# ruff: noqa: TID253
-
 import importlib
-from collections.abc import Iterator
 
 import onnx
 import pytest
-import torch
 
 from demo_bundle import DEMO, copy_demo, edit_model
 from engines import bundle as bundles
@@ -23,14 +19,6 @@ from trainer.networks.registry import NETWORKS, build, parse
 QUICK = {"group_stride": 3, "fpn_channels": 32}
 SMALL = QUICK | {"variant": "small"}
 BOTH: tuple[Precision, ...] = ("fp32", "fp16")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @NEEDS_RTX

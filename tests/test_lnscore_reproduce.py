@@ -3,24 +3,16 @@
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from db import audit, runs
-from db.patchstore import PatchStore
-from db.session import open_database
-from lnscore import cli, settings
-from lnscore.phantom import filling
-from lnscore.phantom.patients import Plan
-from lnscore.phantom.records import make_patient
-from lnscore.pseudonym import open_pseudonyms
+from command_line import Run
+from fake_phantoms import fill
 
+pytest_plugins = ["command_line"]
 pytestmark = pytest.mark.slow
 
-Run = Callable[..., tuple[int, str, str]]
 RECIPE = """
 profile: scratch
 folds: 1
@@ -35,31 +27,9 @@ ssl: {epochs: 1, labelled_batch: 4, unlabelled_batch: 8}
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixteen labelled patients and six without labels, with pathology, and a recipe."""
     folder = tmp_path_factory.mktemp("reproduce")
-    place = settings.load(str(folder / "study.db"))
-    plans = [Plan(3, number, 2, 1, number <= 16) for number in range(1, 23)]
-    with open_database(place.db, create=True) as database:
-        store = PatchStore(place.store_root)
-        with database.begin() as session:
-            run_id = runs.start(session, "phantom", [], "test")
-            audit.record(session, "test", "phantom", "test")
-        pseudonyms = open_pseudonyms(place.secret_path, create=True)
-        for task in filling.tasks(plans, pseudonyms):
-            filling.store(database, store, run_id, make_patient(task))
+    fill(folder / "study.db")
     (folder / "recipe.yaml").write_text(RECIPE)
     return folder
-
-
-@pytest.fixture
-def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lnscore", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(leaving.value.code, int)
-        return leaving.value.code, out, err
-
-    return run
 
 
 @pytest.fixture

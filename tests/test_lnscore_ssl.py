@@ -2,24 +2,18 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
-from db import audit, cohort, runs, station_status
-from db.patchstore import PatchStore
+from command_line import Run
+from db import cohort, station_status
 from db.schema import Finding, Label, PathologyReport
 from db.session import open_database
-from lnscore import cli, settings
-from lnscore.phantom import filling
-from lnscore.phantom.patients import Plan
-from lnscore.phantom.records import make_patient
-from lnscore.pseudonym import open_pseudonyms
+from fake_phantoms import fill
 
-Run = Callable[..., tuple[int, str, str]]
+pytest_plugins = ["command_line"]
 SMALL = (
     "--network", "2.5d", "--profile", "scratch", "--set", "variant=small", "--set",
     "fpn_channels=8", "--set", "group_stride=3", "--fold", "0", "--no-engine",
@@ -30,43 +24,12 @@ STAGE = (
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory) -> Path:
     """Sixteen labelled patients and six without labels, with pathology."""
     location = tmp_path_factory.mktemp("ssl") / "study.db"
-    place = settings.load(str(location))
-    plans = [Plan(3, number, 2, 1, number <= 16) for number in range(1, 23)]
-    with open_database(place.db, create=True) as database:
-        store = PatchStore(place.store_root)
-        with database.begin() as session:
-            run_id = runs.start(session, "phantom", [], "test")
-            audit.record(session, "test", "phantom", "test")
-        pseudonyms = open_pseudonyms(place.secret_path, create=True)
-        for task in filling.tasks(plans, pseudonyms):
-            filling.store(database, store, run_id, make_patient(task))
+    fill(location)
     return location
-
-
-@pytest.fixture
-def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lnscore", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(leaving.value.code, int)
-        return leaving.value.code, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

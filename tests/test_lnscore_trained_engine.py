@@ -1,7 +1,6 @@
 """From phantoms through a training to a default engine that scores and is compared."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,6 @@ TRAIN = (
     *("--set", "group_stride=3", "--set", "fpn_channels=8", "--set", "two_stream=false"),
     *("--epochs", "2", "--batch", "4", "--learning-rate", "0.003", "--device", "cpu"),
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(

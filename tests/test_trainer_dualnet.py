@@ -2,8 +2,6 @@
 
 # ruff: noqa: TID253
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -17,14 +15,6 @@ from trainer.errors import TrainerError
 from trainer.networks.dualnet import DualNet, Masked, box_grid, box_net, refuse_points, small_net
 
 BARE = DualNetConfig(dilate_mm=0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def box_mask(low: tuple[int, int, int], high: tuple[int, int, int]) -> Tensor:

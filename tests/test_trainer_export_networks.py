@@ -3,7 +3,6 @@
 # ruff: noqa: TID253
 
 import copy
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,14 +32,6 @@ ABOUT = About(
 )
 QUICK = {"group_stride": 3, "fpn_channels": 32}
 SMALL = QUICK | {"variant": "small"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def changed(name: str, knobs: dict[str, object]) -> NetworkConfig:

@@ -3,7 +3,6 @@
 # ruff: noqa: TID253
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ from trainer.config import (
 )
 from trainer.networks.cost import COUNTED, Cost, cost
 from trainer.networks.registry import NETWORKS, build
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def on_meta(config: NetworkConfig) -> nn.Module:

@@ -2,8 +2,6 @@
 
 # ruff: noqa: TID253
 
-from collections.abc import Iterator
-
 import pytest
 import timm
 import torch
@@ -21,14 +19,6 @@ from trainer.networks.mobilevitv2_3d import (
     fold,
     unfold,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def plane_weights(flat: Tensor, cube: Tensor) -> Tensor:

@@ -4,7 +4,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +25,6 @@ from trainer.golden_inputs import APART, at_quantiles, golden_patches
 from trainer.predictions import FILE, TEST, VALIDATION
 from trainer.run_bundle import Choice, best_fold, make_bundle, read_run
 from trainer.run_directory import DONE
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 # ruff: noqa: TID253
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +20,6 @@ from trainer.run_pretrain import BODY, Pretrained, pretrain_run
 from trainer.stage_pretrain import PretrainConfig
 
 QUICK = PretrainConfig(epochs=2, batch=8)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

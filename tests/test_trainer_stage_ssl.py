@@ -3,7 +3,6 @@
 # ruff: noqa: TID253
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -39,14 +38,6 @@ from trainer.unlabelled import Unlabelled
 
 METHODS = ["pgls", "mean-teacher", "pi", "temporal-ensembling", "simmatch", "supervised"]
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 # ruff: noqa: TID253
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,6 @@ from trainer.networks.starting import Start
 from trainer.profiles import SupervisedConfig
 from trainer.run_directory import BEST, DONE, LAST, LOG
 from trainer.run_supervised import SupervisedRun, train_folds
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

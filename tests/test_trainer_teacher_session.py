@@ -3,7 +3,6 @@
 # ruff: noqa: TID253
 
 import copy
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,14 +32,6 @@ CPU = torch.device("cpu")
 PLAIN = {"two_stream": False, "multi_scale": False}
 NARROW = {"backbone_width": 0.25, "input_upsample": 0.5}
 INDEX = np.arange(34, 15, -1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
