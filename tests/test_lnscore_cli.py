@@ -70,6 +70,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "eval",
         "train",
         "ledger",
+        "reproduce",
         "phantom",
         "engine list",
         "engine show",

@@ -86,9 +86,7 @@ def agree(session: TeacherSession, network: Network, cohort: Cohort) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        pytest.param(SMALL, id="small"),
         pytest.param(SMALL.model_copy(update=NARROW), id="narrow"),
-        pytest.param(SMALL.model_copy(update=PLAIN | NARROW), id="one-stream"),
         pytest.param(SlicesConfig(group_stride=3, fpn_channels=32), id="resnet18"),
         pytest.param(
             SlicesConfig(backbone="mobilevitv2", group_stride=3, fpn_channels=32),
