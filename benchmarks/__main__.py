@@ -17,8 +17,6 @@ from db.session import open_database
 NOTES = "## Notes\n"
 """From here on the page is written by hand and kept."""
 
-SEMI_NODES = SCORED_NODES
-
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
@@ -135,7 +133,8 @@ def training_table(folder: Path, nodes: int, runs: int) -> str:
         place = Path(scratch)
         _make(place / "train.db", nodes)
         names = ("bare-step", "our-step", "our-input", "usual-input", "ready")
-        results = in_turn({name: partial(_training, name, place) for name in names}, runs)
+        once = {name: partial(_peer, name, place, module="training") for name in names}
+        results = in_turn(once, runs)
         patches_mb = (
             sum(f.stat().st_size for f in (place / "train.db.patches").rglob("*.npy")) / 2**20
         )
@@ -161,9 +160,10 @@ def semi_table(folder: Path, runs: int) -> str:
     """A semi-supervised step beside its parts, the teacher's refresh beside the engine."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         place = Path(scratch)
-        _make(place / "train.db", SEMI_NODES)
+        _make(place / "train.db", SCORED_NODES)
         names = ("parts", "our-step", "refresh", "engine")
-        results = in_turn({name: partial(_semi, name, place) for name in names}, runs)
+        once = {name: partial(_peer, name, place, module="semi") for name in names}
+        results = in_turn(once, runs)
     parts, step, refresh, engine = (results[name] for name in names)
     rows = [
         _row("student on 128, teacher on 112, moving average", parts, STEPS, "steps"),
@@ -179,22 +179,12 @@ def semi_table(folder: Path, runs: int) -> str:
     return _table(title, rows, ratios)
 
 
-def _semi(name: str, folder: Path, watch: bool) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.semi", name, str(folder)]
-    return run_process(command, watch=watch)
-
-
-def _training(name: str, folder: Path, watch: bool) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.training", name, str(folder)]
-    return run_process(command, watch=watch)
-
-
 def _make(folder: Path, count: int) -> None:
     run_process([sys.executable, "-m", "benchmarks.contestants", "make", str(folder), str(count)])
 
 
-def _peer(name: str, folder: Path, watch: bool) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.contestants", name, str(folder)]
+def _peer(name: str, folder: Path, watch: bool, module: str = "contestants") -> tuple[float, float]:
+    command = [sys.executable, "-m", f"benchmarks.{module}", name, str(folder)]
     return run_process(command, watch=watch)
 
 

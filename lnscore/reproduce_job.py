@@ -56,10 +56,11 @@ class Reproduced:
 
     Attributes:
         table: Its name.
-        runs: Name of each run to its state: done, missing, failed, or not begun.
+        runs: Name of each run to its state: done, missing or failed.
         failed: What each failed run said last.
         files: Written, in `out`.
         out: Their folder.
+        commands: Of `--plan`: what each run is trained with.
     """
 
     table: str
@@ -163,12 +164,16 @@ def _states(options: ReproduceOptions, runs: list["Run"], failed: dict[str, str]
 
 def _train(options: ReproduceOptions, settings: Settings, runs: list["Run"]) -> dict[str, str]:
     """Train what is missing; what each failed run said last."""
+    from db.location import locate
     from lnscore import reproduce_runs
 
     missing = [run for run in runs if not run.is_done(options.out)]
     if not missing:
         return {}
-    jobs = [reproduce_runs.Job(run, options.out, settings.db) for run in missing]
+    # Whole paths: a worker of a cluster was started in a folder of its own.
+    file, out = locate(settings.db).path, options.out.resolve()
+    db = settings.db if file is None else str(file.resolve())
+    jobs = [reproduce_runs.Job(run, out, db) for run in missing]
     with console.progress("reproducing", "runs") as advance:
         ended = (
             reproduce_runs.one_by_one(jobs)

@@ -60,8 +60,8 @@ def test_without_any_run_there_is_no_picture() -> None:
     [
         ("table1", {"table1-roc.png", "table1-room.png"}),
         ("table2", {"table2-roc.png", "table2-ladder.png", "table2-room.png"}),
-        ("fig2", {"fig2-roc.png", "fig2-sweep.png"}),
-        ("gamma", {"gamma-roc.png", "gamma-sweep.png"}),
+        ("fig2", {"fig2-roc.png", "fig2-sweep.png", "fig2-room.png"}),
+        ("gamma", {"gamma-roc.png", "gamma-sweep.png", "gamma-room.png"}),
         ("truth", {"truth-roc.png", "truth-room.png"}),
     ],
 )
@@ -139,3 +139,10 @@ def test_the_axis_of_the_bars_holds_an_interval_below_chance() -> None:
     runs = {"2.5d+ts": {0: scored(tuple(1 - one for one in PERFECT))}}
     figure = ladders.of_parts(summarise(TABLES["table2"], runs, draws=20))
     assert figure.axes[0].get_xlim()[0] == 0
+
+
+def test_all_labels_is_no_second_two_stream_network_in_the_ablation() -> None:
+    figure = ladders.of_parts(summarise(TABLES["table2"], {}, draws=20))
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names[-1] == "all labels (upper bound)"
+    assert len(set(names)) == len(names)

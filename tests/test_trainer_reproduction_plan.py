@@ -96,6 +96,22 @@ def test_all_labels_is_left_out_where_nobody_knows_the_truth() -> None:
     assert "truth_reader=somebody" in of("all-labels-s0", plan.plan(["all-labels"], known)).options
 
 
+def test_each_network_starts_from_its_own_published_weights() -> None:
+    weights = {
+        "two-stream": {"source": "torchvision:MobileNet_V3_Large_Weights.IMAGENET1K_V2"},
+        "resnet18-2.5d": {"source": "resnet18.safetensors", "sha256": "ab"},
+    }
+    given = Recipe.model_validate({"pretrained": weights})
+    runs = plan.plan(["two-stream", "resnet18-2.5d", "resnet18-3d"], given)
+    assert option(of("two-stream-s0", runs).options, "--pretrained").startswith("torchvision:")
+    assert option(of("resnet18-2.5d-s0", runs).options, "--sha256") == "ab"
+    assert "--pretrained" not in of("resnet18-3d-s0", runs).options
+
+
+def test_every_table_holds_the_all_labels_row() -> None:
+    assert all(table.rows[-1] == table.all_labels == "all-labels" for table in TABLES.values())
+
+
 def test_the_seed_is_the_runs_and_the_split_the_recipes() -> None:
     words = of("two-stream-s1", plan.plan(["two-stream"], SMALL)).options
     assert (option(words, "--seed"), option(words, "--split-seed")) == ("1", "0")
@@ -120,6 +136,8 @@ def test_a_run_is_done_when_the_folds_asked_for_are(tmp_path: Path) -> None:
         ("folds: 5", "folds"),
         ("supervised: {epochs: 0}", "supervised.epochs"),
         ("profile: [", "line 1"),
+        ("pretrained: torchvision:x", "pretrained"),
+        ("{pretrain: {epochs: 1}, pretrained: {two-stream: {source: x}}}", "one of the two"),
         ("- 1", "recipe"),
     ],
 )
@@ -141,7 +159,13 @@ def test_an_empty_recipe_is_the_papers_profile(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"network": {"colour": 1}}, {"network": {"group_stride": 9}}, {"ssl": {"beta": 7}}]
+    "values",
+    [
+        {"network": {"colour": 1}},
+        {"network": {"group_stride": 9}},
+        {"ssl": {"beta": 7}},
+        {"pretrained": {"resnet": {"source": "none"}}},
+    ],
 )
 def test_values_are_tried_before_the_first_run(values: dict) -> None:
     with pytest.raises(TrainerError, match="T60"):

@@ -104,9 +104,6 @@ def paired(
 ) -> Difference:
     """Test AUROC(first) = AUROC(second) on the same nodes, both in every draw of patients.
 
-    p = 2 min(P(d <= 0), P(d >= 0)) with 1 added above and below, so that it is never 0 (ours; the
-    paper names no test).
-
     Args:
         label: 0 or 1, both present, shape (node,).
         first: Scores of one model, same shape.
@@ -114,9 +111,21 @@ def paired(
         draws: Of the patients of these nodes.
     """
     drawn = aurocs(label, first, draws) - aurocs(label, second, draws)
-    drawn = drawn[np.isfinite(drawn)]
     plain = [metrics.auroc(metrics.count(label, score)) for score in (first, second)]
-    value = float((plain[0] - plain[1])[0])
+    return difference(float((plain[0] - plain[1])[0]), drawn)
+
+
+def difference(value: float, drawn: np.ndarray) -> Difference:
+    """A difference, its interval and its p; draws in which it is not defined are left out.
+
+    p = 2 min(P(d <= 0), P(d >= 0)) with 1 added above and below, so that it is never 0 (ours; the
+    paper names no test).
+
+    Args:
+        value: Of the nodes as they are.
+        drawn: Of every draw, NaN where it is not defined; shape (draw,).
+    """
+    drawn = drawn[np.isfinite(drawn)]
     tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
     p = min(1.0, 2 * (1 + int(tail)) / (1 + len(drawn)))
     bounds = interval(value, drawn)

@@ -27,8 +27,8 @@ def write(folder: Path, evaluation: Evaluation) -> list[str]:
     files = {
         MARK: json.dumps(as_dict(evaluation), indent=2, sort_keys=True, allow_nan=False) + "\n",
         "evaluation.md": as_markdown(evaluation),
-        "figures.csv": _csv(_figure_rows(evaluation.rows)),
-        "tests.csv": _csv([asdict(test) for test in evaluation.tests]),
+        "figures.csv": as_csv(_figure_rows(evaluation.rows)),
+        "tests.csv": as_csv([asdict(test) for test in evaluation.tests]),
     }
     for name, text in files.items():
         put(folder / name, text.encode())
@@ -88,7 +88,8 @@ def _figure_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return lines
 
 
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """A sheet whose columns are the first row's keys; empty without rows."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

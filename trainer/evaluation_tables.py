@@ -37,11 +37,11 @@ def as_markdown(evaluation: Evaluation) -> str:
     pooled = [row for row in rows if row.by == "all"]
     sections = [
         ("# Evaluation", _described(evaluation)),
-        ("## Pooled out of fold", _table(ranking_head("Model"), ranking(pooled))),
+        ("## Pooled out of fold", table(ranking_head("Model"), ranking(pooled))),
         ("Thresholds of this table and what they reach:", _achieved(pooled)),
         ("## Mean and SD over folds", _across_folds(evaluation)),
-        ("## At thresholds that were fixed before", FIXED_BY + _table(*fixed(pooled))),
-        ("## Paired tests of AUROC", _table(*tests(evaluation.tests))),
+        ("## At thresholds that were fixed before", FIXED_BY + table(*fixed(pooled))),
+        ("## Paired tests of AUROC", table(*tests(evaluation.tests))),
     ]
     for by in ("fold", "short axis", "slice thickness", "station"):
         group = [row for row in rows if row.by == by]
@@ -112,7 +112,7 @@ def _described(evaluation: Evaluation) -> str:
         [run.name, ", ".join(map(str, run.folds)), *(run.described.get(key, "") for key in keys)]
         for run in evaluation.runs
     ]
-    return intervals + _table(["Run", "folds", *keys], rows)
+    return intervals + table(["Run", "folds", *keys], rows)
 
 
 def ranking_head(*first: str) -> list[str]:
@@ -146,7 +146,7 @@ def _achieved(rows: Sequence[Row]) -> str:
         for row in rows
         for name, at in row.achieved.items()
     ]
-    return _table(["Model", "asked", "threshold", "recall", "specificity", "accuracy"], cells)
+    return table(["Model", "asked", "threshold", "recall", "specificity", "accuracy"], cells)
 
 
 def _across_folds(evaluation: Evaluation) -> str:
@@ -158,7 +158,7 @@ def _across_folds(evaluation: Evaluation) -> str:
     for model in models:
         cells = [found.get((model, figure)) for figure in RANKING]
         rows.append([model, *(_mean_sd(cell.mean, cell.sd) if cell else "–" for cell in cells)])
-    return _table(["Model", *RANKING.values()], rows)
+    return table(["Model", *RANKING.values()], rows)
 
 
 def _mean_sd(mean: float, sd: float | None) -> str:
@@ -228,7 +228,7 @@ def _groups(rows: Sequence[Row]) -> str:
         "Sensitivity and specificity at the threshold of 75 % sensitivity on validation; "
         "of the rule, at 10 mm.\n\n"
     )
-    return note + _table(head, cells)
+    return note + table(head, cells)
 
 
 def _pair(row: Row) -> str:
@@ -237,7 +237,9 @@ def _pair(row: Row) -> str:
     return " / ".join(percent(figure) for figure in both)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; "None." without rows."""
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

@@ -34,16 +34,19 @@ def _ssl(facts: dict[str, Any], name: str) -> str:
     words += ["--from", facts["from"], "--profile", facts["profile"], "--name", name]
     usual = SSL_PROFILES[facts["profile"]].model_dump(mode="json") | {"method": facts["method"]}
     changed = {key: now for key, now in facts["values"].items() if usual.get(key) != now}
-    knobs = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in changed.items()]
+    knobs = [setting(name, value) for name, value in changed.items()]
     return shlex.join(words + [word for knob in knobs for word in ("--set", knob)])
+
+
+def setting(name: str, value: Any) -> str:  # noqa: ANN401 (whatever a config holds)
+    """What `--set` takes."""
+    return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
 
 
 def _knobs(facts: dict[str, Any]) -> list[str]:
     usual = named(facts["network"]).model_dump(mode="json")
     return [
-        f"{knob}={value if isinstance(value, str) else json.dumps(value)}"
-        for knob, value in facts["config"].items()
-        if usual.get(knob) != value
+        setting(knob, value) for knob, value in facts["config"].items() if usual.get(knob) != value
     ]
 
 

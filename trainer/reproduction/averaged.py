@@ -75,7 +75,7 @@ def figures(models: Sequence[Scored], shared: SharedDraws) -> dict[str, Interval
 def difference(
     first: Sequence[Scored], second: Sequence[Scored], shared: SharedDraws
 ) -> Difference:
-    """AUROC(first) - AUROC(second), each the mean over its seeds; p as in `bootstrap.paired`.
+    """AUROC(first) - AUROC(second), each the mean over its seeds; p as in `bootstrap.difference`.
 
     Args:
         first: One row's, a seed each.
@@ -83,12 +83,7 @@ def difference(
         shared: Draws that hold their patients.
     """
     value = mean_auroc(first) - mean_auroc(second)
-    drawn = _drawn(first, shared) - _drawn(second, shared)
-    drawn = drawn[np.isfinite(drawn)]
-    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    bounds = bootstrap.interval(value, drawn)
-    p = min(1.0, 2 * (1 + int(tail)) / (1 + len(drawn)))
-    return Difference(value, bounds.low, bounds.high, p)
+    return bootstrap.difference(value, _drawn(first, shared) - _drawn(second, shared))
 
 
 def on_common_nodes(rows: Sequence[Sequence[Scored]]) -> list[list[Scored]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer import predicted_run, scored
 from trainer.errors import TrainerError
-from trainer.reproduction.plan import Run, run_name
+from trainer.reproduction.plan import plan
 from trainer.reproduction.recipe import Recipe
 from trainer.run_directory import DONE, LOG, read_json, read_log
 from trainer.scored import Scored
@@ -24,7 +24,7 @@ class Finished:
     Attributes:
         runs: Row to seed to its scores.
         baseline: The short axis on the same nodes, None where nodes lack it.
-        folders: Of these runs, in the table's order.
+        folders: Of these runs, in the order of the plan.
     """
 
     runs: dict[str, dict[int, Scored]]
@@ -42,16 +42,15 @@ def read(out: Path, names: Iterable[str], recipe: Recipe) -> Finished:
     found: dict[str, dict[int, Scored]] = {}
     folders: list[Path] = []
     baseline = None
-    for name in names:
-        for seed in recipe.seeds:
-            run = Run(run_name(name, seed), name, seed, (), (), recipe.folds)
-            if not run.is_done(out):
-                continue
-            folder = run.folder(out)
-            folders.append(folder)
-            predicted = predicted_run.read(folder, run.name, partial=True)
-            found.setdefault(name, {})[seed] = scored.of_run(predicted)
-            baseline = baseline or scored.by_short_axis(predicted)
+    wanted = set(names)
+    for run in plan(wanted, recipe):
+        if run.row not in wanted or not run.is_done(out):
+            continue
+        folder = run.folder(out)
+        folders.append(folder)
+        predicted = predicted_run.read(folder, run.name, partial=True)
+        found.setdefault(run.row, {})[run.seed] = scored.of_run(predicted)
+        baseline = baseline or scored.by_short_axis(predicted)
     _check_cohort(folders)
     return Finished(found, baseline, tuple(folders))
 

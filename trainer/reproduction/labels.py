@@ -3,18 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from trainer.evaluation_tables import RANKING
+from trainer.reproduction.averaged import FIGURES
 from trainer.reproduction.rows import ROWS, SINGLE, SWEEPS, SWEPT, TWO_STREAM, Row, Table
 
 SYMBOLS: Mapping[str, str] = MappingProxyType({"beta": "β", "omega": "ω", "gamma": "γ"})
-HEADINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "auroc": "AUROC",
-        "s_at_r75": "S@R75",
-        "r_at_s75": "R@S75",
-        "a_at_r75": "A@R75",
-        "a_at_s75": "A@S75",
-    }
-)
+HEADINGS: Mapping[str, str] = MappingProxyType({name: RANKING[name] for name in FIGURES})
 """Figure to the paper's heading, in the paper's order."""
 
 PARTS = ("2.5D", "TS", "MS", "MT", "PGLS")

@@ -12,6 +12,7 @@ from trainer.figures import COLOURS
 from trainer.reproduction.comparing import Gain, Room
 from trainer.reproduction.labels import label, paper, parts
 from trainer.reproduction.results import Found, Reproduced
+from trainer.reproduction.rows import Row
 
 OURS, PAPER, SHADE, FAINT = COLOURS[0], COLOURS[1], COLOURS[2], "#999999"
 CHANCE = 50  # percent of AUROC: where a bar begins
@@ -21,7 +22,7 @@ WIDE_IN, LINE_IN = 10.6, 0.5
 
 def of_parts(made: Reproduced) -> Figure:
     """The ablation: bars from chance with intervals, the paper's figures as markers."""
-    names = [" + ".join(parts(one.row)) or "3D" for one in made.found]
+    names = [_composed(one.row) for one in made.found]
     figure, axes = _lines(names)
     middle, below, above = percents(_aurocs(made.found))
     place = np.arange(len(names))
@@ -76,6 +77,10 @@ def percents(figures: Sequence[Interval | None]) -> tuple[np.ndarray, np.ndarray
     ]  # fmt: skip
     middle, low, high = 100 * np.array(rows).T
     return middle, np.maximum(middle - low, 0), np.maximum(high - middle, 0)
+
+
+def _composed(row: Row) -> str:
+    return row.label if row.truth else " + ".join(parts(row)) or "3D"
 
 
 def _aurocs(found: Sequence[Found]) -> list[Interval | None]:

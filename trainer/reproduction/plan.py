@@ -1,6 +1,5 @@
 """Which runs a table needs, in what order, and which of them are done."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trainer.networks.registry import named
+from trainer.networks.registry import NETWORKS, named
 from trainer.reproduction.recipe import Recipe, Values, unfit
 from trainer.reproduction.rows import ROWS, Row
+from trainer.run_commands import setting
 from trainer.run_directory import DONE, read_json
 from trainer.run_pretrain import BODY
 from trainer.ssl_config import PROFILES, SslConfig
@@ -118,8 +118,9 @@ def _supervised(row: Row, seed: int, recipe: Recipe) -> Run:
     options += ["--reader", recipe.reader, "--split-seed", str(recipe.split_seed)]
     options += ["--seed", str(seed), *_flags(recipe.supervised)]
     needs = (f"{BODY_PREFIX}{row.name}",) if recipe.pretrain is not None else ()
-    if not needs and recipe.pretrained != "none":
-        options += ["--pretrained", recipe.pretrained]
+    if not needs and (weights := recipe.pretrained.get(row.network)) is not None:
+        options += ["--pretrained", weights.source]
+        options += ["--sha256", weights.sha256] if weights.sha256 else []
     return Run(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
 
 
@@ -151,7 +152,7 @@ def check(names: Iterable[str], recipe: Recipe) -> None:
     """Try every row's values before the first run.
 
     Raises:
-        TrainerError: T60 a knob or a value that no row or a row cannot have.
+        TrainerError: T60 a knob, a value or a network that there is not.
     """
     known: set[str] = set()
     try:
@@ -165,16 +166,14 @@ def check(names: Iterable[str], recipe: Recipe) -> None:
     except ValidationError as error:
         wrong = error.errors()[0]
         raise unfit(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+    if strangers := sorted(recipe.pretrained.keys() - NETWORKS.keys()):
+        raise unfit(f"pretrained.{strangers[0]}, a network that there is not")
     if strange := sorted(set(recipe.network) - known):
         raise unfit(f"network.{strange[0]}, a knob that no row's network has")
 
 
 def _sets(values: dict[str, Any]) -> list[str]:
-    return [word for name, value in values.items() for word in ("--set", f"{name}={_text(value)}")]
-
-
-def _text(value: Any) -> str:  # noqa: ANN401
-    return value if isinstance(value, str) else json.dumps(value)
+    return [word for item in values.items() for word in ("--set", setting(*item))]
 
 
 def _flags(values: Values) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.errors import TrainerError
 from trainer.folds import FOLDS
@@ -33,6 +33,20 @@ class Values(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] | None = None
 
 
+class Weights(BaseModel):
+    """Published weights of one network's backbones.
+
+    Attributes:
+        source: `torchvision:...`, `timm:...`, or a safetensors file.
+        sha256: Of the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    sha256: str = ""
+
+
 class Recipe(BaseModel):
     """One configuration for all rows.
 
@@ -49,7 +63,7 @@ class Recipe(BaseModel):
         ssl: Values of the semi-supervised stage, by any name that it has; a row's own go before.
         pretrain: Values of pretraining; each network's body is pretrained once, without labels.
             None starts from `pretrained`.
-        pretrained: `none`, `torchvision:...`, `timm:...`: weights of every 2.5D network.
+        pretrained: Weights by the network's name; one that is not named starts from drawn ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,7 +78,13 @@ class Recipe(BaseModel):
     supervised: Values = Values()
     ssl: dict[str, Any] = {}
     pretrain: Values | None = None
-    pretrained: str = "none"
+    pretrained: dict[str, Weights] = {}
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "Recipe":
+        if self.pretrain is not None and self.pretrained:
+            raise ValueError("pretrain and pretrained; wanted one of the two")
+        return self
 
 
 def read(file: Path) -> Recipe:

@@ -185,13 +185,15 @@ _TABLES = (
     ),
     Table(
         "fig2", "Fig. 2",
-        tuple(dict.fromkeys((*_SWEEPS["beta"], *_SWEEPS["omega"]))),
+        (*dict.fromkeys((*_SWEEPS["beta"], *_SWEEPS["omega"])), TWO_STREAM, ALL_LABELS),
         _against("pgls", *(name for name in (*_SWEEPS["beta"], *_SWEEPS["omega"])
                            if name != "pgls")),
+        TWO_STREAM, ALL_LABELS,
     ),
     Table(
-        "gamma", "γ, as Fig. 2 (ours)", _SWEEPS["gamma"],
+        "gamma", "γ, as Fig. 2 (ours)", (*_SWEEPS["gamma"], TWO_STREAM, ALL_LABELS),
         _against("pgls", *(name for name in _SWEEPS["gamma"] if name != "pgls")),
+        TWO_STREAM, ALL_LABELS,
     ),
     Table(
         "truth", "Is it true? (ours)",

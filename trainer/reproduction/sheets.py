@@ -1,10 +1,9 @@
 """A reproduced table as CSV for a spreadsheet: shares at full precision, empty where not run."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
+from trainer import evaluation_files
 from trainer.bootstrap import Interval
 from trainer.reproduction.labels import HEADINGS, label, paper
 from trainer.reproduction.results import Reproduced
@@ -19,7 +18,7 @@ def as_csv(made: Reproduced) -> dict[str, str]:
         f"{name}-tests.csv": _test_lines(made),
         f"{name}-gains.csv": _gain_lines(made),
     }
-    return {file: _csv(lines) for file, lines in sheets.items() if lines}
+    return {file: evaluation_files.as_csv(lines) for file, lines in sheets.items() if lines}
 
 
 def _figure_lines(made: Reproduced) -> list[dict[str, Any]]:
@@ -86,11 +85,3 @@ def _bounds(figure: Interval | None) -> dict[str, float | None]:
 
 def _seeds(seeds: Sequence[int]) -> str:
     return " ".join(map(str, seeds))
-
-
-def _csv(lines: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()

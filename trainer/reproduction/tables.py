@@ -3,10 +3,10 @@
 An empty cell was not run, or the paper does not print it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from trainer.bootstrap import Interval
-from trainer.evaluation_tables import p_value, percent
+from trainer.evaluation_tables import p_value, percent, table
 from trainer.reproduction import sheets
 from trainer.reproduction.comparing import Gain, Room, Tested
 from trainer.reproduction.labels import HEADINGS, PARTS, label, label_of, paper, parts
@@ -68,7 +68,7 @@ def _main(made: Reproduced) -> str:
             line.append(_percent(one.figures.get(name)))
             line += [_printed(one, name)] if name in printed else []
         lines.append(line)
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _printed(one: Found, figure: str) -> str:
@@ -90,7 +90,7 @@ def _tests(made: Reproduced) -> str:
         "be run; DeLong's is of the probabilities averaged over seeds and takes nodes as "
         "independent.\n\n"
     )
-    return about + _table(head, [_test_line(made, test) for test in made.tests])
+    return about + table(head, [_test_line(made, test) for test in made.tests])
 
 
 def _test_line(made: Reproduced, test: Tested) -> list[str]:
@@ -118,7 +118,7 @@ def _room(made: Reproduced) -> str:
         [label(made.table, one.row), _numbers(one.seeds), _percent(one.gain), _share(one)]
         for one in made.room.gains
     ]
-    return f"{_room_line(made, made.room)}\n\n{_table(head, lines)}"
+    return f"{_room_line(made, made.room)}\n\n{table(head, lines)}"
 
 
 def _room_line(made: Reproduced, room: Room) -> str:
@@ -145,15 +145,8 @@ def _seeds(made: Reproduced) -> str:
         each = ", ".join(f"{100 * value:.1f}" for value in one.per_seed.values())
         sd = "" if one.sd is None else f"{100 * one.sd:.1f}"
         lines.append([label(made.table, one.row), _numbers(one.seeds), each, sd, *nodes])
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _numbers(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
-
-    return line(head) + "|" + "-|" * len(head) + "\n" + "".join(map(line, lines))
