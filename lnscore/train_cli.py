@@ -38,6 +38,12 @@ def train(
     split_seed: Annotated[
         int, typer.Option("--split-seed", min=0, help="Of the division of patients.")
     ] = 0,
+    labelled_share: Annotated[
+        float,
+        typer.Option(
+            "--labelled-share", help="Of each fold's training patients; the others sit out."
+        ),
+    ] = 1.0,
     pretrained: Annotated[
         str,
         typer.Option(
@@ -86,6 +92,7 @@ def train(
         reader=reader,
         folds=tuple(fold or ()),
         split_seed=split_seed,
+        labelled_share=labelled_share,
         pretrained=pretrained,
         sha256=sha256,
         resume=resume,

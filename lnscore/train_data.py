@@ -42,7 +42,7 @@ def load_cohort(
 def divide(
     options: TrainOptions, settings: Settings, cohort: "Cohort", ranks: "Ranks"
 ) -> list["Fold"]:
-    """The split that the database holds under this name, made once."""
+    """The split that the database holds under this name, made once; whole patients may sit out."""
     from db import splits
     from db.lock import writer_lock
     from db.session import open_database
@@ -62,7 +62,12 @@ def divide(
     wanted = set(options.folds) or {fold.number for fold in divided}
     if unknown := sorted(wanted - {fold.number for fold in divided}):
         raise Refusal("U05", f"--fold {unknown[0]}", f"0 to {len(divided) - 1}", "Choose one.")
-    return [fold for fold in divided if fold.number in wanted]
+    share, seed = options.labelled_share, options.split_seed
+    return [
+        folds.with_fewer_labels(fold, cohort, share, seed)
+        for fold in divided
+        if fold.number in wanted
+    ]
 
 
 def split_name(options: TrainOptions, cohort: "Cohort") -> str:

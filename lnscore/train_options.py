@@ -37,6 +37,7 @@ class TrainOptions:
         engine: Export, import and register the engine of a complete run.
         method: Of the semi-supervised stage.
         source: The supervised run's folder, for that stage.
+        labelled_share: Of each fold's training patients, those whose labels it may use.
     """
 
     stage: str
@@ -60,6 +61,7 @@ class TrainOptions:
     seed: int | None = None
     method: str | None = None
     source: Path | None = None
+    labelled_share: float = 1.0
 
 
 def network_of(options: TrainOptions) -> "NetworkConfig":
@@ -109,6 +111,7 @@ def facts_of(
         "values": values_of(options).model_dump(mode="json"),
         "reader": options.reader,
         "split_seed": options.split_seed,
+        "labelled_share": options.labelled_share,
         "cohort_sha256": digest,
         "nodes": len(cohort.nodes),
         "labelled": len(cohort.labelled),

@@ -79,6 +79,9 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
     if options.stage == "pretrain" and ranks.world > 1:
         found = f"--stage pretrain in {ranks.world} processes"
         raise Refusal("U05", found, "one process", "Start it without torchrun.")
+    if not 0 < options.labelled_share <= 1:
+        found = f"--labelled-share {options.labelled_share:g}"
+        raise Refusal("U05", found, "over 0, up to 1", "0.25 is a quarter of the patients.")
     network = network_of(options)
     device = choose(options.device, ranks)
     _try_start(options, network)

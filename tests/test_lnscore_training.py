@@ -70,6 +70,8 @@ def train(
             "T45: pretrained weights 'body.safetensors' without a SHA-256",
         ),
         (("--fold", "4"), "U05: --fold 4; wanted 0 to 3. Choose one."),
+        (("--labelled-share", "0"), "U05: --labelled-share 0; wanted over 0, up to 1."),
+        (("--labelled-share", "25"), "U05: --labelled-share 25; wanted over 0, up to 1."),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_made(
@@ -96,6 +98,22 @@ def test_a_fold_is_trained_and_its_split_is_in_the_database(
 
         assert session.query(Split).count() == 1
         assert session.query(SplitMember).count() == 4 * 24
+
+
+def test_a_share_of_the_labels_trains_on_fewer_patients_and_tests_on_the_same(
+    train: Run, tmp_path: Path
+) -> None:
+    assert train(*TINY, "--name", "all", "--fold", "0", "--no-engine")[0] == 0
+    few = (*TINY, "--name", "few", "--fold", "0", "--no-engine", "--labelled-share", "0.5")
+    assert train(*few)[0] == 0
+    splits = [
+        json.loads((tmp_path / "runs" / name / "fold-0" / "split.json").read_text())
+        for name in ("all", "few")
+    ]
+    assert splits[0]["test"] == splits[1]["test"]
+    assert set(splits[1]["train"]) < set(splits[0]["train"])
+    code, output = train(*few[:-1], "0.25", "--resume")
+    assert (code, "another labelled_share" in output) == (1, True)
 
 
 def test_a_run_is_not_begun_twice(train: Run) -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from fake_training import make_cohort
 from trainer.errors import TrainerError
-from trainer.folds import FOLDS, TEST, TRAIN, UNLABELLED_PART, VALIDATION, assign, check_fold
+from trainer.folds import (
+    FOLDS,
+    TEST,
+    TRAIN,
+    UNLABELLED_PART,
+    VALIDATION,
+    Fold,
+    assign,
+    check_fold,
+    with_fewer_labels,
+)
 
 
 def test_four_folds_divide_labelled_patients_60_15_25() -> None:
@@ -88,3 +98,42 @@ def test_numbers_and_order_of_the_database_do_not_matter() -> None:
     other = replace(cohort, nodes=nodes, labels=cohort.labels[order])
     for fold, again in zip(assign(cohort, 3), assign(other, 3), strict=True):
         assert {1000 - patient: part for patient, part in fold.parts.items()} == again.parts
+
+
+def _in_part(fold: Fold, part: str) -> set[int]:
+    return {patient for patient, mine in fold.parts.items() if mine == part}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 9))
+def test_a_smaller_share_of_labels_is_a_part_of_a_larger_one(a: float, b: float, seed: int) -> None:
+    cohort = make_cohort(patients=60, hidden=4)
+    fold = assign(cohort, seed)[0]
+    less, more = (with_fewer_labels(fold, cohort, share, seed) for share in sorted((a, b)))
+    assert _in_part(less, TRAIN) <= _in_part(more, TRAIN) <= _in_part(fold, TRAIN)
+
+
+def test_fewer_labels_leave_validation_test_and_unlabelled_patients_alone() -> None:
+    cohort = make_cohort(patients=60, hidden=4)
+    fold = assign(cohort, 0)[0]
+    fewer = with_fewer_labels(fold, cohort, 0.25, 0)
+    for part in (VALIDATION, TEST, UNLABELLED_PART):
+        assert _in_part(fewer, part) == _in_part(fold, part)
+
+
+def test_fewer_labels_keep_the_proportion_of_malignant_patients() -> None:
+    cohort = make_cohort(patients=204, hidden=4)
+    malignant = set(cohort.patients[cohort.labels == 1].tolist())
+    fold = assign(cohort, 0)[0]
+    fewer = with_fewer_labels(fold, cohort, 0.25, 0)
+    before, after = _in_part(fold, TRAIN), _in_part(fewer, TRAIN)
+    assert len(after & malignant) == -(-len(before & malignant) // 4)
+    assert len(after - malignant) == -(-len(before - malignant) // 4)
+
+
+def test_patients_who_sit_out_are_in_no_part() -> None:
+    cohort = make_cohort(patients=60, hidden=4)
+    fold = assign(cohort, 0)[0]
+    fewer = with_fewer_labels(fold, cohort, 0.25, 0)
+    gone = fold.parts.keys() - fewer.parts.keys()
+    assert gone == _in_part(fold, TRAIN) - _in_part(fewer, TRAIN) != set()

@@ -190,3 +190,12 @@ def test_a_folder_never_mixes_two_recipes(tmp_path: Path) -> None:
     with pytest.raises(TrainerError, match=r"T61.*another ssl"):
         recipe.keep(SMALL.model_copy(update={"ssl": {"epochs": 2}}), tmp_path)
     assert recipe.read(tmp_path / recipe.FILE) == SMALL
+
+
+def test_a_share_of_the_labels_is_the_supervised_runs(tmp_path: Path) -> None:
+    few = SMALL.model_copy(update={"labelled_share": 0.25})
+    runs = plan.plan(["pgls"], few)
+    shares = {run.name: "--labelled-share" in run.options for run in runs}
+    assert shares == {"two-stream-s0": True, "pgls-s0": False,
+                      "two-stream-s1": True, "pgls-s1": False}  # fmt: skip
+    assert option(of("two-stream-s0", runs).options, "--labelled-share") == "0.25"

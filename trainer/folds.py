@@ -6,6 +6,8 @@ without labels train only, in every fold (ours): their pathology never meets a t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from math import ceil
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -67,6 +69,37 @@ def assign(cohort: Cohort, seed: int, folds: int = FOLDS) -> list[Fold]:
         )
         for number, (rest, test) in enumerate(outer.split(index, labels, keys))
     ]
+
+
+def with_fewer_labels(fold: Fold, cohort: Cohort, share: float, seed: int) -> Fold:
+    """The same fold with a share of its training patients; the others are in no part (ours).
+
+    Malignant patients and others keep their proportion, each rounded up. A smaller share is a part
+    of a larger one, so that shares make a learning curve. Validation and test stay whole.
+
+    Args:
+        fold: One of four.
+        cohort: Theirs.
+        share: Over 0, up to 1.
+        seed: Of the choice: of pseudonyms, whatever their order in the database.
+    """
+    if share == 1:
+        return fold
+    turn = {
+        int(cohort.patients[i]): _turn(cohort.nodes[i].patient_key, seed) for i in cohort.labelled
+    }
+    malignant = set(cohort.patients[cohort.labels == 1].tolist())
+    training = sorted((p for p, part in fold.parts.items() if part == TRAIN), key=turn.__getitem__)
+    left_out: set[int] = set()
+    for stratum in ([p for p in training if (p in malignant) == side] for side in (True, False)):
+        left_out |= set(stratum[ceil(share * len(stratum)) :])
+    parts = {patient: part for patient, part in fold.parts.items() if patient not in left_out}
+    return Fold(fold.number, parts)
+
+
+def _turn(patient_key: str, seed: int) -> str:
+    """A patient's place in a shuffled row that does not depend on who else is in it."""
+    return sha256(f"{seed} {patient_key}".encode()).hexdigest()
 
 
 def _in_order(cohort: Cohort) -> np.ndarray:

@@ -82,7 +82,8 @@ def _split(about: About) -> Iterator[str]:
     yield "## Split"
     yield (
         "Patients were divided, never nodes, into four folds (60 % train, 15 % validation, 25 % "
-        f"test; seed {cohort['split_seed']}). This engine is the network of fold {cohort['fold']}, "
+        f"test; seed {cohort['split_seed']}).{_fewer(cohort.get('labelled_share', 1))} This engine "
+        f"is the network of fold {cohort['fold']}, "
         f"chosen by {cohort['fold_chosen']}. The choice looked at no test label. Weights of epoch "
         f"{cohort['best_epoch']} of {cohort['epochs']}, selected on validation."
     )
@@ -90,6 +91,10 @@ def _split(about: About) -> Iterator[str]:
         f"Held out from it: {held['nodes']} nodes ({held['positives']} malignant), fold "
         f"{held['fold']} of split '{held['split']}'."
     )
+
+
+def _fewer(share: float) -> str:
+    return "" if share == 1 else f" Of the training patients {100 * share:g} % were used."
 
 
 def _metrics(metrics: Mapping[str, Metric]) -> Iterator[str]:

@@ -194,6 +194,7 @@ def _cohort(
     return run.cohort | {
         "reader": facts["reader"],
         "split_seed": facts["split_seed"],
+        "labelled_share": facts.get("labelled_share", 1.0),
         "cohort_sha256": facts["cohort_sha256"],
         "pretrained": done["start"],
         "profile": facts["profile"],

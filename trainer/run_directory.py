@@ -29,7 +29,7 @@ LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "do
 SPLIT = "split.json"
 LOCK = "training.lock"
 CURVES = "curves.png"
-ADDED = ("from_sha256",)
+ADDED = ("from_sha256", "labelled_share")
 """Facts that a run begun by an older version does not state, and so cannot contradict."""
 PACKAGES = ("lnscore", "torch", "torchvision", "timm", "monai", "numpy", "scikit-learn")
 

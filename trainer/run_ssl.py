@@ -204,6 +204,7 @@ def facts_of(source: Source, config: SslConfig, cohort: Cohort) -> dict[str, Any
         "values": config.model_dump(mode="json"),
         "reader": before["reader"],
         "split_seed": before["split_seed"],
+        "labelled_share": before.get("labelled_share", 1.0),
         "nodes": len(cohort.nodes),
         "labelled": len(cohort.labelled),
         "positive": int((cohort.labels == 1).sum()),

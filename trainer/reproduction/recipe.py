@@ -55,6 +55,7 @@ class Recipe(BaseModel):
         seeds: One run a row and seed.
         folds: The first so many of the four.
         split_seed: Of the division of patients, the same for all seeds.
+        labelled_share: Of each fold's training patients, those whose labels are used.
         reader: Whose labels.
         truth_reader: Who knows the nodes of unlabelled patients, as `phantom-truth`; None leaves
             out the row that trains on all labels.
@@ -72,6 +73,7 @@ class Recipe(BaseModel):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     folds: int = Field(default=FOLDS, ge=1, le=FOLDS)
     split_seed: int = Field(default=0, ge=0)
+    labelled_share: float = Field(default=1, gt=0, le=1)
     reader: str = "radiologist"
     truth_reader: str | None = None
     network: dict[str, Any] = {}
