@@ -129,7 +129,7 @@ def timed(
         "## Nodes per second, by nodes in one call",
         "",
         f"Whole calls from HU patches in memory to probabilities, the best of {rounds} processes "
-        "in turn. Runs have one size (16 nodes on a CPU, 64 in a plan), and smaller calls are "
+        "in turn. Runs have one size (8 or 16 nodes on a CPU, 64 in a plan), and smaller calls are "
         "filled up: a node's score does not depend on its company.",
         "",
         *backends.table(rows, batches),

@@ -81,7 +81,7 @@ def refresh(folder: Path) -> None:
     """The teacher scores unlabelled nodes as it does before every epoch of a long run.
 
     Its export, once a fold, is not counted; putting its weights into the graph and checking
-    the answers of 16 nodes are.
+    the answers of 8 nodes are.
     """
     from trainer import stage_ssl, teacher_session
     from trainer.ssl_fold import make_pair

@@ -13,13 +13,15 @@ import numpy as np
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL
-from engines.onnx_engine import RUN_NODES, RUNS_AT_ONCE, cpu_threads
+from engines.onnx_engine import RUNS_AT_ONCE, cpu_threads
 from engines.patch import SPEC, crop
 from engines.protocol import Availability, Precision, installed
 from engines.scores import Scores, check_patches, check_scores
 from engines.shapes import Patches
 
 REQUIRES = {"openvino": "2025.0"}
+RUN_NODES = 16
+"""Nodes of one run; 8 are 2 % slower, 32 no faster."""
 
 
 @dataclass(frozen=True)

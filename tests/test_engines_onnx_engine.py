@@ -76,7 +76,7 @@ def test_threads_do_not_change_a_score_by_a_single_bit(engine) -> None:
     np.testing.assert_array_equal(heads(three.score(patches)), heads(engine.score(patches)))
 
 
-@pytest.mark.parametrize(("threads", "nodes"), [(1, 32), (2, 64), (8, 256), (16, 256), (64, 1024)])
+@pytest.mark.parametrize(("threads", "nodes"), [(1, 16), (2, 32), (8, 128), (16, 256), (64, 512)])
 def test_a_batch_feeds_every_thread(threads: int, nodes: int) -> None:
     assert onnx_engine.load(BUNDLE, threads=threads).batch_nodes == nodes
 
