@@ -103,7 +103,7 @@ def _of_source(options: TrainOptions, facts: dict[str, Any]) -> TrainOptions:
         network=facts["network"],
         reader=facts["reader"],
         split_seed=facts["split_seed"],
-        labelled_share=facts.get("labelled_share", 1.0),
+        labelled_share=facts["labelled_share"],
         pretrained=facts["pretrained"],
         sha256="",
     )

@@ -1,5 +1,6 @@
 """Rows of the paper's tables, recipes, and the runs that follow from both."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -192,7 +193,17 @@ def test_a_folder_never_mixes_two_recipes(tmp_path: Path) -> None:
     assert recipe.read(tmp_path / recipe.FILE) == SMALL
 
 
-def test_a_share_of_the_labels_is_the_supervised_runs(tmp_path: Path) -> None:
+def test_a_folder_of_an_older_version_used_all_labels(tmp_path: Path) -> None:
+    recipe.keep(SMALL, tmp_path)
+    older = json.loads((tmp_path / recipe.FILE).read_text())
+    del older["labelled_share"]
+    (tmp_path / recipe.FILE).write_text(json.dumps(older))
+    recipe.keep(SMALL, tmp_path)
+    with pytest.raises(TrainerError, match=r"T61.*another labelled_share"):
+        recipe.keep(SMALL.model_copy(update={"labelled_share": 0.5}), tmp_path)
+
+
+def test_a_share_of_the_labels_is_the_supervised_runs() -> None:
     few = SMALL.model_copy(update={"labelled_share": 0.25})
     runs = plan.plan(["pgls"], few)
     shares = {run.name: "--labelled-share" in run.options for run in runs}

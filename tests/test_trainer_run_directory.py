@@ -26,6 +26,13 @@ def source(folder: Path, **facts: object) -> Path:
     return root
 
 
+def test_a_run_of_an_older_version_used_all_labels(tmp_path: Path) -> None:
+    root = open_run(tmp_path / "run", {"stage": "supervised"}, resume=False)
+    open_run(root, {"stage": "supervised", "labelled_share": 1.0}, resume=True)
+    with pytest.raises(TrainerError, match=r"^T11: .* begun with another labelled_share; wanted"):
+        open_run(root, {"stage": "supervised", "labelled_share": 0.5}, resume=True)
+
+
 def test_a_run_does_not_go_on_from_another_source_of_the_same_name(
     tmp_path: Path, cohort: Cohort
 ) -> None:

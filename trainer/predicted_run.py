@@ -10,7 +10,17 @@ from trainer.errors import TrainerError
 from trainer.predictions import FILE, LAST_FILE, NETWORK_FILES, TEST, Predictions
 
 FOLDS = 4  # the paper's cross-validation, where run.json does not say
-DESCRIBED = ("network", "profile", "stage", "method", "from", "pretrained", "reader", "seed")
+DESCRIBED = (
+    "network",
+    "profile",
+    "stage",
+    "method",
+    "from",
+    "pretrained",
+    "labelled_share",
+    "reader",
+    "seed",
+)
 """What of `run.json` stands beside the run's name."""
 
 

@@ -65,7 +65,7 @@ def read_run(root: Path) -> FinishedRun:
     Raises:
         TrainerError: T35 a fold is not done; T09, T20 to T23 a file cannot be used.
     """
-    facts = run_directory.read_json(root / "run.json")
+    facts = run_directory.read_facts(root)
     if undone := run_directory.undone(root):
         raise TrainerError(
             "T35",
@@ -194,7 +194,7 @@ def _cohort(
     return run.cohort | {
         "reader": facts["reader"],
         "split_seed": facts["split_seed"],
-        "labelled_share": facts.get("labelled_share", 1.0),
+        "labelled_share": facts["labelled_share"],
         "cohort_sha256": facts["cohort_sha256"],
         "pretrained": done["start"],
         "profile": facts["profile"],

@@ -25,8 +25,8 @@ def commands(facts: dict[str, Any], name: str) -> list[str]:
     words += [word for knob in _knobs(facts) for word in ("--set", knob)]
     words += ["--profile", facts["profile"], "--name", name, "--reader", facts["reader"]]
     words += ["--split-seed", str(facts["split_seed"]), *_pretrained(facts["pretrained"])]
-    if (share := facts.get("labelled_share", 1.0)) != 1:
-        words += ["--labelled-share", f"{share:g}"]
+    if facts["labelled_share"] != 1:
+        words += ["--labelled-share", str(facts["labelled_share"])]
     return [shlex.join([*words, *_values(facts)])]
 
 

@@ -29,8 +29,11 @@ LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "do
 SPLIT = "split.json"
 LOCK = "training.lock"
 CURVES = "curves.png"
-ADDED = ("from_sha256", "labelled_share")
+FACTS = "run.json"
+ADDED = ("from_sha256",)
 """Facts that a run begun by an older version does not state, and so cannot contradict."""
+OLDER = {"labelled_share": 1.0}
+"""What a run or a recipe of an older version does not state, but was so."""
 PACKAGES = ("lnscore", "torch", "torchvision", "timm", "monai", "numpy", "scikit-learn")
 
 
@@ -45,7 +48,7 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
     Raises:
         TrainerError: T10 the folder holds a run and `resume` is off; T11 it is another run.
     """
-    file = root / "run.json"
+    file = root / FACTS
     if not file.exists():
         refuse_foreign(root)
         root.mkdir(parents=True, exist_ok=True)
@@ -58,7 +61,7 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
             "a new name, or --resume",
             "Go on with --resume, or give the run another --name.",
         )
-    before = read_json(file)
+    before = read_facts(root)
     compared = {k for k in facts.keys() | before.keys() if k in before or k not in ADDED}
     changed = sorted(k for k in compared if facts.get(k) != before.get(k))
     if changed:
@@ -71,13 +74,18 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
     return root
 
 
+def read_facts(root: Path) -> dict[str, Any]:
+    """What a run is: its `run.json`, with what older versions left unsaid."""
+    return OLDER | read_json(root / FACTS)
+
+
 def refuse_foreign(root: Path) -> None:
     """Refuse a folder that holds something else than a run.
 
     Raises:
         TrainerError: T10.
     """
-    if not root.exists() or (root / "run.json").exists():
+    if not root.exists() or (root / FACTS).exists():
         return
     if any(one.name != LOCK for one in root.iterdir()):
         raise TrainerError("T10", f"files in {root}", "a new or empty folder", "Name another run.")
@@ -85,7 +93,7 @@ def refuse_foreign(root: Path) -> None:
 
 def undone(root: Path) -> list[int]:
     """Folds of a run that are still to be trained."""
-    folds = read_json(root / "run.json")["folds"]
+    folds = read_facts(root)["folds"]
     return [fold for fold in range(folds) if not (root / f"fold-{fold}" / DONE).exists()]
 
 

@@ -80,8 +80,8 @@ def read_source(root: Path) -> Source:
     Raises:
         TrainerError: T52 the folder holds no supervised run.
     """
-    file = root / "run.json"
-    facts = run_directory.read_json(file) if file.exists() else {}
+    file = root / run_directory.FACTS
+    facts = run_directory.read_facts(root) if file.exists() else {}
     if facts.get("stage") != "supervised":
         raise TrainerError(
             "T52",
@@ -204,7 +204,7 @@ def facts_of(source: Source, config: SslConfig, cohort: Cohort) -> dict[str, Any
         "values": config.model_dump(mode="json"),
         "reader": before["reader"],
         "split_seed": before["split_seed"],
-        "labelled_share": before.get("labelled_share", 1.0),
+        "labelled_share": before["labelled_share"],
         "nodes": len(cohort.nodes),
         "labelled": len(cohort.labelled),
         "positive": int((cohort.labels == 1).sum()),

@@ -11,7 +11,7 @@ from trainer import predicted_run, scored
 from trainer.errors import TrainerError
 from trainer.reproduction.plan import plan
 from trainer.reproduction.recipe import Recipe
-from trainer.run_directory import DONE, LOG, read_json, read_log
+from trainer.run_directory import DONE, LOG, read_facts, read_json, read_log
 from trainer.scored import Scored
 
 COLUMNS = ("run", "seed", "fold", "best_epoch", "epochs", "validation_auroc", "seconds")
@@ -56,7 +56,7 @@ def read(out: Path, names: Iterable[str], recipe: Recipe) -> Finished:
 
 
 def _check_cohort(folders: Sequence[Path]) -> None:
-    cohorts = {folder: read_json(folder / "run.json")["cohort_sha256"] for folder in folders}
+    cohorts = {folder: read_facts(folder)["cohort_sha256"] for folder in folders}
     if len(set(cohorts.values())) > 1:
         first, *_ = folders
         other = next(one for one in folders if cohorts[one] != cohorts[first])

@@ -117,7 +117,7 @@ def _supervised(row: Row, seed: int, recipe: Recipe) -> Run:
     options = ["--stage", "supervised", *_network(row, recipe), "--profile", recipe.profile]
     options += ["--reader", recipe.reader, "--split-seed", str(recipe.split_seed)]
     if recipe.labelled_share != 1:
-        options += ["--labelled-share", f"{recipe.labelled_share:g}"]
+        options += ["--labelled-share", str(recipe.labelled_share)]
     options += ["--seed", str(seed), *_flags(recipe.supervised)]
     needs = (f"{BODY_PREFIX}{row.name}",) if recipe.pretrain is not None else ()
     if not needs and (weights := recipe.pretrained.get(row.network)) is not None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from trainer.errors import TrainerError
 from trainer.folds import FOLDS
-from trainer.run_directory import put_json, read_json
+from trainer.run_directory import OLDER, put_json, read_json
 
 FILE = "recipe.json"
 MAY_GROW = ("seeds", "folds")
@@ -126,7 +126,7 @@ def keep(recipe: Recipe, out: Path) -> None:
     """
     file, now = out / FILE, recipe.model_dump(mode="json")
     if file.exists():
-        before = read_json(file)
+        before = OLDER | read_json(file)
         now["seeds"] = sorted({*before["seeds"], *recipe.seeds})
         now["folds"] = max(before["folds"], recipe.folds)
         other = [key for key in now if key not in MAY_GROW and now[key] != before.get(key)]
