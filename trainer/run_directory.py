@@ -61,9 +61,9 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
             "a new name, or --resume",
             "Go on with --resume, or give the run another --name.",
         )
-    before = read_facts(root)
-    compared = {k for k in facts.keys() | before.keys() if k in before or k not in ADDED}
-    changed = sorted(k for k in compared if facts.get(k) != before.get(k))
+    before, now = read_facts(root), OLDER | facts
+    compared = {k for k in now.keys() | before.keys() if k in before or k not in ADDED}
+    changed = sorted(k for k in compared if now.get(k) != before.get(k))
     if changed:
         raise TrainerError(
             "T11",
