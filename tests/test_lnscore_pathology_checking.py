@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fake_registry import ROW
@@ -92,10 +92,17 @@ def test_an_edition_that_is_not_stated_is_an_error():
     assert message.text.startswith("station_system 'JES' is not known or not decided; one of AJCC8")
 
 
+def test_a_plus_without_a_station_is_an_error_and_no_row():
+    assert [m.sentence for m in one(station=" + ")] == [
+        "P02: row 12, column station: station '+' names no station"
+    ]
+
+
 CELLS = st.text(max_size=30) | st.sampled_from([*ROW.values(), "7", "1/5", "+", "JES11", "AJCC8"])
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(FIELDS), CELLS), max_size=4))
+@example([{"station": "+"}])
 def test_whatever_the_cells_hold_gives_rows_or_messages(values):
     rows = [SourceRow(ROW | one, number) for number, one in enumerate(values)]
     for found in check(rows):

@@ -32,6 +32,8 @@ def stations(system_text: str, text: str) -> tuple[tuple[StationKey, ...], tuple
     parts = [part.strip() for part in narrow(text).split("+") if part.strip()]
     if system is None:
         return (), (("P01", "E", _undecided(system_text, parts), "station_system"),)
+    if text and not parts:
+        return (), (("P02", "E", f"station {shown(text)} names no station", "station"),)
     if len(parts) > MOST_MERGED:
         found = f"{len(parts)} merged stations; wanted at most {MOST_MERGED}"
         return (), (("P02", "E", found, "station"),)
