@@ -165,7 +165,7 @@ def ledger(
 @app.command()
 def reproduce(
     table: Annotated[
-        str, typer.Argument(help="table1, table2, fig2, gamma, or truth (is it true?).")
+        str, typer.Argument(help="table1, networks, table2, fig2, gamma, truth (is it true?).")
     ],
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="YAML: sizes, seeds, values of the stages.")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from trainer.config import DualNetConfig
 from trainer.errors import TrainerError
+from trainer.networks.cost import cost
 from trainer.networks.dualnet import DualNet, Masked, box_grid, box_net, refuse_points, small_net
 
 BARE = DualNetConfig(dilate_mm=0)
@@ -45,6 +46,13 @@ def test_smallnet_ends_in_one_number() -> None:
     with torch.device("meta"):
         network = small_net(0.5).eval()
     assert network(torch.ones(2, 1, 32, 32, 32, device="meta")).shape == (2, 1)
+
+
+def test_a_quarter_of_the_width_keeps_the_layers_and_costs_a_sixteenth() -> None:
+    with torch.device("meta"):
+        whole, quarter = DualNet(DualNetConfig()), DualNet(DualNetConfig(backbone_width=0.25))
+    assert [type(m) for m in quarter.modules()] == [type(m) for m in whole.modules()]
+    assert cost(quarter).macs == pytest.approx(cost(whole).macs / 16, rel=0.05)
 
 
 def test_layers_are_those_of_the_original() -> None:

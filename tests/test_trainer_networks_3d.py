@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_large
 
 from trainer.networks import mobilenetv3_3d, mobilevitv2_3d
+from trainer.networks.cost import cost
 from trainer.networks.mobilevitv2_3d import (
     PatchAttention,
     SeparableAttention,
@@ -19,6 +20,7 @@ from trainer.networks.mobilevitv2_3d import (
     fold,
     unfold,
 )
+from trainer.networks.registry import build, named
 
 
 def plane_weights(flat: Tensor, cube: Tensor) -> Tensor:
@@ -35,7 +37,7 @@ def plane_weights(flat: Tensor, cube: Tensor) -> Tensor:
 def test_inflated_mobilenetv3_gives_the_2d_result_where_slices_are_alike() -> None:
     """2D weights in the central planes, every slice the same image: the networks agree."""
     torch.manual_seed(0)
-    flat, cubic = mobilenet_v3_large(weights=None).features.eval(), mobilenetv3_3d.trunk().eval()
+    flat, cubic = mobilenet_v3_large(weights=None).features.eval(), mobilenetv3_3d.trunk()[0].eval()
     for module in flat.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
@@ -53,7 +55,7 @@ def test_inflated_mobilenetv3_gives_the_2d_result_where_slices_are_alike() -> No
 
 
 def test_inflation_makes_cubes_of_kernels_strides_and_paddings() -> None:
-    flat, cubic = mobilenet_v3_large(weights=None).features, mobilenetv3_3d.trunk()
+    flat, cubic = mobilenet_v3_large(weights=None).features, mobilenetv3_3d.trunk()[0]
     pairs = [
         (f, c)
         for f, c in zip(flat.modules(), cubic.modules(), strict=True)
@@ -132,10 +134,11 @@ def test_patches_attend_to_one_another_and_pixels_of_a_kind_only() -> None:
     assert moved[[0, 1, 2, 4, 5, 6, 7]].abs().max() == 0
 
 
-def test_the_port_has_timms_layers_but_for_depth() -> None:
+@pytest.mark.parametrize(("name", "width"), [("mobilevitv2_100", 1), ("mobilevitv2_050", 0.5)])
+def test_the_port_has_timms_layers_but_for_depth(name: str, width: float) -> None:
     """Weights of convolutions and norms that are not depthwise or the stem: the same numbers."""
-    flat = timm.create_model("mobilevitv2_100", num_classes=0, global_pool="")
-    cubic = mobilevitv2_3d.trunk()
+    flat = timm.create_model(name, num_classes=0, global_pool="")
+    cubic = mobilevitv2_3d.trunk(width)
 
     def sizes(network: nn.Module) -> list[int]:
         dense = [
@@ -167,3 +170,13 @@ def test_depth_is_halved_by_stem_layer_2_and_layer_3_only() -> None:
         (2, 2, 2),
         (2, 2, 2),
     ]
+
+
+@pytest.mark.parametrize("name", ["resnet18-3d", "mobilenetv3-3d", "mobilevitv2-3d"])
+def test_a_quarter_of_the_width_costs_less_and_scores(name: str) -> None:
+    config = named(name).model_copy(update={"backbone_width": 0.25})
+    network = build(config).eval()
+    with torch.inference_mode():
+        logits = network(torch.zeros(2, 16, 64, 64)).fused
+    assert logits.shape == (2,)
+    assert cost(network).parameters < cost(build(named(name))).parameters / 4

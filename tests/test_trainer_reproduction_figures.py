@@ -59,6 +59,7 @@ def test_without_any_run_there_is_no_picture() -> None:
     ("table", "pictures"),
     [
         ("table1", {"table1-roc.png", "table1-room.png"}),
+        ("networks", {"networks-roc.png", "networks-ladder.png"}),
         ("table2", {"table2-roc.png", "table2-ladder.png", "table2-room.png"}),
         ("fig2", {"fig2-roc.png", "fig2-sweep.png", "fig2-room.png"}),
         ("gamma", {"gamma-roc.png", "gamma-sweep.png", "gamma-room.png"}),
@@ -125,7 +126,7 @@ def test_a_loss_has_a_minus_sign() -> None:
 
 def test_bars_begin_at_chance() -> None:
     runs = {"2.5d+ts": {0: scored(THREE_QUARTERS)}}
-    figure = ladders.of_parts(summarise(TABLES["table2"], runs, draws=20))
+    figure = ladders.of_networks(summarise(TABLES["table2"], runs, draws=20))
     bar = figure.axes[0].patches[2]
     assert (bar.get_x(), bar.get_width()) == (50, 25)
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()][:3] == [
@@ -135,14 +136,22 @@ def test_bars_begin_at_chance() -> None:
     ]
 
 
+def test_networks_are_called_by_their_labels_beside_the_short_axis() -> None:
+    runs = {"2.5d+ts": {0: scored(THREE_QUARTERS)}}
+    baseline = scored(PERFECT)
+    axes = ladders.of_networks(summarise(TABLES["networks"], runs, 20, 0, baseline)).axes[0]
+    assert "2.5D + TS" in [tick.get_text() for tick in axes.get_yticklabels()]
+    assert {line.get_label(): line.get_xdata()[0] for line in axes.lines}["short axis alone"] == 100
+
+
 def test_the_axis_of_the_bars_holds_an_interval_below_chance() -> None:
     runs = {"2.5d+ts": {0: scored(tuple(1 - one for one in PERFECT))}}
-    figure = ladders.of_parts(summarise(TABLES["table2"], runs, draws=20))
+    figure = ladders.of_networks(summarise(TABLES["table2"], runs, draws=20))
     assert figure.axes[0].get_xlim()[0] == 0
 
 
 def test_all_labels_is_no_second_two_stream_network_in_the_ablation() -> None:
-    figure = ladders.of_parts(summarise(TABLES["table2"], {}, draws=20))
+    figure = ladders.of_networks(summarise(TABLES["table2"], {}, draws=20))
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names[-1] == "all labels (upper bound)"
     assert len(set(names)) == len(names)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import TrainerError
+from trainer.networks.registry import NETWORKS
 from trainer.reproduction import plan, recipe
 from trainer.reproduction.recipe import Recipe, Values
 from trainer.reproduction.rows import ROWS, SWEEPS, SWEPT, TABLES
@@ -109,8 +110,23 @@ def test_each_network_starts_from_its_own_published_weights() -> None:
     assert "--pretrained" not in of("resnet18-3d-s0", runs).options
 
 
-def test_every_table_holds_the_all_labels_row() -> None:
-    assert all(table.rows[-1] == table.all_labels == "all-labels" for table in TABLES.values())
+def test_every_table_with_a_method_holds_the_all_labels_row() -> None:
+    with_methods = [t for t in TABLES.values() if any(ROWS[name].method for name in t.rows)]
+    assert [table.name for table in TABLES.values() if table not in with_methods] == ["networks"]
+    assert all(table.rows[-1] == table.all_labels == "all-labels" for table in with_methods)
+
+
+def test_the_networks_table_holds_every_network_that_trains_supervised() -> None:
+    trained = {ROWS[name].network for name in TABLES["networks"].rows}
+    same_or_only_larger = {"two-stream-large", "two-stream-small", "2.5d", "mobilevitv2-2.5d-128px"}
+    assert trained == set(NETWORKS) - same_or_only_larger
+
+
+def test_3d_networks_start_from_drawn_weights_where_others_are_pretrained() -> None:
+    given = SMALL.model_copy(update={"pretrain": Values(epochs=3)})
+    runs = plan.plan(["dualnet-3d", "two-stream"], given)
+    assert of("dualnet-3d-s0", runs).needs == ()
+    assert [run.name for run in runs if run.folds == 0] == ["body-two-stream"]
 
 
 def test_the_seed_is_the_runs_and_the_split_the_recipes() -> None:

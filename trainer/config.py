@@ -147,10 +147,12 @@ class ResNet3dConfig(_VolumeConfig):
     Attributes:
         kind: Which network this is the config of.
         stem_stride: Of the first convolution; 2 costs an eighth.
+        backbone_width: Share of its channels; below 1 for trials on a CPU.
     """
 
     kind: Literal["resnet18-3d"] = "resnet18-3d"
     stem_stride: Literal[1, 2] = 1
+    backbone_width: float = Field(default=1.0, ge=0.25, le=1)
 
 
 class MobileNet3dConfig(_VolumeConfig):
@@ -159,19 +161,23 @@ class MobileNet3dConfig(_VolumeConfig):
     Attributes:
         kind: Which network this is the config of.
         bn_momentum: 0.1, not torchvision's 0.01, for it always starts from scratch.
+        backbone_width: Share of its channels; below 1 for trials on a CPU.
     """
 
     kind: Literal["mobilenetv3-3d"] = "mobilenetv3-3d"
+    backbone_width: float = Field(default=1.0, ge=0.25, le=1)
 
 
 class MobileViT3dConfig(_VolumeConfig):
-    """MobileViTv2 3D, width 1.0.
+    """MobileViTv2 3D.
 
     Attributes:
         kind: Which network this is the config of.
+        backbone_width: Share of its channels (the original's smallest network has 0.5).
     """
 
     kind: Literal["mobilevitv2-3d"] = "mobilevitv2-3d"
+    backbone_width: float = Field(default=1.0, ge=0.25, le=1)
 
 
 class DualNetConfig(_VolumeConfig):
@@ -183,6 +189,7 @@ class DualNetConfig(_VolumeConfig):
         dilate_mm: Rim around the outline that stays visible, in plane.
         box_dropout: Of BoxNet, after each group and each dense layer.
         small_dropout: Of SmallNet.
+        backbone_width: Share of the channels of both; below 1 for trials on a CPU.
         channel_mean: 0, so that outside the outline and the window's low end are one value.
         channel_std: 1.
         dropout: None before the one-logit head, which sees four numbers.
@@ -195,6 +202,7 @@ class DualNetConfig(_VolumeConfig):
     dilate_mm: float = Field(default=4.0, ge=0, le=20)
     box_dropout: float = Field(default=0.4, ge=0, lt=1)
     small_dropout: float = Field(default=0.5, ge=0, lt=1)
+    backbone_width: float = Field(default=1.0, ge=0.25, le=1)
     channel_mean: float = 0.0
     channel_std: float = Field(default=1.0, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -21,7 +21,7 @@ from trainer.networks.two_stream import Logits, head, set_momentum, squeeze
 CUBE_VOX = 32
 SLOPE = 0.03
 DENSE = 2048
-BOX_FLAT = 512 * 1 * 3 * 3
+BOX_PLACES = 1 * 3 * 3
 BOX_OUT, CONCAT = 3, 4
 POOL, IN_PLANE, KEEP = (2, 2, 2), (1, 2, 2), (1, 1, 1)
 
@@ -36,8 +36,12 @@ class DualNet(nn.Module):
         super().__init__()
         self.config = config
         self.views = Masked(config)
+        width = config.backbone_width
         self.backbone = nn.ModuleDict(
-            {"box": box_net(config.box_dropout), "small": small_net(config.small_dropout)}
+            {
+                "box": box_net(config.box_dropout, width),
+                "small": small_net(config.small_dropout, width),
+            }
         )
         set_momentum(self.backbone, config.bn_momentum)
         self.join = nn.Sequential(nn.Linear(CONCAT, CONCAT), nn.ReLU())
@@ -167,51 +171,59 @@ def layer(wide: int, narrow: int, pool: tuple[int, int, int] = KEEP) -> list[nn.
     return layers if pool == KEEP else [*layers, nn.MaxPool3d(pool)]
 
 
-def box_net(dropout: float) -> nn.Sequential:
+def box_net(dropout: float, width: float = 1) -> nn.Sequential:
     """The crop (node, 1, 16, 64, 64) to three numbers."""
+    c64, c128, c256, c512 = channels(width)
+    units = int(DENSE * width)
     return nn.Sequential(
-        *layer(1, 64, IN_PLANE),
-        *layer(64, 128, POOL),
+        *layer(1, c64, IN_PLANE),
+        *layer(c64, c128, POOL),
         nn.Dropout(dropout),
-        *layer(128, 256, POOL),
-        *layer(256, 256, POOL),
+        *layer(c128, c256, POOL),
+        *layer(c256, c256, POOL),
         nn.Dropout(dropout),
-        *layer(256, 512),
-        *layer(512, 512),
+        *layer(c256, c512),
+        *layer(c512, c512),
         nn.ConstantPad3d((1, 1, 1, 1, 0, 0), 0.0),
         nn.MaxPool3d(2),
         nn.Dropout(dropout),
         nn.Flatten(),
-        *dense(BOX_FLAT, dropout),
-        *dense(DENSE, dropout),
-        nn.Linear(DENSE, BOX_OUT),
+        *dense(c512 * BOX_PLACES, units, dropout),
+        *dense(units, units, dropout),
+        nn.Linear(units, BOX_OUT),
         nn.ReLU(),
     )
 
 
-def dense(wide: int, dropout: float) -> list[nn.Module]:
-    """A linear layer of 2048 units with its BatchNorm, LeakyReLU and dropout."""
-    norm = nn.BatchNorm1d(DENSE, eps=1e-3)
-    return [nn.Linear(wide, DENSE), norm, nn.LeakyReLU(SLOPE), nn.Dropout(dropout)]
+def channels(width: float) -> list[int]:
+    """Of the four widths of layers, a share."""
+    return [int(full * width) for full in (64, 128, 256, 512)]
 
 
-def small_net(dropout: float) -> nn.Sequential:
+def dense(wide: int, units: int, dropout: float) -> list[nn.Module]:
+    """A linear layer with its BatchNorm, LeakyReLU and dropout."""
+    norm = nn.BatchNorm1d(units, eps=1e-3)
+    return [nn.Linear(wide, units), norm, nn.LeakyReLU(SLOPE), nn.Dropout(dropout)]
+
+
+def small_net(dropout: float, width: float = 1) -> nn.Sequential:
     """The cube (node, 1, 32, 32, 32) to one number."""
+    c64, c128, c256, c512 = channels(width)
     return nn.Sequential(
         nn.AvgPool3d((2, 1, 1)),
-        *layer(1, 64, IN_PLANE),
-        *layer(64, 128, POOL),
+        *layer(1, c64, IN_PLANE),
+        *layer(c64, c128, POOL),
         nn.Dropout(dropout),
-        *layer(128, 256),
-        *layer(256, 256, POOL),
+        *layer(c128, c256),
+        *layer(c256, c256, POOL),
         nn.Dropout(dropout),
-        *layer(256, 512),
-        *layer(512, 512, POOL),
+        *layer(c256, c512),
+        *layer(c512, c512, POOL),
         nn.Dropout(dropout),
-        nn.Conv3d(512, 64, 2),
-        nn.BatchNorm3d(64, eps=1e-3),
+        nn.Conv3d(c512, c64, 2),
+        nn.BatchNorm3d(c64, eps=1e-3),
         nn.LeakyReLU(SLOPE),
         nn.Dropout(dropout),
-        nn.Conv3d(64, 1, 1),
+        nn.Conv3d(c64, 1, 1),
         nn.Flatten(),
     )

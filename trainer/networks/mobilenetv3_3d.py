@@ -8,19 +8,19 @@ import torch
 from torch import nn
 from torchvision.models import mobilenet_v3_large
 
-STEM_WIDTH, CHANNELS = 16, 960
 
-
-def trunk() -> nn.Module:
-    """Volumes (node, 1, 16, 64, 64) to maps (node, 960, 1, 2, 2)."""
-    features = mobilenet_v3_large(weights=None).features
+def trunk(width: float = 1) -> tuple[nn.Module, int]:
+    """Volumes (node, 1, 16, 64, 64) to maps (node, 960, 1, 2, 2), and those 960 or a share."""
+    features = mobilenet_v3_large(weights=None, width_mult=width).features
     inflate(features)
-    stem = nn.Conv3d(1, STEM_WIDTH, 3, stride=2, padding=1, bias=False)
+    convolutions = [m for m in features.modules() if isinstance(m, nn.Conv3d)]
+    first, last = convolutions[0].out_channels, convolutions[-1].out_channels
+    stem = nn.Conv3d(1, first, 3, stride=2, padding=1, bias=False)
     setattr(features.get_submodule("0"), "0", stem)
     for module in features.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
-    return features
+    return features, last
 
 
 def inflate(network: nn.Module) -> None:

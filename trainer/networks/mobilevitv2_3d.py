@@ -1,4 +1,4 @@
-"""MobileViTv2 of width 1.0 in 3D, from its formulas (Mehta and Rastegari, TMLR 2023).
+"""MobileViTv2 in 3D, from its formulas (Mehta and Rastegari, TMLR 2023).
 
 Own code: inverted residuals, and blocks where separable self-attention (their Sec. 3.2) runs
 over the patches of a map. Kernels are cubes, patches 2x2x2. In z only the stem, layer 2 and
@@ -10,33 +10,39 @@ from torch.nn import functional
 
 WIDTHS = (64, 128, 256, 384, 512)
 STEM_WIDTH = 32
-ATTENTION = {256: (128, 2), 384: (192, 4), 512: (256, 3)}
-"""Width of the attention and number of its blocks, by width of the layer."""
+DEPTHS = (2, 4, 3)
+"""Transformer layers of the last three maps; each attends in half of its map's channels."""
 EXPANSION = 2
 """Of inverted residuals and of feed-forward layers."""
 PATCH = 2
 HALVE, IN_PLANE, KEEP = (2, 2, 2), (1, 2, 2), (1, 1, 1)
 
 
-def trunk() -> nn.Module:
-    """Volumes (node, 1, 16, 64, 64) to maps (node, 512, 2, 2, 2)."""
-    layer1, layer2, layer3, layer4, layer5 = WIDTHS
+def trunk(width: float = 1) -> nn.Module:
+    """Volumes (node, 1, 16, 64, 64) to maps (node, 512, 2, 2, 2), or a share of the 512."""
+    stem, layer1, layer2, layer3, layer4, layer5 = channels(width)
+    depth3, depth4, depth5 = DEPTHS
     network = nn.Sequential(
-        convolution(1, STEM_WIDTH, 3, stride=HALVE),
-        InvertedResidual(STEM_WIDTH, layer1, KEEP),
+        convolution(1, stem, 3, stride=HALVE),
+        InvertedResidual(stem, layer1, KEEP),
         InvertedResidual(layer1, layer2, HALVE),
         InvertedResidual(layer2, layer2, KEEP),
         InvertedResidual(layer2, layer3, HALVE),
-        PatchAttention(layer3),
+        PatchAttention(layer3, depth3),
         InvertedResidual(layer3, layer4, IN_PLANE),
-        PatchAttention(layer4),
+        PatchAttention(layer4, depth4),
         InvertedResidual(layer4, layer5, IN_PLANE),
-        PatchAttention(layer5),
+        PatchAttention(layer5, depth5),
     )
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
     return network
+
+
+def channels(width: float) -> list[int]:
+    """Of the stem and of each layer, for a share of the usual ones."""
+    return [int(full * width) for full in (STEM_WIDTH, *WIDTHS)]
 
 
 def convolution(
@@ -118,10 +124,10 @@ class TransformerLayer(nn.Module):
 class PatchAttention(nn.Module):
     """Filter locally, let the patches attend to one another, project back (their Fig. 2)."""
 
-    def __init__(self, channels: int) -> None:
-        """Build the block of a layer of this width."""
+    def __init__(self, channels: int, depth: int) -> None:
+        """Build the block of a map of so many channels."""
         super().__init__()
-        width, depth = ATTENTION[channels]
+        width = channels // 2
         self.local = nn.Sequential(
             convolution(channels, channels, 3, groups=channels),
             nn.Conv3d(channels, width, 1, bias=False),

@@ -60,17 +60,20 @@ def resnet18_3d(config: ResNet3dConfig) -> Volume:
         num_classes=1,
         shortcut_type="B",
         conv1_t_stride=config.stem_stride,
+        widen_factor=config.backbone_width,
     )
     layers = OrderedDict(whole.named_children())
     del layers["avgpool"], layers["fc"]
-    return Volume(config, nn.Sequential(layers), RESNET_CHANNELS)
+    channels = int(RESNET_CHANNELS * config.backbone_width)  # as MONAI rounds
+    return Volume(config, nn.Sequential(layers), channels)
 
 
 def mobilenetv3_3d_network(config: MobileNet3dConfig) -> Volume:
     """MobileNetV3-Large, inflated."""
-    return Volume(config, mobilenetv3_3d.trunk(), mobilenetv3_3d.CHANNELS)
+    return Volume(config, *mobilenetv3_3d.trunk(config.backbone_width))
 
 
 def mobilevitv2_3d_network(config: MobileViT3dConfig) -> Volume:
-    """MobileViTv2 of width 1.0 in 3D."""
-    return Volume(config, mobilevitv2_3d.trunk(), mobilevitv2_3d.WIDTHS[-1])
+    """MobileViTv2 in 3D."""
+    width = config.backbone_width
+    return Volume(config, mobilevitv2_3d.trunk(width), mobilevitv2_3d.channels(width)[-1])

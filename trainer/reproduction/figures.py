@@ -30,6 +30,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 """Of what is swept."""
 
 
+LADDERS = ("networks", "table2")
+"""Tables whose rows are networks that are compared as bars."""
+
+
 def draw(made: Reproduced, runs: Runs, baseline: Scored | None = None) -> dict[str, bytes]:
     """Every picture of a table, as PNG by file name; none where nothing was run.
 
@@ -47,8 +51,8 @@ def draw(made: Reproduced, runs: Runs, baseline: Scored | None = None) -> dict[s
             pictures[f"{name}-sweep.png"] = _sweeps(made)
         if made.room is not None:
             pictures[f"{name}-room.png"] = ladders.with_room(made, made.room)
-        if name == "table2":
-            pictures[f"{name}-ladder.png"] = ladders.of_parts(made)
+        if name in LADDERS:
+            pictures[f"{name}-ladder.png"] = ladders.of_networks(made)
         return {file: png(figure) for file, figure in pictures.items()}
 
 

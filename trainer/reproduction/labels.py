@@ -14,6 +14,9 @@ HEADINGS: Mapping[str, str] = MappingProxyType({name: RANKING[name] for name in 
 PARTS = ("2.5D", "TS", "MS", "MT", "PGLS")
 """The columns of the paper's Table 2."""
 
+MARKED = ("table2",)
+"""Tables that say of what parts a row consists."""
+
 _OF_NETWORK: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         SINGLE: ("2.5D",),

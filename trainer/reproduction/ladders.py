@@ -10,7 +10,7 @@ from trainer.bootstrap import Interval
 from trainer.evaluation_tables import percent
 from trainer.figures import COLOURS
 from trainer.reproduction.comparing import Gain, Room
-from trainer.reproduction.labels import label, paper, parts
+from trainer.reproduction.labels import MARKED, label, paper, parts
 from trainer.reproduction.results import Found, Reproduced
 from trainer.reproduction.rows import Row
 
@@ -20,9 +20,9 @@ WIDE_IN, LINE_IN = 10.6, 0.5
 """Width of a ladder and height of one line of it, inches."""
 
 
-def of_parts(made: Reproduced) -> Figure:
-    """The ablation: bars from chance with intervals, the paper's figures as markers."""
-    names = [_composed(one.row) for one in made.found]
+def of_networks(made: Reproduced) -> Figure:
+    """Bars from chance with intervals; the paper's figures and the short axis as marks."""
+    names = [_composed(made, one.row) for one in made.found]
     figure, axes = _lines(names)
     middle, below, above = percents(_aurocs(made.found))
     place = np.arange(len(names))
@@ -33,6 +33,9 @@ def of_parts(made: Reproduced) -> Figure:
     printed = [paper(one.row, "auroc") for one in made.found]
     dots = np.array([np.nan if one is None else one for one in printed])
     axes.plot(dots, place, "D", color=PAPER, label="paper, its own cohort")
+    if made.baseline is not None:
+        short_axis = percents([made.baseline.figures["auroc"]])[0][0]
+        axes.axvline(short_axis, color=FAINT, linestyle="--", label="short axis alone")
     for line, one in enumerate(made.found):
         _beside(axes, line, percent(one.figures["auroc"]) if one.figures else "not run")
     lowest = np.nanmin([CHANCE, *(middle - below)])
@@ -79,8 +82,11 @@ def percents(figures: Sequence[Interval | None]) -> tuple[np.ndarray, np.ndarray
     return middle, np.maximum(middle - low, 0), np.maximum(high - middle, 0)
 
 
-def _composed(row: Row) -> str:
-    return row.label if row.truth else " + ".join(parts(row)) or "3D"
+def _composed(made: Reproduced, row: Row) -> str:
+    """What it is made of, in the ablation; elsewhere its label."""
+    if row.truth or made.table.name not in MARKED:
+        return label(made.table, row)
+    return " + ".join(parts(row)) or "3D"
 
 
 def _aurocs(found: Sequence[Found]) -> list[Interval | None]:

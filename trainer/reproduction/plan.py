@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from trainer.config import GroupedConfig
 from trainer.networks.registry import NETWORKS, named
 from trainer.reproduction.recipe import Recipe, Values, unfit
 from trainer.reproduction.rows import ROWS, Row
@@ -104,7 +105,12 @@ def _with_sources(row: Row, seed: int, recipe: Recipe) -> list[Run]:
     if row.start is not None:
         return [*_with_sources(ROWS[row.start], seed, recipe), _ssl(row, seed, recipe)]
     run = _supervised(row, seed, recipe)
-    return [_body(row, recipe), run] if recipe.pretrain is not None else [run]
+    return [_body(row, recipe), run] if _has_body(row, recipe) else [run]
+
+
+def _has_body(row: Row, recipe: Recipe) -> bool:
+    """3D networks start from drawn weights whatever the others do (paper Sec. 3.2)."""
+    return recipe.pretrain is not None and isinstance(named(row.network), GroupedConfig)
 
 
 def _body(row: Row, recipe: Recipe) -> Run:
@@ -119,7 +125,7 @@ def _supervised(row: Row, seed: int, recipe: Recipe) -> Run:
     if recipe.labelled_share != 1:
         options += ["--labelled-share", str(recipe.labelled_share)]
     options += ["--seed", str(seed), *_flags(recipe.supervised)]
-    needs = (f"{BODY_PREFIX}{row.name}",) if recipe.pretrain is not None else ()
+    needs = (f"{BODY_PREFIX}{row.name}",) if _has_body(row, recipe) else ()
     if not needs and (weights := recipe.pretrained.get(row.network)) is not None:
         options += ["--pretrained", weights.source]
         options += ["--sha256", weights.sha256] if weights.sha256 else []

@@ -62,8 +62,8 @@ class Recipe(BaseModel):
         network: Knobs for every network that has them; a row's own go before them.
         supervised: Values of the supervised stage.
         ssl: Values of the semi-supervised stage, by any name that it has; a row's own go before.
-        pretrain: Values of pretraining; each network's body is pretrained once, without labels.
-            None starts from `pretrained`.
+        pretrain: Values of pretraining; each 2.5D network's body is pretrained once, without
+            labels, and 3D networks start from drawn weights. None starts from `pretrained`.
         pretrained: Weights by the network's name; one that is not named starts from drawn ones.
     """
 

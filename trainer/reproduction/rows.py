@@ -125,6 +125,11 @@ _ALL = (
     _ssl("pgls-beta-0.9", "β = 0.9", "pgls", Paper(92.15), beta=0.9),
     *(_ssl(f"pgls-omega-{w:g}", f"ω = {w:g}", "pgls", omega=w) for w in (0.2, 0.4, 0.8, 1.0)),
     *(_ssl(f"pgls-gamma-{g:g}", f"γ = {g:g}", "pgls", gamma=g) for g in (0.1, 0.2, 0.4, 0.5)),
+    # Ours: what the two-stream network's other knobs are worth.
+    Row("two-stream-7-groups", "Ours, seven slice groups", _2_5D, TWO_STREAM, {"group_stride": 2}),
+    Row("two-stream-spatial", "Ours, maps averaged after slices meet", _2_5D, TWO_STREAM,
+        {"slice_fusion": "spatial"}),
+    Row("two-stream-128px", "Ours, 128-pixel images", _2_5D, TWO_STREAM, {"input_upsample": 2}),
     # Ours: is it true?
     _ssl("null", "supervised, trained on as long", "supervised"),
     Row(ALL_LABELS, "all labels (upper bound)", _OURS, TWO_STREAM, {}, "supervised", {}, TWO_STREAM,
@@ -165,12 +170,18 @@ SWEPT: Mapping[str, tuple[float, ...]] = MappingProxyType(
     }
 )
 
+_SUPERVISED = tuple(row.name for row in _ALL if row.method is None and not row.truth)
+
 _TABLES = (
     Table(
         "table1", "Table 1",
         (*(row.name for row in _ALL[:13]), ALL_LABELS),
         (*_against(TWO_STREAM, "resnet18-2.5d"), *_against("pgls", "simmatch", TWO_STREAM)),
         TWO_STREAM, ALL_LABELS,
+    ),
+    Table(
+        "networks", "Every network, supervised (ours)", _SUPERVISED,
+        _against(TWO_STREAM, *(name for name in _SUPERVISED if name != TWO_STREAM)),
     ),
     Table(
         "table2", "Table 2",

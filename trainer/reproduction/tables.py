@@ -9,14 +9,11 @@ from trainer.bootstrap import Interval
 from trainer.evaluation_tables import p_value, percent, table
 from trainer.reproduction import sheets
 from trainer.reproduction.comparing import Gain, Room, Tested
-from trainer.reproduction.labels import HEADINGS, PARTS, label, label_of, paper, parts
+from trainer.reproduction.labels import HEADINGS, MARKED, PARTS, label, label_of, paper, parts
 from trainer.reproduction.results import Found, Reproduced
 
-GROUPED = ("table1",)
+GROUPED = ("table1", "networks")
 """Tables whose rows stand under the names of their groups."""
-
-MARKED = ("table2",)
-"""Tables that say of what parts a row consists."""
 
 LEAST_ROOM = 0.04
 """Of AUROC; a cohort with less shows nothing."""
