@@ -7,7 +7,7 @@ from lnscore import training
 from lnscore.errors import Refusal
 from lnscore.settings import Settings
 from lnscore.train_data import digest, divide, load_cohort, shown
-from lnscore.train_options import TrainOptions, knob
+from lnscore.train_options import USUAL, TrainOptions, knob
 from lnscore.trained_engine import engine_name, refuse_taken
 from lnscore.training import Trained
 
@@ -98,15 +98,16 @@ def _source(options: TrainOptions) -> "Path":
 
 
 def _of_source(options: TrainOptions, facts: dict[str, Any]) -> TrainOptions:
-    return replace(
-        options,
-        network=facts["network"],
-        reader=facts["reader"],
-        split_seed=facts["split_seed"],
-        labelled_share=facts["labelled_share"],
-        pretrained=facts["pretrained"],
-        sha256="",
-    )
+    """The options as the supervised run decided them; another value would be another run's."""
+    for name in sorted(options.given):
+        if getattr(options, name) != facts[name]:
+            raise Refusal(
+                "U05",
+                f"--{name.replace('_', '-')} {getattr(options, name)} with --stage ssl",
+                f"{facts[name]}, as in the supervised run",
+                "Leave it out, or name another run with --from.",
+            )
+    return replace(options, **{name: facts[name] for name in USUAL}, sha256="")
 
 
 def _config(options: TrainOptions) -> "SslConfig":

@@ -16,8 +16,9 @@ def train(
         str, typer.Option("--stage", help="pretrain (no labels), supervised, or ssl.")
     ] = "supervised",
     network: Annotated[
-        str, typer.Option("--network", help="A name of docs/networks.md.")
-    ] = "two-stream",
+        str | None,
+        typer.Option("--network", help="A name of docs/networks.md [default: two-stream]."),
+    ] = None,
     knobs: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,25 +32,30 @@ def train(
         str | None, typer.Option("--name", help="Of the run [default: STAGE-NETWORK].")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
-    reader: Annotated[str, typer.Option("--reader", help="Whose labels.")] = "radiologist",
+    reader: Annotated[
+        str | None, typer.Option("--reader", help="Whose labels [default: radiologist].")
+    ] = None,
     fold: Annotated[
         list[int] | None, typer.Option("--fold", min=0, help="Only this fold, repeatable.")
     ] = None,
     split_seed: Annotated[
-        int, typer.Option("--split-seed", min=0, help="Of the division of patients.")
-    ] = 0,
+        int | None,
+        typer.Option("--split-seed", min=0, help="Of the division of patients [default: 0]."),
+    ] = None,
     labelled_share: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--labelled-share", help="Of each fold's training patients; the others sit out."
+            "--labelled-share",
+            help="Of each fold's training patients; the others sit out [default: 1].",
         ),
-    ] = 1.0,
+    ] = None,
     pretrained: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--pretrained", help="none, torchvision:WEIGHTS, timm:NAME, or a safetensors file."
+            "--pretrained",
+            help="none, torchvision:WEIGHTS, timm:NAME, or a safetensors file [default: none].",
         ),
-    ] = "none",
+    ] = None,
     sha256: Annotated[str, typer.Option("--sha256", help="Of the safetensors file.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
@@ -80,20 +86,25 @@ def train(
     """Train an engine on the database's nodes: pretraining, supervised, semi-supervised."""
     from lnscore import console, settings
     from lnscore import training as job
-    from lnscore.train_options import TrainOptions
+    from lnscore.train_options import USUAL, TrainOptions
 
+    decided = {
+        "network": network,
+        "reader": reader,
+        "split_seed": split_seed,
+        "labelled_share": labelled_share,
+        "pretrained": pretrained,
+    }
+    given = {option: value for option, value in decided.items() if value is not None}
     options = TrainOptions(
+        **{**USUAL, **given},
+        given=frozenset(given),
         stage=stage,
-        network=network,
         knobs=tuple(knobs or ()),
         profile=profile,
-        name=name or f"{stage}-{(method or 'pgls') if stage == 'ssl' else network}",
+        name=name or f"{stage}-{_kind(stage, method, network)}",
         out=out,
-        reader=reader,
         folds=tuple(fold or ()),
-        split_seed=split_seed,
-        labelled_share=labelled_share,
-        pretrained=pretrained,
         sha256=sha256,
         resume=resume,
         device=device,
@@ -107,6 +118,13 @@ def train(
         source=source,
     )
     console.finish(job.run(options, settings.load(db)), as_json=as_json)
+
+
+def _kind(stage: str, method: str | None, network: str | None) -> str:
+    """What tells one run of a stage from another, in its name."""
+    from lnscore.train_options import USUAL
+
+    return (method or "pgls") if stage == "ssl" else network or USUAL["network"]
 
 
 @app.command("eval")

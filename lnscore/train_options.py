@@ -1,8 +1,10 @@
 """What `lnscore train` is asked for, and what a run is made of by it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lnscore.errors import Refusal
@@ -12,6 +14,16 @@ if TYPE_CHECKING:
     from trainer.config import NetworkConfig
 
 STAGES = ("pretrain", "supervised", "ssl")
+USUAL: Mapping[str, Any] = MappingProxyType(
+    {
+        "network": "two-stream",
+        "reader": "radiologist",
+        "split_seed": 0,
+        "labelled_share": 1.0,
+        "pretrained": "none",
+    }
+)
+"""What a supervised run decides, where the command line does not; ssl takes its source's."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class TrainOptions:
         method: Of the semi-supervised stage.
         source: The supervised run's folder, for that stage.
         labelled_share: Of each fold's training patients, those whose labels it may use.
+        given: Those of `USUAL` that the command line named.
     """
 
     stage: str
@@ -62,6 +75,7 @@ class TrainOptions:
     method: str | None = None
     source: Path | None = None
     labelled_share: float = 1.0
+    given: frozenset[str] = frozenset()
 
 
 def network_of(options: TrainOptions) -> "NetworkConfig":

@@ -190,6 +190,11 @@ def test_the_ledger_is_read_judged_and_drawn(
         (("--from", "{first}", "--method", "magic"), "U05: method: Input should be 'pgls'"),
         (("--from", "{first}", "--profile", "magic"), "U05: --profile magic"),
         (("--from", "{first}/none"), "T52: "),
+        (
+            ("--from", "{first}", "--labelled-share", "0.5"),
+            "U05: --labelled-share 0.5 with --stage ssl; wanted 1.0, as in the supervised run.",
+        ),
+        (("--from", "{first}", "--reader", "other"), "U05: --reader other with --stage ssl"),
     ],
 )
 def test_what_does_not_fit_is_refused(
