@@ -189,6 +189,10 @@ def test_values_are_tried_before_the_first_run(values: dict) -> None:
         plan.check(["pgls"], Recipe.model_validate(values))
 
 
+def test_a_tables_recipe_fits_each_of_its_rows_alone() -> None:
+    plan.check(["two-stream"], Recipe(network={"stem_stride": 2, "group_stride": 3}))
+
+
 def test_a_folder_takes_more_seeds_and_folds_of_its_recipe(tmp_path: Path) -> None:
     recipe.keep(SMALL, tmp_path)
     recipe.keep(SMALL.model_copy(update={"seeds": (0, 1, 2), "folds": 2}), tmp_path)

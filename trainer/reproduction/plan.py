@@ -162,11 +162,10 @@ def check(names: Iterable[str], recipe: Recipe) -> None:
     Raises:
         TrainerError: T60 a knob, a value or a network that there is not.
     """
-    known: set[str] = set()
+    known = {knob for config in NETWORKS.values() for knob in type(config).model_fields}
     try:
         for row in (ROWS[name] for name in names):
             config = named(row.network)
-            known |= set(type(config).model_fields)
             type(config).model_validate(config.model_dump() | _knobs(row, recipe))
             if row.method is not None:
                 usual = PROFILES[recipe.profile].model_dump() | {"method": row.method}
@@ -177,7 +176,7 @@ def check(names: Iterable[str], recipe: Recipe) -> None:
     if strangers := sorted(recipe.pretrained.keys() - NETWORKS.keys()):
         raise unfit(f"pretrained.{strangers[0]}, a network that there is not")
     if strange := sorted(set(recipe.network) - known):
-        raise unfit(f"network.{strange[0]}, a knob that no row's network has")
+        raise unfit(f"network.{strange[0]}, a knob that no network has")
 
 
 def _sets(values: dict[str, Any]) -> list[str]:
