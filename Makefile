@@ -58,7 +58,7 @@ lint: env-dev
 # Two processes, a file of tests each; torch's threads in them would wait for one another.
 TESTERS ?= 2
 unit: env-dev system
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TESTERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TESTERS) --dist loadfile --durations 25
 
 test: lint unit
 
