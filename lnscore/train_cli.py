@@ -96,13 +96,15 @@ def train(
         "pretrained": pretrained,
     }
     given = {option: value for option, value in decided.items() if value is not None}
+    settled = {**USUAL, **given}
+    kind = (method or "pgls") if stage == "ssl" else settled["network"]
     options = TrainOptions(
-        **{**USUAL, **given},
+        **settled,
         given=frozenset(given),
         stage=stage,
         knobs=tuple(knobs or ()),
         profile=profile,
-        name=name or f"{stage}-{_kind(stage, method, network)}",
+        name=name or f"{stage}-{kind}",
         out=out,
         folds=tuple(fold or ()),
         sha256=sha256,
@@ -118,13 +120,6 @@ def train(
         source=source,
     )
     console.finish(job.run(options, settings.load(db)), as_json=as_json)
-
-
-def _kind(stage: str, method: str | None, network: str | None) -> str:
-    """What tells one run of a stage from another, in its name."""
-    from lnscore.train_options import USUAL
-
-    return (method or "pgls") if stage == "ssl" else network or USUAL["network"]
 
 
 @app.command("eval")

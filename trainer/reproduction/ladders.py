@@ -34,7 +34,7 @@ def of_networks(made: Reproduced) -> Figure:
     dots = np.array([np.nan if one is None else one for one in printed])
     axes.plot(dots, place, "D", color=PAPER, label="paper, its own cohort")
     if made.baseline is not None:
-        short_axis = percents([made.baseline.figures["auroc"]])[0][0]
+        short_axis = 100 * made.baseline.figures["auroc"].value
         axes.axvline(short_axis, color=FAINT, linestyle="--", label="short axis alone")
     for line, one in enumerate(made.found):
         _beside(axes, line, percent(one.figures["auroc"]) if one.figures else "not run")
