@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.data import INPUT_NODES, SCORED_NODES, STEPS, write_registry
+from benchmarks.data import INPUT_NODES, SCORED_NODES, SSL_STEPS, STEPS, write_registry
 from benchmarks.measure import Measured, in_turn, machine, run_process
 from db.session import open_database
 
@@ -174,8 +174,8 @@ def semi_table(folder: Path, runs: int) -> str:
         results = in_turn(once, runs)
     parts, step, refresh, engine = (results[name] for name in names)
     rows = [
-        _row("student on 128, teacher on 112, moving average", parts, STEPS, "steps"),
-        _row("the same in the loop of `lnscore train --stage ssl`", step, STEPS, "steps"),
+        _row("student on 128, teacher on 112, moving average", parts, SSL_STEPS, "steps"),
+        _row("the same in the loop of `lnscore train --stage ssl`", step, SSL_STEPS, "steps"),
         _row("the teacher's refresh of unlabelled nodes", refresh, SCORED_NODES, "nodes"),
         _row("the engine on as many nodes", engine, SCORED_NODES, "nodes"),
     ]

@@ -30,6 +30,9 @@ NODES = 10
 STEPS, INPUT_NODES = 12, 640
 """Of a timed training."""
 
+SSL_STEPS = 5
+"""A semi-supervised step takes five times as long as a supervised one."""
+
 SCORED_NODES = 2000
 """Of a timed refresh: so many in the 20 epochs of profile `scratch` just pay for an export."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.data import SCORED_NODES, STEPS
+from benchmarks.data import SCORED_NODES, SSL_STEPS
 from benchmarks.training import WARM_UP, time_steps, training_job, write_seconds
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ def parts(folder: Path) -> None:
             with torch.no_grad():
                 taught, _ = pair.teacher(theirs)
             said = type(logits)(*(None if one is None else one[:known] for one in logits))
-            loss = sup_loss(said, batch.target) + kl_loss(taught.fused, logits.fused[known:])
+            loss = sup_loss(said, batch.target) + kl_loss(taught.fused, logits.fused[known:]).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             update_teacher(pair.teacher, pair.student, job.config.alpha)
             yield
 
-    time_steps(steps())
+    time_steps(steps(), SSL_STEPS)
 
 
 def our_step(folder: Path) -> None:
@@ -66,7 +66,7 @@ def our_step(folder: Path) -> None:
     stamps: list[float] = []
     job = replace(_job(folder), watch=lambda done, total, note: stamps.append(time.perf_counter()))
     batch = _batch(job)
-    steps = WARM_UP + STEPS
+    steps = WARM_UP + SSL_STEPS
     given: Any = stage_ssl
     given.draw = lambda pools, epoch: itertools.islice(itertools.repeat(batch), steps)
     given.refresh = lambda job, teacher, session: np.linspace(
@@ -74,7 +74,7 @@ def our_step(folder: Path) -> None:
     )
     stage_ssl.train_fold(job)
     # The first call tells of the scoring before the epoch.
-    write_seconds(stamps[WARM_UP + STEPS] - stamps[WARM_UP])
+    write_seconds(stamps[WARM_UP + SSL_STEPS] - stamps[WARM_UP])
 
 
 def refresh(folder: Path) -> None:

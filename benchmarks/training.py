@@ -164,12 +164,12 @@ def _patches(folder: Path) -> np.ndarray:
     return np.concatenate([np.load(file) for file in files])
 
 
-def time_steps(steps: Iterator[None]) -> None:
+def time_steps(steps: Iterator[None], count: int = STEPS) -> None:
     """Write the seconds of the counted steps, those before them left out."""
     for _ in range(WARM_UP):
         next(steps)
     started = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(count):
         next(steps)
     write_seconds(time.perf_counter() - started)
 
