@@ -136,6 +136,14 @@ def test_folding_batchnorm_changes_no_score(small: TwoStream) -> None:
     assert np.abs(off).max() <= PARITY
 
 
+def test_no_activation_of_what_is_exported_works_in_place(small: TwoStream) -> None:
+    def in_place(network: nn.Module) -> int:
+        return sum(getattr(module, "inplace", False) for module in network.modules())
+
+    assert in_place(small) > 40
+    assert in_place(folded(small)) == 0
+
+
 @pytest.mark.usefixtures("no_export")
 def test_an_existing_folder_is_refused_and_kept(small: TwoStream, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()

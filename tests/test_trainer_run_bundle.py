@@ -26,6 +26,9 @@ from trainer.predictions import FILE, TEST, VALIDATION
 from trainer.run_bundle import Choice, best_fold, make_bundle, read_run
 from trainer.run_directory import DONE
 
+pytest_plugins = ["exported_once"]
+pytestmark = pytest.mark.usefixtures("each_graph_once")
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -33,7 +36,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def made(root: Path, tmp_path_factory: pytest.TempPathFactory, each_graph_once) -> Bundle:
     torch.set_num_threads(1)
     run = read_run(root)
     folder = tmp_path_factory.mktemp("made") / "first"

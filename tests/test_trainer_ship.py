@@ -9,6 +9,9 @@ from fake_run import finished_run
 from trainer import ship
 from trainer.errors import TrainerError
 
+pytest_plugins = ["exported_once"]
+pytestmark = pytest.mark.usefixtures("each_graph_once")
+
 
 def test_a_run_becomes_a_small_bundle_named_demo(tmp_path: Path) -> None:
     before = "lnscore phantom --direct phantoms.db --like-paper"
