@@ -18,6 +18,7 @@ from lnscore.cli import app
 TRAIN = (
     *("train", "--network", "two-stream-small", "--profile", "scratch", "--name", "Tiny 1"),
     *("--set", "group_stride=3", "--set", "fpn_channels=8", "--set", "two_stream=false"),
+    *("--set", "backbone_width=0.25", "--set", "input_upsample=0.5"),
     *("--epochs", "2", "--batch", "4", "--learning-rate", "0.003", "--device", "cpu"),
 )
 

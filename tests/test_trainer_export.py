@@ -29,8 +29,8 @@ from trainer.export import export, folded, npz_bytes, onnx_bytes, torch_scores, 
 from trainer.networks.two_stream import TwoStream
 
 PARITY = 1e-5
-CALIBRATION = phantom_patches(48, np.random.default_rng(6))
-PATCHES = phantom_patches(12, np.random.default_rng(5))
+CALIBRATION = phantom_patches(24, np.random.default_rng(6))
+PATCHES = phantom_patches(8, np.random.default_rng(5))
 ABOUT = About(
     name="small",
     created=datetime(2026, 1, 2, tzinfo=UTC),

@@ -2,6 +2,7 @@
 
 # ruff: noqa: TID253
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from trainer.cohort import Cohort
 from trainer.distributed import Ranks
 from trainer.errors import TrainerError
 from trainer.folds import TEST, Fold, assign
+from trainer.networks.registry import build
 from trainer.networks.starting import Start
 from trainer.run_directory import BEST, DONE, LAST, LOG, put_json
 from trainer.run_ssl import OTHER_FILE, SslRun, begin, read_source, train_folds
@@ -131,6 +133,8 @@ def test_a_long_run_on_a_cpu_is_as_exact_to_resume(
     config = quick_ssl(method="pgls", malignant_rule="top1")
     short = run(tmp_path / "short", source, cohort, unlabelled, config)
     monkeypatch.setattr(teacher_session, "PAYS_NODES", 1)
+    graph = teacher_session.exported(build(TINY))  # does not depend on the weights
+    monkeypatch.setattr(teacher_session, "exported", lambda _: copy.deepcopy(graph))
     monkeypatch.setattr(stage_ssl, "logits_of", scored_by_torch := MagicMock(wraps=logits_of))
     whole = run(tmp_path / "whole", source, cohort, unlabelled, config)
     with pytest.raises(Killed):
