@@ -62,7 +62,16 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
             done = _train(run, cohort, unlabelled, folds)
         if ranks.writes:
             done += _finish(options, settings, run, cohort)
-    return Trained(root, done, _advice(options, config, root))
+    return Trained(root, _idle(options, config) + done, _advice(options, config, root))
+
+
+def _idle(options: TrainOptions, config: "SslConfig") -> list[str]:
+    """A value that changes nothing is no error: a recipe gives all its methods the same ones."""
+    from trainer.ssl_config import unread
+
+    names = unread(config, (knob(text)[0] for text in options.knobs))
+    told = ", ".join(names)
+    return [f"warning: {config.method} does not read --set {told}"] if names else []
 
 
 def _train(

@@ -161,6 +161,18 @@ def test_all_labels_read_the_truth_of_unlabelled_patients_only(
 
 
 @pytest.mark.slow
+def test_a_value_that_the_method_does_not_read_is_told(
+    lnscore: Run, phantoms: Path, first: Path, tmp_path: Path
+) -> None:
+    code, said, err = lnscore(
+        "train", *STAGE, "--method", "mean-teacher", "--set", "beta=0.6", "--from", first,
+        "--out", tmp_path, "--db", phantoms,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "warning: mean-teacher does not read --set malignant_rule, beta\n" in said
+
+
+@pytest.mark.slow
 def test_the_ledger_is_read_judged_and_drawn(
     lnscore: Run, phantoms: Path, first: Path, tmp_path: Path
 ) -> None:

@@ -4,7 +4,9 @@
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -22,7 +24,15 @@ from fake_training import (
     quick_ssl,
     without_masks,
 )
-from trainer import checkpoint, ledger, predictions, run_supervised, stage_ssl, teacher_session
+from trainer import (
+    checkpoint,
+    ledger,
+    predictions,
+    run_supervised,
+    ssl_config,
+    stage_ssl,
+    teacher_session,
+)
 from trainer.cohort import Cohort
 from trainer.distributed import Ranks
 from trainer.errors import TrainerError
@@ -147,12 +157,52 @@ def test_a_long_run_on_a_cpu_is_as_exact_to_resume(
     np.testing.assert_allclose(scores[1], scores[0], atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def one_epoch(
+    source: Path, cohort: Cohort, unlabelled: Unlabelled, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """The fold of a method after one epoch, trained once."""
+
+    @cache
+    def of(method: str) -> Path:
+        config = quick_ssl(method=method, epochs=1)
+        return run(tmp_path_factory.mktemp("one") / "a", source, cohort, unlabelled, config)
+
+    return of
+
+
+OTHER_VALUES = {
+    **{"beta": 0.6, "gamma": 0.2, "omega": 0.1, "selected_per_batch": 2, "select": "uniform"},
+    **{"benign_rule": "gamma", "malignant_rule": "top1", "consistency": "mse", "w_max": 3.0},
+    **{"ramp": 0.9, "ensemble": 0.9, "alignment": "uniform", "temperature": 0.5, "tau": 0.5},
+    **{"smoothing": 0.5, "queue": 4, "projection": 16, "lambda_u": 0.3, "lambda_in": 0.3},
+    **{"strong": {"cutout_px": 2}},
+}
+
+
+def test_other_values_are_tried_of_all_that_not_every_method_reads() -> None:
+    listed = {name for names in ssl_config.READ_BY.values() for name in names}
+    assert {name for name in listed if not name.startswith("station_")} == set(OTHER_VALUES)
+    config = quick_ssl().model_dump()
+    assert all(config[name] != value for name, value in OTHER_VALUES.items())
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_a_fold_leaves_both_networks_and_their_predictions(
-    method: str, source: Path, cohort: Cohort, unlabelled: Unlabelled, tmp_path: Path
+def test_values_that_a_method_does_not_read_change_no_weight(
+    method: str, one_epoch, source, cohort, unlabelled, tmp_path: Path
 ) -> None:
-    config = quick_ssl(method=method, epochs=1)
+    names = ssl_config.unread(quick_ssl(method=method), OTHER_VALUES)
+    values = {name: OTHER_VALUES[name] for name in names}
+    config = quick_ssl(method=method, epochs=1, **values)
     place = run(tmp_path / "a", source, cohort, unlabelled, config)
+    assert len(names) > 3
+    assert same(place / LAST, one_epoch(method) / LAST)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_fold_leaves_both_networks_and_their_predictions(method: str, one_epoch) -> None:
+    config = quick_ssl(method=method, epochs=1)
+    place = one_epoch(method)
     done = json.loads((place / DONE).read_text())
     assert done["reported"] == config.network
     names = {path.name for path in place.iterdir()}

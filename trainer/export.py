@@ -193,7 +193,7 @@ def folded(network: Network) -> Network:
                 setattr(module, second, getattr(norm, "act", nn.Identity()))
     for module in copied.modules():
         if getattr(module, "inplace", False):
-            module.inplace = False  # pyright: ignore[reportAttributeAccessIssue]
+            module.inplace = False  # pyright: ignore[reportArgumentType]
     return copied
 
 

@@ -4,6 +4,7 @@
 networks that were trained without ImageNet weights. An ablation is a changed value.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -27,6 +28,22 @@ W_MAX = {
 }
 """From the sources' code; the paper states none. Others weigh by `lambda_u` and `lambda_in`."""
 WITH_TEACHER = ("pgls", "mean-teacher", "simmatch")
+WITH_RAMP = ("pgls", "mean-teacher", "pi", "temporal-ensembling")
+
+READ_BY: dict[tuple[Method, ...], tuple[str, ...]] = {
+    ("pgls",): (
+        *("beta", "gamma", "omega", "selected_per_batch", "benign_rule", "malignant_rule"),
+        *("select", "station_noise", "station_shuffle", "station_drop", "station_seed"),
+    ),
+    ("simmatch",): (
+        *("alignment", "temperature", "smoothing", "tau", "queue", "projection"),
+        *("lambda_u", "lambda_in", "strong"),
+    ),
+    ("temporal-ensembling",): ("ensemble",),
+    ("pgls", "mean-teacher"): ("consistency",),
+    WITH_RAMP: ("w_max", "ramp"),
+}
+"""Values that these methods alone read; every method reads all others."""
 
 
 class SslConfig(BaseModel):
@@ -154,6 +171,12 @@ class SslConfig(BaseModel):
     def network(self) -> Reported:
         """Which of the two networks is reported: methods without a teacher report the student."""
         return self.reported or ("teacher" if self.method in WITH_TEACHER else "student")
+
+
+def unread(config: SslConfig, names: Iterable[str]) -> list[str]:
+    """Which of these values the method does not read, so that changing them changes nothing."""
+    readers = {name: methods for methods, listed in READ_BY.items() for name in listed}
+    return [name for name in names if config.method not in readers.get(name, (config.method,))]
 
 
 def with_values(config: SslConfig, **values: Any) -> SslConfig:  # noqa: ANN401
