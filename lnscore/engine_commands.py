@@ -10,7 +10,7 @@ from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.layer_compare import Layer
 from engines.manifest import Manifest
-from lnscore import console, engine_jobs
+from lnscore import console, engine_import, engine_jobs
 from lnscore.engine_jobs import Checked, Listed
 from lnscore.errors import EXIT_DONE, EXIT_ENGINE
 from lnscore.settings import Settings
@@ -116,7 +116,7 @@ def import_bundle(
     Raises:
         EngineError: It is refused; nothing was copied.
     """
-    done = engine_jobs.import_bundle(bundle, settings.engine_home, sha256)
+    done = engine_import.import_bundle(bundle, settings.engine_home, sha256)
     name, path = done.bundle.name, done.bundle.path
     if as_json:
         console.print_json({"name": name, "path": str(path), "new": done.new})

@@ -13,7 +13,7 @@ from engines import bundle as bundles
 from engines import load
 from engines.bundle import MANIFEST, Bundle
 from engines.errors import EngineError
-from lnscore import engine_jobs
+from lnscore import engine_import, engine_jobs
 from lnscore.errors import LOCKED
 from lnscore.score import engine_record
 from lnscore.settings import Settings, actor
@@ -94,7 +94,7 @@ def make_engine(run: Path, settings: Settings) -> TrainedEngine:
     folder = run / FOLDER
     if not (folder / MANIFEST).is_file():
         run_bundle.make_bundle(finished, choice, engine_name(run.name), folder)
-    imported = engine_jobs.import_bundle(folder, settings.engine_home).bundle
+    imported = engine_import.import_bundle(folder, settings.engine_home).bundle
     notes = _register(imported, settings)
     if (card := imported.manifest.card) is not None:
         notes.append(f"The model card is {imported.path / card.file}.")

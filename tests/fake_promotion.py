@@ -16,7 +16,7 @@ from demo_bundle import DEMO, copy_demo, edit_manifest
 from engines import bundle as bundles
 from engines import onnx_engine
 from fake_cohort import filled, settings_in
-from lnscore import engine_jobs
+from lnscore import engine_import
 from lnscore.settings import Settings
 from lnscore.stored_patches import read_batch
 from trainer import held_out
@@ -51,7 +51,7 @@ def engine(
         metrics={"test_auroc": {"value": auroc}},
         **more,
     )
-    engine_jobs.import_bundle(source, settings.engine_home)
+    engine_import.import_bundle(source, settings.engine_home)
 
 
 def _divide(database: Database, settings: Settings) -> HeldOut:

@@ -10,7 +10,7 @@ from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model
 from engines import bundle as bundles
 from engines.errors import EngineError
 from fake_cohort import settings_in
-from lnscore import default_engine, engine_commands, engine_jobs
+from lnscore import default_engine, engine_commands, engine_import, engine_jobs
 from lnscore.default_engine import Default
 from lnscore.settings import Settings
 
@@ -141,7 +141,7 @@ def test_without_a_name_the_only_trained_engine_is_chosen(
 ) -> None:
     for name in trained:
         source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True, cohort=None)
-        engine_jobs.import_bundle(source, settings.engine_home)
+        engine_import.import_bundle(source, settings.engine_home)
     for wanted in (None, "auto"):
         choice = engine_jobs.choose(wanted, settings.engine_home)
         assert (choice.bundle.name, choice.why) == (chosen, why)
@@ -150,7 +150,7 @@ def test_without_a_name_the_only_trained_engine_is_chosen(
 def test_of_several_trained_engines_none_is_guessed(settings, tmp_path) -> None:
     for name in ("a", "b"):
         source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True, cohort=None)
-        engine_jobs.import_bundle(source, settings.engine_home)
+        engine_import.import_bundle(source, settings.engine_home)
     with pytest.raises(EngineError) as refusal:
         engine_jobs.choose(None, settings.engine_home)
     assert str(refusal.value) == (
@@ -163,7 +163,7 @@ def test_of_several_trained_engines_none_is_guessed(settings, tmp_path) -> None:
 def imported(settings: Settings, folder: Path, name: str, **changes) -> None:
     facts = {"name": name, "trained": True, "cohort": None} | changes
     source = edit_manifest(copy_demo(folder / name), **facts)
-    engine_jobs.import_bundle(source, settings.engine_home)
+    engine_import.import_bundle(source, settings.engine_home)
 
 
 def test_an_engine_of_patients_goes_before_one_of_phantoms(settings, tmp_path) -> None:

@@ -1,20 +1,16 @@
-"""Engines are found, verified and imported whole or not at all."""
+"""Engines are found and verified."""
 
-import hashlib
 import os
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model, replace_file
+from demo_bundle import DEMO, copy_demo, edit_manifest, replace_file
 from engines import bundle as bundles
 from engines import load
-from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.protocol import Engine
 from lnscore import engine_jobs as job
+from lnscore.engine_import import import_bundle
 
 
 @pytest.fixture
@@ -28,21 +24,6 @@ def mine(tmp_path: Path) -> Path:
     return edit_manifest(copy_demo(tmp_path / "source"), name="mine")
 
 
-def zipped(folder: Path, archive: Path, prefix: str = "") -> Path:
-    with zipfile.ZipFile(archive, "w") as opened:
-        for file in sorted(folder.iterdir()):
-            opened.write(file, prefix + file.name)
-    return archive
-
-
-def refused(source: Path, home: Path, **options: str) -> EngineError:
-    with pytest.raises(EngineError) as caught:
-        job.import_bundle(source, home, **options)
-    left = [path.name for path in home.iterdir()] if home.exists() else []
-    assert left == []
-    return caught.value
-
-
 def test_the_shipped_engine_is_listed_as_what_it_is(home: Path) -> None:
     (row,) = job.list_engines(home)
     assert (row.name, row.place, row.problem) == ("demo", "shipped", None)
@@ -50,7 +31,7 @@ def test_the_shipped_engine_is_listed_as_what_it_is(home: Path) -> None:
 
 
 def test_a_damaged_engine_is_listed_with_its_problem(home: Path, mine: Path) -> None:
-    job.import_bundle(mine, home)
+    import_bundle(mine, home)
     (home / "mine" / "manifest.json").write_text("{")
     rows = job.list_engines(home)
     assert [row.name for row in rows] == ["demo", "mine"]
@@ -61,7 +42,7 @@ def test_a_damaged_engine_is_listed_with_its_problem(home: Path, mine: Path) -> 
 def test_an_engine_in_a_folder_of_another_name_is_listed_with_its_problem(
     home: Path, mine: Path
 ) -> None:
-    job.import_bundle(mine, home)
+    import_bundle(mine, home)
     os.rename(home / "mine", home / "other")
     assert job.list_engines(home)[1].problem == "the folder is 'other', the engine in it 'mine'"
 
@@ -91,7 +72,7 @@ def test_verify_names_every_back_end_and_what_the_absent_ones_lack(home: Path) -
 
 
 def test_verify_says_which_precision_failed_and_how_far_it_is_off(home: Path, mine: Path) -> None:
-    job.import_bundle(mine, home)
+    import_bundle(mine, home)
     there = home / "mine"
     replace_file(there, "model.fp16.onnx", moved_bias(there))
     fp32, fp16 = job.verify("mine", home, "onnx")
@@ -109,105 +90,3 @@ def moved_bias(path: Path) -> bytes:
             bias = np.frombuffer(tensor.raw_data, np.float16) + np.float16(1)
             tensor.raw_data = bias.tobytes()
     return model.SerializeToString()
-
-
-def test_a_folder_is_imported_and_then_found_by_name(home: Path, mine: Path) -> None:
-    done = job.import_bundle(mine, home)
-    assert (done.new, done.bundle.path) == (True, home / "mine")
-    assert job.show("mine", home).manifest == bundles.read(mine).manifest
-    assert sorted(path.name for path in home.iterdir()) == ["mine"]
-
-
-@pytest.mark.parametrize("prefix", ["", "mine/"])
-def test_an_archive_is_imported_with_and_without_its_folder(
-    prefix: str, home: Path, mine: Path, tmp_path: Path
-) -> None:
-    archive = zipped(mine, tmp_path / "mine.zip", prefix)
-    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert job.import_bundle(archive, home, sha256=sha256.upper()).new
-
-
-def test_only_named_files_are_copied_never_a_plan(home: Path, mine: Path) -> None:
-    (mine / "plans").mkdir()
-    (mine / "plans" / "sm_89.plan").write_bytes(b"runs when it is loaded")
-    (mine / "NOTES.txt").write_text("from the group")
-    job.import_bundle(mine, home)
-    assert sorted(path.name for path in (home / "mine").iterdir()) == sorted(
-        path.name for path in DEMO.iterdir()
-    )
-
-
-def test_an_import_runs_the_graph_and_no_back_end_that_loads_plans(
-    home: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded, load = [], job.load.load
-
-    def watched(bundle: Bundle, backend: str = "auto", *rest: Any) -> Engine:
-        loaded.append(backend)
-        return load(bundle, backend, *rest)
-
-    monkeypatch.setattr(job.load, "load", watched)
-    job.import_bundle(mine, home)
-    assert loaded == ["onnx"]
-
-
-def test_importing_again_changes_nothing(home: Path, mine: Path) -> None:
-    job.import_bundle(mine, home)
-    before = (home / "mine" / "manifest.json").stat().st_mtime_ns
-    assert not job.import_bundle(mine, home).new
-    assert (home / "mine" / "manifest.json").stat().st_mtime_ns == before
-
-
-@pytest.mark.parametrize("as_folder", [True, False])
-def test_another_sha256_is_refused(as_folder: bool, home: Path, mine: Path, tmp_path: Path) -> None:
-    source = mine if as_folder else zipped(mine, tmp_path / "mine.zip")
-    assert refused(source, home, sha256="0" * 64).code == "E13"
-
-
-def test_a_name_that_is_taken_is_refused(home: Path, tmp_path: Path) -> None:
-    other = edit_manifest(copy_demo(tmp_path / "other"), how_to_make_again="otherwise")
-    error = refused(other, home)
-    assert (error.code, error.found) == ("E12", "another engine named 'demo'")
-
-
-def test_an_engine_that_does_not_reproduce_is_refused(home: Path, mine: Path) -> None:
-    def shift(model) -> None:
-        import numpy as np
-
-        for tensor in model.graph.initializer:
-            if tensor.name.endswith("fused_head.1.bias"):
-                tensor.raw_data = (np.frombuffer(tensor.raw_data, np.float32) + 1).tobytes()
-
-    assert refused(edit_model(mine, shift), home).code == "E09"
-
-
-def test_a_source_that_is_not_there_is_refused(home: Path, tmp_path: Path) -> None:
-    error = refused(tmp_path / "absent.zip", home)
-    assert (error.code, error.found) == ("E01", "no engine at 'absent.zip'")
-
-
-@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil", "C:/evil", "..\\e"])
-def test_an_archive_with_a_path_outside_is_refused(name: str, home: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
-        archive.writestr(name, b"x")
-    assert refused(tmp_path / "evil.zip", home).code == "E13"
-
-
-def test_an_archive_of_too_many_files_is_refused(home: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
-        for number in range(job.MAX_FILES + 1):
-            archive.writestr(str(number), b"")
-    assert "65 files of 0 bytes" in refused(tmp_path / "many.zip", home).found
-
-
-def test_an_archive_that_unpacks_too_large_is_refused_unread(
-    home: Path, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job, "MAX_UNPACKED_BYTES", 1000)
-    archive = zipped(mine, tmp_path / "mine.zip")
-    assert refused(archive, home).wanted == "at most 64 files and 1000 bytes"
-
-
-def test_what_is_no_archive_is_refused(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.zip").write_bytes(b"PK\x03\x04 garbage")
-    assert refused(tmp_path / "mine.zip", home).code == "E13"

@@ -19,7 +19,7 @@ from fake_cohort import filled, settings_in
 from lnscore import inspect_job as job
 from lnscore import machine_checks, place_checks
 from lnscore import score as scoring
-from lnscore.engine_jobs import import_bundle
+from lnscore.engine_import import import_bundle
 from lnscore.machine_checks import Finding
 from lnscore.settings import Settings
 

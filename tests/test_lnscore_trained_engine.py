@@ -12,7 +12,7 @@ from db.session import open_database
 from demo_bundle import copy_demo, edit_manifest
 from engines import bundle as bundles
 from engines.errors import EngineError
-from lnscore import engine_jobs, trained_engine
+from lnscore import engine_import, engine_jobs, trained_engine
 from lnscore.cli import app
 
 TRAIN = (
@@ -40,7 +40,7 @@ def test_a_runs_name_becomes_one_that_an_engine_may_have(run: str, engine: str) 
 def test_a_name_that_is_taken_is_refused_before_training(tmp_path: Path) -> None:
     home, run = tmp_path / "engines", tmp_path / "runs" / "mine"
     source = edit_manifest(copy_demo(tmp_path / "source"), name="mine")
-    engine_jobs.import_bundle(source, home)
+    engine_import.import_bundle(source, home)
     with pytest.raises(EngineError, match=r"^E12: another engine named 'mine'"):
         trained_engine.refuse_taken("mine", home, run)
     with pytest.raises(EngineError, match=r"^E12: another engine named 'demo'"):
@@ -51,7 +51,7 @@ def test_a_name_that_is_taken_is_refused_before_training(tmp_path: Path) -> None
 def test_the_engine_that_the_run_itself_made_is_no_obstacle(tmp_path: Path) -> None:
     home, run = tmp_path / "engines", tmp_path / "runs" / "mine"
     source = edit_manifest(copy_demo(run / trained_engine.FOLDER), name="mine")
-    engine_jobs.import_bundle(source, home)
+    engine_import.import_bundle(source, home)
     trained_engine.refuse_taken("mine", home, run)
 
 
