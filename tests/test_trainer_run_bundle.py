@@ -18,8 +18,8 @@ from engines import parity
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from fake_run import finished_run
-from fake_training import make_cohort
-from trainer import calibrate, cohort_summary, held_out, predictions, run_bundle
+from fake_training import TINY, make_cohort, quick_ssl
+from trainer import calibrate, cohort_summary, held_out, model_card, predictions, run_bundle
 from trainer.errors import TrainerError
 from trainer.golden_inputs import APART, at_quantiles, golden_patches
 from trainer.predictions import FILE, TEST, VALIDATION
@@ -131,6 +131,31 @@ def test_the_card_says_data_split_figures_baseline_and_limits(made: Bundle) -> N
     ):
         assert words in text, words
     assert "phantom" not in text
+
+
+@pytest.mark.parametrize(
+    ("method", "stations"),
+    [
+        (
+            "pgls",
+            ": 5 in stations that are malignant by pathology, 12 in benign ones, 3 in stations not "
+            "known",
+        ),
+        ("mean-teacher", ""),
+    ],
+)
+def test_the_card_says_what_the_nodes_without_labels_taught(
+    method: str, stations: str, tmp_path: Path
+) -> None:
+    counts = {"nodes": 20, "malignant": 5, "benign": 12, "unknown": 3}
+    facts = {"stage": "ssl", "method": method, "from": "first", "unlabelled": counts}
+    values = quick_ssl(method=method).model_dump(mode="json")
+    run = read_run(finished_run(tmp_path / "run", **facts, values=values))
+    about = run_bundle.describe(run, Choice(2, "asked for"), "x", (), 100)
+    assert (
+        f"Then semi-supervised by {method} from the run 'first', with 20 nodes without labels"
+        f"{stations}.\n" in model_card.card(about, TINY)
+    )
 
 
 def test_an_engine_of_phantoms_says_first_that_it_means_nothing(tmp_path: Path) -> None:

@@ -75,6 +75,21 @@ def _data(about: About) -> Iterator[str]:
         f"without labels.{some}{thickness}"
     )
     yield f"Weights before training: {cohort['pretrained']}."
+    if semi := cohort.get("semi_supervised"):
+        yield _semi(semi)
+
+
+def _semi(facts: dict[str, Any]) -> str:
+    """What the nodes without labels taught; pathology's word counts in label sharpening alone."""
+    of = facts["unlabelled"]
+    told = (
+        f": {of['malignant']} in stations that are malignant by pathology, {of['benign']} in "
+        f"benign ones, {of['unknown']} in stations not known"
+    )
+    return (
+        f"Then semi-supervised by {facts['method']} from the run '{facts['from']}', with "
+        f"{of['nodes']} nodes without labels{told if facts['method'] == 'pgls' else ''}."
+    )
 
 
 def _split(about: About) -> Iterator[str]:
