@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from db.errors import DatabaseError
 
 ABANDONED_S = 3600.0
 """Age at which an unfinished file is a killed run's."""
+
+_HEADERS = threading.Lock()
+"""One header at a time: Python 3.11 parses it with a depth that all threads count together, and
+a switch of threads in between is a SystemError (seen once in several thousand tests)."""
 
 
 class PatchStore:
@@ -126,7 +131,8 @@ class PatchStore:
     def _open(self, sha256: str, dtype: np.dtype) -> np.ndarray:
         path = self._existing(sha256)
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            with _HEADERS:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise _damaged(path, f"cannot be read ({error})") from error
         if array.dtype != dtype or array.ndim != 4:

@@ -4,6 +4,8 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -79,6 +81,25 @@ def test_reading_maps_the_file_and_cannot_write(store, patches):
     assert isinstance(array, np.memmap)
     with pytest.raises(ValueError, match=r"read-only"):
         array[0, 0, 0, 0] = 1
+
+
+def test_threads_read_one_header_at_a_time(store, patches, monkeypatch):
+    sha256, _ = store.write(patches, None)
+    inside, most, load = [], [], np.load
+
+    def watched(*args, **kwargs):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        try:
+            return load(*args, **kwargs)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(np, "load", watched)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(store.patches, [sha256] * 8))
+    assert (len(most), max(most)) == (8, 1)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX file modes")
