@@ -17,6 +17,7 @@ from engines import bundle as bundles
 from engines import load, parity
 from engines.bundle import MANIFEST, Bundle
 from engines.errors import EngineError
+from lnscore.archives import DAMAGED
 from lnscore.engine_jobs import roots
 
 MAX_FILES = 64
@@ -108,7 +109,9 @@ def _unpack(source: Path, folder: Path) -> None:
                 if ".." in parts or parts[0] == "" or ":" in parts[0]:
                     raise refuse(f"path '{entry.filename}'", "paths inside the archive")
                 archive.extract(entry, folder)  # stops at the declared size: a lie fails the CRC
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (*DAMAGED, RuntimeError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # of the disk, not of the archive
+            raise
         raise refuse(str(error), "a plain zip archive") from error
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lnscore.archives import DAMAGED
 from lnscore.errors import Refusal
 
 MAX_ENTRIES = 200_000
@@ -133,7 +134,7 @@ def unpack(task: Unpacking) -> list[Source]:
                 _refuse_entry(task.archive.shown, entry)
             limit = _limit(task.archive, len(entries))
             return list(_extract(archive, entries, task, limit))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         raise Refusal(
             "F16", f"an archive that does not open ({error})", "a whole zip file", "Pack it again."
         ) from error

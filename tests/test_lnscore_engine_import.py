@@ -1,5 +1,6 @@
 """Engines are imported whole or not at all."""
 
+import errno
 import hashlib
 import zipfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from damaged_archive import damaged
 from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model
 from engines import bundle as bundles
 from engines.bundle import Bundle
@@ -15,16 +17,7 @@ from engines.protocol import Engine
 from lnscore import engine_import as job
 from lnscore import engine_jobs
 
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def mine(tmp_path: Path) -> Path:
-    """A sound engine of another name."""
-    return edit_manifest(copy_demo(tmp_path / "source"), name="mine")
+pytest_plugins = ["engine_folders"]
 
 
 def zipped(folder: Path, archive: Path, prefix: str = "") -> Path:
@@ -142,3 +135,23 @@ def test_an_archive_that_unpacks_too_large_is_refused_unread(
 def test_what_is_no_archive_is_refused(home: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(b"PK\x03\x04 garbage")
     assert refused(tmp_path / "mine.zip", home).code == "E13"
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_damaged_inside_what_is_packed_is_refused(
+    how: int, home: Path, tmp_path: Path
+) -> None:
+    error = refused(damaged(tmp_path / "mine.zip", how), home)
+    assert (error.code, error.wanted) == ("E13", "a plain zip archive")
+
+
+def test_a_full_disk_is_not_the_archives_fault(
+    home: Path, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    archive = zipped(mine, tmp_path / "mine.zip")
+    monkeypatch.setattr(zipfile.ZipFile, "extract", full)
+    with pytest.raises(OSError, match="No space left"):
+        job.import_bundle(archive, home)

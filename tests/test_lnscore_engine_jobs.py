@@ -5,23 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from demo_bundle import DEMO, copy_demo, edit_manifest, replace_file
+from demo_bundle import DEMO, replace_file
 from engines import bundle as bundles
 from engines import load
 from engines.errors import EngineError
 from lnscore import engine_jobs as job
 from lnscore.engine_import import import_bundle
 
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def mine(tmp_path: Path) -> Path:
-    """A sound engine of another name."""
-    return edit_manifest(copy_demo(tmp_path / "source"), name="mine")
+pytest_plugins = ["engine_folders"]
 
 
 def test_the_shipped_engine_is_listed_as_what_it_is(home: Path) -> None:

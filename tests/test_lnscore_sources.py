@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydicom.fileset import FileSet
 
+from damaged_archive import damaged
 from fake_ct import make_ct, save
 from lnscore import sources
 from lnscore.errors import Refusal
@@ -132,6 +133,12 @@ def test_a_damaged_archive_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[2000] ^= 0xFF
     path.write_bytes(data)
+    assert refusal(tmp_path, Source(str(path), "a.zip")).code == "F16"
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_damaged_inside_what_is_packed_is_refused(how, tmp_path):
+    path = damaged(tmp_path / "a.zip", how)
     assert refusal(tmp_path, Source(str(path), "a.zip")).code == "F16"
 
 
