@@ -30,7 +30,7 @@ from trainer.networks.two_stream import TwoStream
 
 PARITY = 1e-5
 CALIBRATION = phantom_patches(24, np.random.default_rng(6))
-PATCHES = phantom_patches(8, np.random.default_rng(5))
+PATCHES = phantom_patches(12, np.random.default_rng(5))
 ABOUT = About(
     name="small",
     created=datetime(2026, 1, 2, tzinfo=UTC),

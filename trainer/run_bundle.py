@@ -191,25 +191,22 @@ def _cohort(
     run: FinishedRun, choice: Choice, done: dict[str, Any], notes: Sequence[str]
 ) -> dict[str, Any]:
     facts = run.facts
-    return (
-        run.cohort
-        | {
-            "reader": facts["reader"],
-            "split_seed": facts["split_seed"],
-            "labelled_share": facts["labelled_share"],
-            "cohort_sha256": facts["cohort_sha256"],
-            "pretrained": done["start"],
-            "profile": facts["profile"],
-            "epochs": done["epochs"],
-            "best_epoch": done["best_epoch"],
-            "run": run.root.name,
-            "fold": choice.fold,
-            "fold_chosen": choice.why,
-            "held_out": _held_out(run, choice.fold).as_dict(),
-            "notes": list(notes),
-        }
-        | _semi_supervised(facts)
-    )
+    return run.cohort | {
+        "reader": facts["reader"],
+        "split_seed": facts["split_seed"],
+        "labelled_share": facts["labelled_share"],
+        "cohort_sha256": facts["cohort_sha256"],
+        "pretrained": done["start"],
+        "profile": facts["profile"],
+        "epochs": done["epochs"],
+        "best_epoch": done["best_epoch"],
+        "run": run.root.name,
+        "fold": choice.fold,
+        "fold_chosen": choice.why,
+        "held_out": _held_out(run, choice.fold).as_dict(),
+        "notes": list(notes),
+        **_semi_supervised(facts),
+    }
 
 
 def _semi_supervised(facts: dict[str, Any]) -> dict[str, Any]:
