@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 
 def put(file: Path, data: bytes) -> None:
-    """Write beside the file, sync, rename: after a power cut it is the old one or the new."""
-    half = file.with_name(f".{file.name}.half")
+    """Write beside the file, sync, rename: after a power cut it is the old one or the new.
+
+    Of two processes that write it at once the last one's stays, whole.
+    """
+    half = file.with_name(f".{file.name}.{os.getpid()}.half")
     with half.open("wb") as unfinished:
         unfinished.write(data)
         unfinished.flush()
