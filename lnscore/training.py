@@ -72,6 +72,7 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
 
     if options.stage not in STAGES:
         raise Refusal("U05", f"--stage {options.stage}", " or ".join(STAGES), "Choose one.")
+    _refuse_hash_of_nothing(options)
     if options.stage == "ssl":
         from lnscore.ssl_training import train_ssl
 
@@ -98,6 +99,19 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
         if options.stage == "pretrain":
             return _pretrain(options, network, cohort, folds, root, device)
         return _supervised(options, settings, network, cohort, folds, root, device, ranks)
+
+
+def _refuse_hash_of_nothing(options: TrainOptions) -> None:
+    """The run's facts would name a file that no weight came from."""
+    from trainer.networks.starting import Start
+
+    if options.sha256 and Start.named(options.pretrained, options.sha256).file is None:
+        raise Refusal(
+            "U05",
+            f"--sha256 with --pretrained {options.pretrained}",
+            "--pretrained FILE, whose hash it is",
+            "Name the file, or leave the hash out.",
+        )
 
 
 def _try_start(options: TrainOptions, network: "NetworkConfig") -> None:

@@ -70,6 +70,8 @@ def train(
             "T45: pretrained weights 'body.safetensors' without a SHA-256",
         ),
         (("--fold", "4"), "U05: --fold 4; wanted 0 to 3. Choose one."),
+        (("--sha256", "a" * 64), "U05: --sha256 with --pretrained none; wanted --pretrained FILE"),
+        (("--stage", "ssl", "--sha256", "a" * 64), "U05: --sha256 with --pretrained none; "),
         (("--labelled-share", "0"), "U05: --labelled-share 0; wanted over 0, up to 1."),
         (("--labelled-share", "25"), "U05: --labelled-share 25; wanted over 0, up to 1."),
     ],
