@@ -14,7 +14,7 @@ from trainer.methods.simmatch import SimMatch, align, sharpened_similarity, smoo
 from trainer.methods.temporal_ensembling import TemporalEnsembling
 from trainer.networks.two_stream import Logits
 from trainer.run_commands import commands
-from trainer.ssl_config import PAPER, SCRATCH, SslConfig, with_values
+from trainer.ssl_config import DEFAULT, PAPER, SCRATCH, SslConfig, with_values
 
 METHODS = ["pgls", "mean-teacher", "pi", "temporal-ensembling", "simmatch", "supervised"]
 CLASSES = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -55,6 +55,13 @@ def test_the_papers_values() -> None:
     assert (PAPER.labelled_batch, PAPER.unlabelled_batch, PAPER.batch) == (16, 112, 128)
     assert (PAPER.learning_rate, PAPER.epochs, PAPER.ramp * PAPER.epochs) == (1.28e-4, 300, 80)
     assert (PAPER.benign_rule, PAPER.malignant_rule, PAPER.select) == ("gamma", "beta", "uniform")
+
+
+@pytest.mark.parametrize("config", [DEFAULT, SCRATCH])
+def test_other_profiles_take_all_that_pathology_says(config: SslConfig) -> None:
+    assert (config.benign_rule, config.malignant_rule, config.select) == (
+        "all", "top1", "stratified",
+    )  # fmt: skip
 
 
 def test_only_the_null_may_see_the_truth() -> None:

@@ -173,7 +173,7 @@ def one_epoch(
 
 OTHER_VALUES = {
     **{"beta": 0.6, "gamma": 0.2, "omega": 0.1, "selected_per_batch": 2, "select": "uniform"},
-    **{"benign_rule": "gamma", "malignant_rule": "top1", "consistency": "mse", "w_max": 3.0},
+    **{"benign_rule": "gamma", "malignant_rule": "beta", "consistency": "mse", "w_max": 3.0},
     **{"ramp": 0.9, "ensemble": 0.9, "alignment": "uniform", "temperature": 0.5, "tau": 0.5},
     **{"smoothing": 0.5, "queue": 4, "projection": 16, "lambda_u": 0.3, "lambda_in": 0.3},
     **{"strong": {"cutout_px": 2}},

@@ -191,6 +191,7 @@ DEFAULT = with_values(
     head_lr_mult=10.0,
     positive_fraction=0.25,
     benign_rule="all",
+    malignant_rule="top1",
     select="stratified",
 )
 SCRATCH = with_values(
