@@ -14,7 +14,7 @@ from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL
 from engines.patch import SPEC, crop
 from engines.protocol import Availability, Precision, installed
 from engines.scores import Scores, check_patches, check_scores
-from engines.shapes import Patches
+from engines.shapes import Crops, Patches
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -78,9 +78,10 @@ class OnnxEngine:
         """
         check_patches(patches)
         names = [output.name for output in self.session.get_outputs()]
+        crops = crop(patches)
         starts = range(0, len(patches), self.run_nodes)
         runs = self.runners.map(
-            lambda start: run(self.session, patches[start:][: self.run_nodes], self.run_nodes),
+            lambda start: run(self.session, crops[start:][: self.run_nodes], self.run_nodes),
             starts,
         )
         parts = [np.empty((len(names), 0), np.float32), *runs]
@@ -92,18 +93,18 @@ class OnnxEngine:
         return scores
 
 
-def run(session: "InferenceSession", patches: Patches, nodes: int = RUN_NODES) -> np.ndarray:
+def run(session: "InferenceSession", crops: Crops, nodes: int = RUN_NODES) -> np.ndarray:
     """All outputs of one run, shape (output, node).
 
     Args:
         session: Of a graph with an engine's input and outputs.
-        patches: HU, shape (node, 18, 80, 80): at least one node, at most `nodes`.
+        crops: HU, shape (node, 16, 64, 64): at least one node, at most `nodes`.
         nodes: The size of the run, filled up with the first node.
     """
-    hu, cropped = np.empty((nodes, *SPEC.crop_vox), np.float32), crop(patches)
-    hu[: len(patches)], hu[len(patches) :] = cropped, cropped[0]
+    hu = np.empty((nodes, *SPEC.crop_vox), np.float32)
+    hu[: len(crops)], hu[len(crops) :] = crops, crops[0]
     outputs = session.run(None, {INPUT: hu})
-    return np.stack([np.asarray(values) for values in outputs])[:, : len(patches)]
+    return np.stack([np.asarray(values) for values in outputs])[:, : len(crops)]
 
 
 def is_available() -> Availability:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engines.graph import FUSED_LOGIT
 from engines.onnx_engine import RUN_NODES, run, session_of
+from engines.patch import crop
 from trainer.cohort import Cohort
 from trainer.errors import TrainerError
 from trainer.export import folded, onnx_model, quickened
@@ -143,7 +144,8 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
 
 def _run(session: "InferenceSession", cohort: Cohort, index: np.ndarray) -> np.ndarray:
     names = [output.name for output in session.get_outputs()]
-    return run(session, cohort.patches.numpy()[index])[names.index(FUSED_LOGIT)]
+    crops = crop(cohort.patches.numpy())[index]  # cropped before it is copied
+    return run(session, crops)[names.index(FUSED_LOGIT)]
 
 
 def _probability(logits: np.ndarray) -> np.ndarray:
