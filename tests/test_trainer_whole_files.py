@@ -1,10 +1,12 @@
 """Files that are whole or not at all (trainer.whole_files)."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from trainer.whole_files import put
+from trainer.whole_files import ABANDONED_S, put
 
 WRITES = """
 import sys
@@ -28,3 +30,14 @@ def test_a_file_that_is_there_is_replaced(tmp_path: Path) -> None:
     put(file, b"old and longer")
     put(file, b"new")
     assert file.read_bytes() == b"new"
+
+
+def test_what_a_killed_run_left_goes_and_a_living_runs_file_stays(tmp_path: Path) -> None:
+    file = tmp_path / "last.safetensors"
+    left, young = tmp_path / ".last.safetensors.a.half", tmp_path / ".last.safetensors.b.half"
+    for half in (left, young):
+        half.touch()
+    old = time.time() - ABANDONED_S - 1
+    os.utime(left, (old, old))
+    put(file, b"new")
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, young.name}
