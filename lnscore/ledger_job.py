@@ -1,4 +1,4 @@
-"""`lnscore ledger`: the pseudo-labels of a run, counted, judged where truth is known, shown."""
+"""`lnscore train ledger`: pseudo-labels of a run, counted, judged by the truth, shown."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -190,5 +190,5 @@ def warnings_of(root: "Path", config: "SslConfig") -> list[str]:
 
 
 def _advice(options: TrainOptions, config: "SslConfig", root: "Path") -> str:
-    ledger = f"lnscore ledger {root}; " if config.method == "pgls" else ""
+    ledger = f"lnscore train ledger {root}; " if config.method == "pgls" else ""
     return f"Next: {ledger}lnscore eval {root} {options.source}"

@@ -8,10 +8,13 @@ import typer
 from lnscore.cli_options import AsJson, Db
 
 app = typer.Typer()
+train_app = typer.Typer()
+app.add_typer(train_app, name="train")
 
 
-@app.command()
+@train_app.callback(invoke_without_command=True)
 def train(
+    context: typer.Context,
     stage: Annotated[
         str, typer.Option("--stage", help="pretrain (no labels), supervised, or ssl.")
     ] = "supervised",
@@ -84,6 +87,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train an engine on the database's nodes: pretraining, supervised, semi-supervised."""
+    if context.invoked_subcommand:
+        _refuse_options(context)
+        return
     from lnscore import console, settings
     from lnscore import training as job
     from lnscore.train_options import USUAL, TrainOptions
@@ -122,6 +128,28 @@ def train(
     console.finish(job.run(options, settings.load(db)), as_json=as_json)
 
 
+@train_app.command("ledger")
+def ledger(
+    run: Annotated[Path, typer.Argument(help="Folder of a run with --method pgls.")],
+    truth: Annotated[
+        str, typer.Option("--truth", help="Reader who knows the nodes; used where there is one.")
+    ] = "phantom-truth",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the table and pictures.")
+    ] = None,
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which unlabelled nodes a run gave pseudo-labels, and how often they were right."""
+    from lnscore import console, settings
+    from lnscore import ledger_job as job
+
+    summary = job.run(run, truth, out, settings.load(db))
+    if not as_json:
+        summary.show()
+    console.finish(summary, as_json=as_json)
+
+
 @app.command("eval")
 def evaluate(
     runs: Annotated[
@@ -150,28 +178,6 @@ def evaluate(
     from lnscore import eval_job as job
 
     summary = job.run(runs, out, draws, partial=partial, last=last, network=network, quiet=as_json)
-    console.finish(summary, as_json=as_json)
-
-
-@app.command("ledger")
-def ledger(
-    run: Annotated[Path, typer.Argument(help="Folder of a run with --method pgls.")],
-    truth: Annotated[
-        str, typer.Option("--truth", help="Reader who knows the nodes; used where there is one.")
-    ] = "phantom-truth",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the table and pictures.")
-    ] = None,
-    db: Db = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say which unlabelled nodes a run gave pseudo-labels, and how often they were right."""
-    from lnscore import console, settings
-    from lnscore import ledger_job as job
-
-    summary = job.run(run, truth, out, settings.load(db))
-    if not as_json:
-        summary.show()
     console.finish(summary, as_json=as_json)
 
 
@@ -237,3 +243,16 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(one) for one in text.split(",") if one.strip())
     except ValueError as error:
         raise typer.BadParameter(f"--seeds {text}: give whole numbers, as 0,1,2") from error
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Those of a training do nothing before the name of another command."""
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if getattr(context.get_parameter_source(option.name or ""), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(
+            f"{', '.join(given)} before {context.invoked_subcommand}: its own stand behind it"
+        )

@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 
-from lnscore.cli import app
+from command_line import commands
 from lnscore.errors import CODES
 
 ROOT = Path(__file__).parents[1]
@@ -28,15 +27,6 @@ def test_every_code_that_is_raised_is_listed() -> None:
     assert raised - {"K17"} <= set(CODES)
 
 
-def commands(group, before: str = "") -> list:
-    """Every command with its whole name, of groups in groups too."""
-    found = []
-    for name, one in group.commands.items():
-        inner = hasattr(one, "commands")
-        found += commands(one, f"{before}{name} ") if inner else [(before + name, one)]
-    return found
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
@@ -46,8 +36,7 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 def test_every_option_of_every_command_is_in_the_command_reference() -> None:
     text = (ROOT / "docs/cli.md").read_text()
     missing = []
-    group = typer.main.get_command(app)
-    for name, command in commands(group):
+    for name, command in commands().items():
         section = text.partition(f"## lnscore {name}\n")[2].split("\n## ")[0]
         for option in command.params:
             long = [word for word in option.opts if word.startswith("--")]

@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 
+from command_line import commands
 from db.lock import writer_lock
 from demo_bundle import DEMO, copy_demo
 from engines import bundle as bundles
 from fake_cohort import filled, settings_in, study_uid
-from lnscore import cli
 from lnscore.settings import Settings
 from lnscore.version import version
 
@@ -44,21 +43,6 @@ def settings(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     return settings_in(tmp_path / "site")
 
 
-def commands() -> dict[str, typer.main.TyperCommand]:
-    """Every command by its full name, as `engine list`."""
-    found = {}
-
-    def walk(group, prefix: str) -> None:
-        for name, command in group.commands.items():
-            if hasattr(command, "commands"):
-                walk(command, f"{prefix}{name} ")
-            else:
-                found[prefix + name] = command
-
-    walk(typer.main.get_command(cli.app), "")
-    return found
-
-
 def test_the_commands_are_those_of_the_design() -> None:
     assert set(commands()) == {
         "ingest",
@@ -69,7 +53,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "doctor",
         "eval",
         "train",
-        "ledger",
+        "train ledger",
         "reproduce",
         "phantom",
         "engine list",
@@ -102,6 +86,12 @@ def test_every_command_has_help_and_is_documented(name: str) -> None:
         assert described or option.param_type_name == "argument", f"{name} --{option.name}"
     text = "\n".join(file.read_text() for file in (ROOT / "README.md", *ROOT.glob("docs/*.md")))
     assert f"lnscore {name}" in text
+
+
+def test_an_option_of_a_training_before_another_command_is_refused(lnscore) -> None:
+    code, _, err = lnscore("train", "--seed", "1", "ledger", "runs/first")
+    assert code == 2
+    assert "--seed before ledger" in err
 
 
 def test_help_and_version_load_nothing_heavy() -> None:

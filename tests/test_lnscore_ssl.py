@@ -1,4 +1,4 @@
-"""`lnscore train --stage ssl` and `lnscore ledger` on a phantom database, from end to end."""
+"""`lnscore train --stage ssl` and `lnscore train ledger` on a phantom database, from end to end."""
 
 import json
 import shutil
@@ -178,7 +178,7 @@ def test_the_ledger_is_read_judged_and_drawn(
 ) -> None:
     run = train(lnscore, phantoms, first, tmp_path / "runs")
     out = tmp_path / "pictures"
-    code, said, _ = lnscore("ledger", run, "--db", phantoms, "--out", out, "--json")
+    code, said, _ = lnscore("train", "ledger", run, "--db", phantoms, "--out", out, "--json")
     assert code == 0
     told = json.loads(said)
     assert told["truth"] == "phantom-truth"
@@ -187,7 +187,7 @@ def test_the_ledger_is_read_judged_and_drawn(
     assert 0 <= epoch["right_malignant"] <= 1
     assert {path.name for path in out.iterdir()} == set(told["files"])
     assert all(path.stat().st_size > 100 for path in out.iterdir())
-    code, said, _ = lnscore("ledger", run, "--db", phantoms, "--truth", "nobody")
+    code, said, _ = lnscore("train", "ledger", run, "--db", phantoms, "--truth", "nobody")
     assert code == 0
     assert "Nobody has labelled these nodes" in said
     assert "malignant_top1" in said
@@ -225,6 +225,6 @@ def test_a_stage_that_is_none_is_refused(lnscore: Run, phantoms: Path) -> None:
 
 
 def test_a_run_without_a_ledger_is_refused(lnscore: Run, phantoms: Path, first: Path) -> None:
-    code, _, err = lnscore("ledger", first, "--db", phantoms)
+    code, _, err = lnscore("train", "ledger", first, "--db", phantoms)
     assert code == 1
     assert "T55: " in err
