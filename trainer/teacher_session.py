@@ -4,6 +4,7 @@ A fold exports its teacher once, as the graph that an engine has, and puts the p
 into it before every refresh: an export takes longer than most refreshes. Torch checks it.
 """
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -123,6 +124,7 @@ def exported(network: Network) -> Graph:
     weights, drawn = _weights(quick), torch.Generator().manual_seed(0)
     names = {value.normal_(generator=drawn).numpy().tobytes(): n for n, value in weights.items()}
     model = onnx_model(quick, "fp32")
+    gc.collect()  # the exporter's cycles, half a second's: now, not amid the first refresh
     known = {c.name: names[c.raw_data] for c in model.graph.initializer if c.raw_data in names}
     return Graph(model, known)
 
