@@ -97,8 +97,8 @@ def torch_scorer(
     import torch
 
     from engines.patch import crop
-    from trainer.demo import untrained
-    from trainer.export import Exported, halved, torch_scores
+    from trainer.bundle.demo import untrained
+    from trainer.export.graph import Exported, halved, torch_scores
     from trainer.networks.registry import parse
 
     golden = bundle.golden().patches

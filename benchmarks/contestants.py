@@ -81,7 +81,7 @@ def torch_eager(folder: Path) -> None:
     import torch
 
     from benchmarks.data import hu_crops
-    from trainer.demo import CONFIG
+    from trainer.bundle.demo import CONFIG
     from trainer.networks.two_stream import TwoStream
 
     network = TwoStream(CONFIG).eval()
@@ -107,7 +107,7 @@ def _time(crops: np.ndarray, size: int, run: Callable[[np.ndarray], object]) -> 
 
 def lnscore_score(folder: Path) -> None:
     """`lnscore score --pending`: from the patch store into the database, commits and all."""
-    from lnscore import score
+    from lnscore.scoring import job as score
     from lnscore.settings import Settings
 
     summary = score.run(Settings(db=str(folder / "scores.db")), score.PENDING, "demo", "auto")

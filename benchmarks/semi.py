@@ -21,17 +21,17 @@ from benchmarks.data import SCORED_NODES, SSL_STEPS
 from benchmarks.training import WARM_UP, time_steps, training_job, write_seconds
 
 if TYPE_CHECKING:
-    from trainer.ssl_batches import Batch
-    from trainer.ssl_fold import SslJob
+    from trainer.semi_supervised.batches import Batch
+    from trainer.semi_supervised.fold import SslJob
 
 
 def parts(folder: Path) -> None:
     """Student forward and backward on 128, optimiser, teacher forward on 112, moving average."""
-    from trainer.consistency import kl_loss
-    from trainer.losses import sup_loss
-    from trainer.optimizers import build_optimizer
-    from trainer.ssl_fold import make_pair
-    from trainer.teacher import update_teacher
+    from trainer.semi_supervised.consistency import kl_loss
+    from trainer.semi_supervised.fold import make_pair
+    from trainer.semi_supervised.teacher import update_teacher
+    from trainer.steps.losses import sup_loss
+    from trainer.steps.optimizers import build_optimizer
 
     job = _job(folder)
     pair = make_pair(job)
@@ -61,7 +61,7 @@ def parts(folder: Path) -> None:
 
 def our_step(folder: Path) -> None:
     """The loop of `lnscore train --stage ssl` on the same batch, every look and sum included."""
-    from trainer import stage_ssl
+    from trainer.semi_supervised import stage as stage_ssl
 
     stamps: list[float] = []
     job = replace(_job(folder), watch=lambda done, total, note: stamps.append(time.perf_counter()))
@@ -83,8 +83,9 @@ def refresh(folder: Path) -> None:
     Its export, once a fold, is not counted; putting its weights into the graph and checking
     the answers of 8 nodes are.
     """
-    from trainer import stage_ssl, teacher_session
-    from trainer.ssl_fold import make_pair
+    from trainer.semi_supervised import stage as stage_ssl
+    from trainer.semi_supervised import teacher_session
+    from trainer.semi_supervised.fold import make_pair
 
     job = _scored(_job(folder, epochs=-(-teacher_session.PAYS_NODES // SCORED_NODES)), SCORED_NODES)
     teacher, session = make_pair(job).teacher, teacher_session.begin(job)
@@ -117,10 +118,10 @@ def _scored(job: "SslJob", count: int) -> "SslJob":
 
 def _job(folder: Path, epochs: int = 1) -> "SslJob":
     """Half of the nodes train with labels, half are taken for unlabelled."""
-    from trainer.distributed import Ranks
-    from trainer.ssl_config import SCRATCH
-    from trainer.ssl_fold import SslJob
-    from trainer.unlabelled import Unlabelled
+    from trainer.semi_supervised.config import SCRATCH
+    from trainer.semi_supervised.fold import SslJob
+    from trainer.semi_supervised.unlabelled import Unlabelled
+    from trainer.steps.distributed import Ranks
 
     job = training_job(folder)
     hidden = np.arange(len(job.cohort.nodes) // 2)
@@ -135,8 +136,8 @@ def _job(folder: Path, epochs: int = 1) -> "SslJob":
 
 
 def _batch(job: "SslJob") -> "Batch":
-    from trainer.methods.choose import needs_of
-    from trainer.ssl_batches import Pools, draw, labelled_pool
+    from trainer.semi_supervised.batches import Pools, draw, labelled_pool
+    from trainer.semi_supervised.methods.choose import needs_of
 
     places, labels = labelled_pool(job.cohort, job.fold, job.unlabelled)
     pools = Pools(

@@ -16,7 +16,7 @@ from benchmarks.data import INPUT_NODES, STEPS
 from engines.patch import SPEC
 
 if TYPE_CHECKING:
-    from trainer.stage_supervised import FoldJob
+    from trainer.supervised.stage import FoldJob
 
 WARM_UP = 3
 BATCH = 32
@@ -24,7 +24,7 @@ BATCH = 32
 
 def bare_step(folder: Path) -> None:
     """Forward, backward and optimiser on one fixed batch that is in memory."""
-    from trainer.losses import sup_loss
+    from trainer.steps.losses import sup_loss
 
     job = training_job(folder)
     hu = torch.zeros(BATCH, *SPEC.crop_vox)
@@ -45,7 +45,7 @@ def bare_step(folder: Path) -> None:
 
 def our_step(folder: Path) -> None:
     """The same in the loop of the supervised stage: drawn, gathered, warped, looked at."""
-    from trainer import stage_supervised
+    from trainer.supervised import stage as stage_supervised
 
     job = training_job(folder)
     stamps: list[float] = []
@@ -57,7 +57,7 @@ def our_step(folder: Path) -> None:
 
 def our_input(folder: Path) -> None:
     """Patches of the store to augmented batches, one batched warp each."""
-    from trainer.augment import WEAK, augment
+    from trainer.data.augment import WEAK, augment
 
     patches = torch.from_numpy(_patches(folder))
     generator = torch.Generator().manual_seed(0)
@@ -116,7 +116,7 @@ def usual_input(folder: Path) -> None:
 def ready(folder: Path) -> None:
     """From the command to the first batch: imports, patches, hashes, folds."""
     job = training_job(folder)
-    from trainer.stage_supervised import TRAIN, _batch
+    from trainer.supervised.stage import TRAIN, _batch
 
     index = job.fold.nodes(job.cohort, TRAIN)[:BATCH]
     _batch(job, index, torch.Generator().manual_seed(0))
@@ -129,13 +129,13 @@ def training_job(folder: Path) -> "FoldJob":
     from db.patchstore import PatchStore
     from db.session import open_database
     from lnscore.settings import Settings
-    from trainer import cohort, folds
-    from trainer.config import TwoStreamConfig
-    from trainer.distributed import Ranks
+    from trainer.data import cohort, folds
+    from trainer.networks.config import TwoStreamConfig
     from trainer.networks.starting import Start
-    from trainer.profiles import SCRATCH
-    from trainer.run_supervised import SupervisedRun, begin
-    from trainer.stage_supervised import FoldJob
+    from trainer.steps.distributed import Ranks
+    from trainer.supervised.config import SCRATCH
+    from trainer.supervised.run import SupervisedRun, begin
+    from trainer.supervised.stage import FoldJob
 
     settings = Settings(db=str(folder / "train.db"))
     with open_database(settings.db) as database, database.read() as session:

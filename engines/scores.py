@@ -39,7 +39,7 @@ def check_patches(patches: np.ndarray) -> None:
     Raises:
         EngineError: E08, with the shape, type or number of non-finite voxels found.
     """
-    fix = "Cut them with lnscore.patches."
+    fix = "Cut them with lnscore.nodes.patches."
     wanted = f"int16 HU of shape (node, {', '.join(map(str, SPEC.size_vox))})"
     if patches.shape[1:] != SPEC.size_vox:
         raise EngineError("E08", f"patches of shape {patches.shape}", wanted, fix)

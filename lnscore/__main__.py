@@ -1,5 +1,5 @@
 """`python -m lnscore`: the same as the `lnscore` command."""
 
-from lnscore.cli import main
+from lnscore.cli.app import main
 
 main()

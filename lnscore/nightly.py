@@ -12,17 +12,17 @@ from db.lock import writer_lock
 from db.session import Database, open_database
 from engines.errors import EngineError
 from engines.protocol import Precision
-from lnscore import report_job
-from lnscore import score as scoring
+from lnscore.dicom.sources import find
 from lnscore.errors import EXIT_ENGINE
-from lnscore.ingest import limits
-from lnscore.ingested import Ingested
-from lnscore.ingesting import ingest
-from lnscore.report_summary import ReportSummary
-from lnscore.scored import Scored
+from lnscore.ingest.driver import ingest
+from lnscore.ingest.job import limits
+from lnscore.ingest.summary import Ingested
+from lnscore.ingest.task import Options
+from lnscore.report import job as report_job
+from lnscore.report.summary import ReportSummary
+from lnscore.scoring import job as scoring
+from lnscore.scoring.summary import Scored
 from lnscore.settings import Settings
-from lnscore.sources import find
-from lnscore.study_task import Options
 from lnscore.workers import Workers
 
 

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ITK_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
-PRELOADED = ["lnscore.preloaded"]
+PRELOADED = ["lnscore.ingest.preloaded"]
 
 
 def start_server() -> BaseContext:

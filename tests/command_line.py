@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import typer.main
 
-from lnscore import cli
+from lnscore.cli import app as cli
 
 Run = Callable[..., tuple[int, str, str]]
 

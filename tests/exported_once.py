@@ -15,7 +15,7 @@ GRAPHS: dict[tuple[str, str], bytes] = {}
 @pytest.fixture(scope="module")
 def each_graph_once() -> Iterator[None]:
     """A real export, remembered: it takes ten seconds, and the runs of these tests are alike."""
-    from trainer import export
+    from trainer.export import graph as export
 
     really = export.onnx_bytes
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import predictions
-from trainer.predictions import TEST, VALIDATION, Predictions, concat, sigmoid
+from trainer.runs import predictions
+from trainer.runs.predictions import TEST, VALIDATION, Predictions, concat, sigmoid
 
 SEPARATION = 1.868  # of the two normals: AUROC .9068, the paper's supervised two-stream network
 FOLDS = 4

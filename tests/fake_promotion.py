@@ -16,11 +16,11 @@ from demo_bundle import DEMO, copy_demo, edit_manifest
 from engines import bundle as bundles
 from engines import onnx_engine
 from fake_cohort import filled, settings_in
-from lnscore import engine_import
+from lnscore.engine_commands import importing as engine_import
+from lnscore.scoring.batches import read_batch
 from lnscore.settings import Settings
-from lnscore.stored_patches import read_batch
-from trainer import held_out
-from trainer.held_out import HeldOut
+from trainer.evaluation import held_out
+from trainer.evaluation.held_out import HeldOut
 
 STUDIES, NODES = 8, 5
 SPLIT = "radiologist/seed 0/0123456789ab"

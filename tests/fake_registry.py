@@ -10,7 +10,7 @@ import db_rows
 from db import studies
 from db.records import PatientRecord
 from db.session import open_database
-from lnscore.cli import app
+from lnscore.cli.app import app
 from lnscore.pseudonym import open_pseudonyms
 
 HEAD = ("patient_key", "report_id", "report_date", "surgery_date", "station_system", "station",

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from fake_predictions import cohort
-from trainer.predictions import TEST, Predictions, sigmoid
-from trainer.scored import SHORT_AXIS, Scored
+from trainer.evaluation.scored import SHORT_AXIS, Scored
+from trainer.runs.predictions import TEST, Predictions, sigmoid
 
 LABEL = (1, 1, 0, 0)
 PERFECT, THREE_QUARTERS, HALF = (0.9, 0.8, 0.2, 0.1), (0.9, 0.2, 0.8, 0.1), (0.9, 0.1, 0.8, 0.2)

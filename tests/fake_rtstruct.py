@@ -16,7 +16,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from lnscore.geometry import CtGrid
+from lnscore.dicom.geometry import CtGrid
 
 
 @dataclass

@@ -8,12 +8,12 @@ import numpy as np
 
 from fake_predictions import cohort, write_run
 from fake_training import TINY, quick
-from trainer import checkpoint
-from trainer.cohort_summary import FILE
-from trainer.config import NetworkConfig
-from trainer.demo import untrained
-from trainer.drawn_patches import phantom_patches
-from trainer.run_directory import BEST, DONE, put_json
+from trainer.bundle.cohort_summary import FILE
+from trainer.bundle.demo import untrained
+from trainer.export.drawn_patches import phantom_patches
+from trainer.networks.config import NetworkConfig
+from trainer.runs import checkpoint
+from trainer.runs.directory import BEST, DONE, put_json
 
 SUMMARY: dict[str, Any] = {
     "patients": 60,

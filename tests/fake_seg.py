@@ -11,8 +11,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from lnscore.geometry import CtGrid, Geometry
-from lnscore.masks import Region
+from lnscore.dicom.geometry import CtGrid, Geometry
+from lnscore.masks.regions import Region
 
 LYMPH_NODE = Code("59441001", "SCT", "Lymph node")
 

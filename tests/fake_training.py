@@ -7,13 +7,13 @@ import torch
 
 from db.cohort import CohortNode
 from engines.patch import SPEC
-from trainer import ssl_config
-from trainer.cohort import UNLABELLED, Cohort
-from trainer.config import TwoStreamConfig
-from trainer.profiles import SCRATCH, SupervisedConfig, with_values
-from trainer.sharpen import BENIGN, MALIGNANT, UNKNOWN
-from trainer.ssl_config import SslConfig
-from trainer.unlabelled import Unlabelled
+from trainer.data.cohort import UNLABELLED, Cohort
+from trainer.networks.config import TwoStreamConfig
+from trainer.semi_supervised import config as ssl_config
+from trainer.semi_supervised.config import SslConfig
+from trainer.semi_supervised.sharpen import BENIGN, MALIGNANT, UNKNOWN
+from trainer.semi_supervised.unlabelled import Unlabelled
+from trainer.supervised.config import SCRATCH, SupervisedConfig, with_values
 
 TINY = TwoStreamConfig(
     variant="small", group_stride=3, fpn_channels=8, two_stream=False, multi_scale=False

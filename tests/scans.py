@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from lnscore.headers import read_header
-from lnscore.pixels import fingerprint
-from lnscore.series import Stack, split_series
-from lnscore.slice_headers import SliceHeader
-from lnscore.volume import Scan, place_stack
+from lnscore.dicom.headers import read_header
+from lnscore.dicom.pixels import fingerprint
+from lnscore.dicom.series import Stack, split_series
+from lnscore.dicom.slice_headers import SliceHeader
+from lnscore.dicom.volume import Scan, place_stack
 
 
 def slices_of(paths: Iterable[Path]) -> list[SliceHeader]:

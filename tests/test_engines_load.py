@@ -156,7 +156,7 @@ def test_where_no_back_end_can_run_all_that_is_missing_is_listed(monkeypatch) ->
 
 def test_a_copied_bundle_takes_no_plans_along(tmp_path) -> None:
     """`engine import` copies what the manifest names; plans are built where they run."""
-    from lnscore import engine_import
+    from lnscore.engine_commands import importing as engine_import
 
     source = copy_demo(tmp_path / "demo")
     (source / "plans").mkdir()

@@ -224,7 +224,8 @@ def test_an_explicit_back_end_that_cannot_run_fails_with_what_is_missing() -> No
 
 def test_importing_and_probing_loads_neither_onnxruntime_nor_torch() -> None:
     code = (
-        "import sys, lnscore.engine_jobs, engines.onnx_engine as e; assert e.is_available();"
+        "import sys, lnscore.scoring.engine_choice, engines.onnx_engine as e;"
+        "assert e.is_available();"
         "sys.exit(', '.join({'onnxruntime', 'onnx', 'torch'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

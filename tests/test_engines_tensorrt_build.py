@@ -13,7 +13,7 @@ from engines.protocol import Precision
 from engines.tensorrt_build import Complaints, compiled, half_share, sizes
 from engines.tensorrt_flavours import RTX, TENSORRT, can_build
 from fake_plans import NEEDS_RTX
-from trainer.export import onnx_bytes
+from trainer.export.graph import onnx_bytes
 from trainer.networks.registry import NETWORKS, build, parse
 
 QUICK = {"group_stride": 3, "fpn_channels": 32}

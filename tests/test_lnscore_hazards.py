@@ -13,9 +13,9 @@ from pydicom.uid import (
 )
 
 from fake_ct import make_ct, ramp, save
+from lnscore.dicom.headers import read_header
+from lnscore.dicom.pixels import fingerprint
 from lnscore.errors import Refusal
-from lnscore.headers import read_header
-from lnscore.pixels import fingerprint
 from scans import scans_of, slices_of, stacks_of
 
 RAMP = (0.5, -0.25, 1.0)

@@ -21,10 +21,10 @@ from db.schema import AuditLog, Label, Run
 from db.session import open_database
 from db.studies import add_series
 from db_rows import node, series
-from lnscore import phantom_job
 from lnscore.errors import Refusal
 from lnscore.labels.importing import Options, run
 from lnscore.labels.table import read_table
+from lnscore.phantom import job as phantom_job
 from lnscore.settings import load
 
 pytest_plugins = ["command_line"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from db.node_places import NodePlace, SeriesPlaces
 from lnscore.labels.checking import LabelRow
 from lnscore.labels.matching import Match, Scans, match
-from lnscore.pathology.messages import Message
+from lnscore.tables.messages import Message
 
 MM = st.floats(-300, 300, allow_nan=False)
 PLACES = st.lists(st.tuples(MM, MM, MM), min_size=1, max_size=12)

@@ -13,7 +13,7 @@ from db.labels import LabelRecord
 from db.session import open_database
 from db.studies import add_series
 from db_rows import series
-from lnscore import cli
+from lnscore.cli import app as cli
 from lnscore.labels.agreement import kappa
 
 SAID = {"Ana": (1, 1, 0, 0, 1), "Bo": (1, 0, 0, 0)}

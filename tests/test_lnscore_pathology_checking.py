@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from fake_registry import ROW
 from lnscore.pathology import json_lines
 from lnscore.pathology.checking import check
-from lnscore.pathology.counts import read_count
-from lnscore.pathology.dates import read_date
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import FIELDS, CanonicalRow, SourceRow
+from lnscore.tables.counts import read_count
+from lnscore.tables.dates import read_date
+from lnscore.tables.messages import Message
 
 
 def one(**change: str) -> list[CanonicalRow | Message]:

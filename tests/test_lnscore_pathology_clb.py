@@ -8,10 +8,10 @@ import pytest
 from lnscore.pathology.checking import check
 from lnscore.pathology.draft import draft
 from lnscore.pathology.mapping import parse_mapping, read_mapping
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import CanonicalRow
-from lnscore.pathology.sheets import read_sheet
 from lnscore.pathology.wide import source_rows
+from lnscore.tables.messages import Message
+from lnscore.tables.sheets import read_sheet
 
 TABLES = Path(__file__).parents[2] / "shared" / "data" / "pathology" / "clb-multisite"
 MAPPING = Path(__file__).parent / "clb_multisite.yaml"

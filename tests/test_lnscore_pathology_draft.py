@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fake_tables import HEADINGS, write_text
 from lnscore.pathology.draft import Draft, date_format, draft
 from lnscore.pathology.mapping import Mapping, parse_mapping
-from lnscore.pathology.sheets import read_sheet
+from lnscore.tables.sheets import read_sheet
 
 BASE = ["Patient ID", "Report no", "Report date"]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lnscore.errors import Refusal
 from lnscore.pathology.checking import check
 from lnscore.pathology.fhir import read_fhir
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import CanonicalRow, SourceRow
+from lnscore.tables.messages import Message
 
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
 JES = "http://example.org/fhir/CodeSystem/jes11"

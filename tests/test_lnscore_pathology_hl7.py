@@ -11,8 +11,8 @@ from lnscore.errors import Refusal
 from lnscore.pathology.checking import check
 from lnscore.pathology.hl7 import read_hl7
 from lnscore.pathology.layouts import Layout, read_layout
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import CanonicalRow, SourceRow
+from lnscore.tables.messages import Message
 
 JES = Layout(station_system="JES11")
 MSH = "MSH|^~\\&|LIS|HOSP|||20260210||ORU^R01^ORU_R01|1|P|2.5.1"

@@ -211,7 +211,7 @@ def test_a_run_and_an_audit_record_are_kept(registry):
 
 def test_another_run_that_holds_the_lock_is_waited_for_by_the_user(registry, monkeypatch, capsys):
     from db.lock import writer_lock
-    from lnscore import cli
+    from lnscore.cli import app as cli
 
     path = registry.file(table({}))
     words = ["lnscore", "pathology", "import", str(path), "--db", str(registry.db)]
@@ -223,7 +223,7 @@ def test_another_run_that_holds_the_lock_is_waited_for_by_the_user(registry, mon
 
 
 def test_no_patient_without_a_database_is_refused(tmp_path, monkeypatch, capsys):
-    from lnscore import cli
+    from lnscore.cli import app as cli
 
     (tmp_path / "t.csv").write_text(table({}))
     words = ["lnscore", "pathology", "import", str(tmp_path / "t.csv"), "--db", str(tmp_path / "x")]

@@ -10,7 +10,7 @@ from fake_tables import MAPPING
 from lnscore.errors import Refusal
 from lnscore.pathology.headings import Columns, letter_of, number_of
 from lnscore.pathology.mapping import Mapping, parse_mapping, read_mapping
-from lnscore.pathology.messages import Message
+from lnscore.tables.messages import Message
 
 PAIR = 'pairs:\n  - {station: "4R", total: a, positive: b}\n'
 

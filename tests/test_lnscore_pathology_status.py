@@ -9,9 +9,9 @@ import pytest
 from db.pathology import FindingRecord
 from db.records import StationKey
 from fake_report import AJCC_4R, AJCC_7, AJCC_8M, Hospital, Node, ajcc, uid
-from lnscore import crosswalks
 from lnscore.errors import Refusal
 from lnscore.pathology import status
+from lnscore.stations import crosswalks
 from lnscore.summary import Summary
 
 

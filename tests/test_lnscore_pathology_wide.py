@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from fake_tables import HEADINGS, MAPPING, Fact, wide_rows, write_text, write_workbook
 from lnscore.pathology.checking import check
 from lnscore.pathology.mapping import parse_mapping
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import CanonicalRow, SourceRow
-from lnscore.pathology.sheets import read_sheet
 from lnscore.pathology.wide import source_rows
+from lnscore.tables.messages import Message
+from lnscore.tables.sheets import read_sheet
 
 STATIONS = ("106recR", "106recL", "107", "108", "105+108+110")
 NOTES = {

@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from lnscore import phantom_job
 from lnscore.errors import Refusal
+from lnscore.phantom import job as phantom_job
 from lnscore.phantom.cohorts import plan_cohort
 from lnscore.phantom.dicom_ct import write_ct
 from lnscore.phantom.dicom_seg import write_seg

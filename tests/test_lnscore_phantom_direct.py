@@ -9,8 +9,8 @@ from db.patchstore import PatchStore
 from db.schema import Finding, Label, LymphNode, PatchFile, PathologyReport, Patient, Series
 from db.session import open_database
 from engines.patch import SPEC
-from lnscore import phantom_job
-from lnscore.patches import cut_patch
+from lnscore.nodes.patches import cut_patch
+from lnscore.phantom import job as phantom_job
 from lnscore.phantom.cohorts import plan_cohort, plan_paper
 from lnscore.phantom.dicom_ct import write_ct
 from lnscore.phantom.direct import RenderedScan, cut_nodes, scan_grid

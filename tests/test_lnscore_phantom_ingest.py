@@ -9,9 +9,10 @@ from sqlalchemy import select
 from db.patchstore import PatchStore
 from db.schema import LymphNode, Station
 from db.session import open_database
-from lnscore import ingest, phantom_job
+from lnscore.ingest import job as ingest
+from lnscore.ingest.study import Options
+from lnscore.phantom import job as phantom_job
 from lnscore.settings import Settings, load
-from lnscore.study import Options
 
 SEED = 9
 

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from fake_report import Engine, Hospital, fill, typical_findings, typical_nodes, uid
-from lnscore import report_job
-from lnscore.report_facts import folder_name
+from lnscore.report import job as report_job
+from lnscore.report.collecting import folder_name
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [

@@ -16,9 +16,11 @@ import lnscore
 from db.errors import DatabaseError
 from db.records import StationKey
 from fake_report import AJCC_7, SECRETS, Engine, Hospital, Node, fill, uid
-from lnscore import report_html, report_job, report_study
 from lnscore.errors import Refusal
-from lnscore.report_facts import folder_name
+from lnscore.report import job as report_job
+from lnscore.report import pages as report_html
+from lnscore.report import study as report_study
+from lnscore.report.collecting import folder_name
 
 A = Engine()
 DEMO = Engine("demo", trained=False, calibrated=False, points=(("p50", 0.5),))

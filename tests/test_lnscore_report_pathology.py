@@ -25,9 +25,10 @@ from fake_report import (
     typical_nodes,
     uid,
 )
-from lnscore import report_job, report_study
-from lnscore.report_facts import folder_name
-from lnscore.report_pathology import pn_like
+from lnscore.report import job as report_job
+from lnscore.report import study as report_study
+from lnscore.report.collecting import folder_name
+from lnscore.report.pathology import pn_like
 
 A = Engine()
 DEMO = Engine("demo", trained=False, calibrated=False, points=(("p50", 0.5),))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lnscore.report_privacy import without_paths
+from lnscore.report.privacy import without_paths
 
 PATH = "/in/DOE^JANE/PID 4711/IM0001.dcm"
 

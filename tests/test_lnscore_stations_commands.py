@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from lnscore import crosswalks
-from lnscore import stations_commands as job
-from lnscore.cli import app
+from lnscore.cli.app import app
 from lnscore.errors import Refusal
+from lnscore.stations import commands as job
+from lnscore.stations import crosswalks
 
 
 def run(*args: str) -> str:

@@ -15,10 +15,10 @@ from engines import onnx_engine, parity
 from engines.manifest import About
 from engines.patch import crop
 from engines.scores import Scores
-from trainer.config import DualNetConfig, NetworkConfig, SlicesConfig, TwoStreamConfig
-from trainer.demo import phantom_patches, untrained
+from trainer.bundle.demo import phantom_patches, untrained
 from trainer.errors import TrainerError
-from trainer.export import export, onnx_bytes, torch_scores
+from trainer.export.graph import export, onnx_bytes, torch_scores
+from trainer.networks.config import DualNetConfig, NetworkConfig, SlicesConfig, TwoStreamConfig
 from trainer.networks.registry import NETWORKS, Network, build, parse
 
 PARITY = 1e-5
@@ -81,7 +81,7 @@ def test_parity_with_torch_in_float64(config: NetworkConfig) -> None:
 def test_an_upsampled_two_stream_network_keeps_twice_the_parity() -> None:
     """The 1e-5 of the others is missed here, by rounding: 1.5e-5 on one node of the six.
 
-    The graph without `trainer.rewriting` stays at 6e-7 with these weights; with seed 5 both
+    The graph without `trainer.export.rewriting` stays at 6e-7 with these weights; with seed 5 both
     do. This node's score is sensitive, and the rewriting rounds in other places.
     """
     config = changed("two-stream", SMALL | {"input_upsample": 2})

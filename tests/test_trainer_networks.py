@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_large, mobilenet_v3_small, resnet18
 
-from trainer.config import (
+from trainer.networks.config import (
     DualNetConfig,
     MobileNet3dConfig,
     MobileViT3dConfig,

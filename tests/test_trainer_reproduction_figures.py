@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fake_reproduction import HALF, PERFECT, THREE_QUARTERS, of_cohort, scored, short_axis
-from trainer.bootstrap import Interval
+from trainer.evaluation.bootstrap import Interval
 from trainer.reproduction import ladders
 from trainer.reproduction.figures import FALSE_RATES, draw, mean_curve
 from trainer.reproduction.results import Reproduced, summarise

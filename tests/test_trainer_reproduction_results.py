@@ -16,9 +16,9 @@ from fake_reproduction import (
     scored,
     short_axis,
 )
-from trainer import metrics, significance
-from trainer.bootstrap import patient_draws
 from trainer.errors import TrainerError
+from trainer.evaluation import metrics, significance
+from trainer.evaluation.bootstrap import patient_draws
 from trainer.reproduction import averaged
 from trainer.reproduction.results import summarise
 from trainer.reproduction.rows import Comparison, Table

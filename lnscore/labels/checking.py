@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from db.labels import RULES
 from lnscore.labels.table import Table
-from lnscore.pathology.messages import Message
-from lnscore.points import COORDS
+from lnscore.masks.points import COORDS
+from lnscore.tables.messages import Message
 
 MALIGNANT = ("1", "1.0", "malignant", "positive", "metastatic")
 BENIGN = ("0", "0.0", "benign", "negative")

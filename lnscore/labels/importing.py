@@ -19,8 +19,8 @@ from lnscore.labels.checking import Stated, check
 from lnscore.labels.limits import TOLERANCE_MM
 from lnscore.labels.matching import Match, Scans, match, twice
 from lnscore.labels.table import Table, read_table
-from lnscore.pathology.messages import Message
 from lnscore.settings import Settings, actor
+from lnscore.tables.messages import Message
 from lnscore.version import version
 
 

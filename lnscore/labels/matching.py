@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from db.node_places import NodePlace, SeriesPlaces
-from lnscore.geometry import Geometry
+from lnscore.dicom.geometry import Geometry
 from lnscore.labels.checking import LabelRow
-from lnscore.pathology.messages import Message
-from lnscore.points import lps_mm
+from lnscore.masks.points import lps_mm
+from lnscore.tables.messages import Message
 
 
 @dataclass(frozen=True)

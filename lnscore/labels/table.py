@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lnscore.errors import Refusal
-from lnscore.pathology.cells import cleaned, shown
+from lnscore.tables.cells import cleaned, shown
 
 COLUMNS = ("reader", "value", "tracking_uid", "series_uid", "study_uid", "x", "y", "z", "coord")
 MAX_BYTES = 1 << 26
@@ -67,8 +67,8 @@ def read_table(path: Path) -> Table:
 
 
 def _sheet(path: Path, sha256: str) -> Table:
-    from lnscore.pathology.sheets import read_sheet
-    from lnscore.pathology.workbooks import MergedCell
+    from lnscore.tables.sheets import read_sheet
+    from lnscore.tables.workbooks import MergedCell
 
     sheet = read_sheet(path, header_rows=1)
     written = [" ".join(part for part in heading if part) for heading in sheet.headings]

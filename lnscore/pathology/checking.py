@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from db.records import NEOADJUVANT
-from lnscore.pathology import cells, places
-from lnscore.pathology.counts import Count, read_count
-from lnscore.pathology.dates import Order, read_date
-from lnscore.pathology.messages import Message
+from lnscore.pathology import places
 from lnscore.pathology.rows import FIELDS, MANDATORY, CanonicalRow, SourceRow
+from lnscore.tables import cells
+from lnscore.tables.counts import Count, read_count
+from lnscore.tables.dates import Order, read_date
+from lnscore.tables.messages import Message
 
 STATUSES = ("positive", "negative", "not_sampled", "indeterminate")
 

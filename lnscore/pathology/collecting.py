@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from db.pathology import FindingRecord
+from lnscore.dicom.sources import sha256_of
 from lnscore.pathology.checking import check
-from lnscore.pathology.dates import Order
-from lnscore.pathology.messages import Message
 from lnscore.pathology.reading import Format, Options, open_pathology
 from lnscore.pathology.rows import CanonicalRow
-from lnscore.sources import sha256_of
+from lnscore.tables.dates import Order
+from lnscore.tables.messages import Message
 
 EVERY = 1000
 """Rows between two steps of the progress bar."""

@@ -12,9 +12,9 @@ from db.records import StationKey
 from db.station_rule import MAX_DAYS, StationFinding, days_to_surgery, exclusions
 from lnscore.pathology import patients
 from lnscore.pathology.collecting import Collected, Report
-from lnscore.pathology.messages import Message
 from lnscore.pathology.patients import Identities
 from lnscore.pseudonym import Pseudonyms
+from lnscore.tables.messages import Message
 
 SAID_BY_A_LAB = ("positive", "negative", "indeterminate")
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from db.records import NEOADJUVANT
-from lnscore import vocabulary
 from lnscore.errors import Refusal
 from lnscore.pathology.columns_known import Known, known_columns
 from lnscore.pathology.headings import Columns, parts_of
 from lnscore.pathology.readings import Reading, reading_of
-from lnscore.pathology.sheets import Sheet
+from lnscore.stations import vocabulary
+from lnscore.tables.sheets import Sheet
 
 LOOKED_AT = 300
 """Rows of data that are looked at."""

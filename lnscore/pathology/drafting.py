@@ -5,7 +5,7 @@ from pathlib import Path
 from lnscore import console
 from lnscore.errors import Refusal
 from lnscore.pathology.draft import Draft, draft
-from lnscore.pathology.sheets import read_sheet
+from lnscore.tables.sheets import read_sheet
 
 
 def run(file: Path, sheet: str | None, out: Path | None) -> None:

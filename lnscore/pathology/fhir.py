@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lnscore import vocabulary
-from lnscore.pathology.cells import shown
-from lnscore.pathology.messages import Message
 from lnscore.pathology.resources import Json, Resource, Scope, read_scopes
 from lnscore.pathology.rows import SourceRow
+from lnscore.stations import vocabulary
+from lnscore.tables.cells import shown
+from lnscore.tables.messages import Message
 
 LOINC = ("http://loinc.org", "urn:oid:2.16.840.1.113883.6.1")
 SNOMED = ("http://snomed.info/sct", "urn:oid:2.16.840.1.113883.6.96")

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lnscore.pathology.headings import Columns, compared
 from lnscore.pathology.mapping import DATE_FORMATS, Date, Value
-from lnscore.pathology.messages import Message
+from lnscore.tables.messages import Message
 
 Take = Callable[[Sequence[str], int], str]
 """Text of a field from the cells of a row and the row's number."""

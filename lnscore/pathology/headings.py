@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
-from lnscore.pathology.messages import Message
+from lnscore.tables.messages import Message
 
 BETWEEN = " | "
 """Between the header cells of one column, from the top."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lnscore.errors import Refusal
-from lnscore.pathology.cells import shown
 from lnscore.pathology.layouts import PLACE, Layout
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import SourceRow
 from lnscore.pathology.segments import Fields, Hl7Message, Segment, read_messages
+from lnscore.tables.cells import shown
+from lnscore.tables.messages import Message
 
 WANTED = "ORU^R01"
 FINAL = ("", "F", "C", "U")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lnscore.errors import EXIT_DONE, EXIT_ERROR
-from lnscore.pathology.messages import Message
+from lnscore.tables.messages import Message
 
 SHOWN = 20
 """Messages of one code and gravity that a person is shown; `--json` has all."""

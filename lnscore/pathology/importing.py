@@ -11,16 +11,17 @@ from db.errors import DatabaseError
 from db.lock import writer_lock
 from db.session import open_database
 from db.station_rule import MAX_DAYS
-from lnscore import console, naming_stations
+from lnscore import console
 from lnscore.errors import Refusal
 from lnscore.pathology.collecting import Collected, collect
 from lnscore.pathology.comparing import Compared, compare
-from lnscore.pathology.dates import Order
 from lnscore.pathology.imported import Imported
 from lnscore.pathology.patients import Identities, identities
 from lnscore.pathology.reading import Options, told
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.settings import Settings, actor
+from lnscore.stations import storing as naming_stations
+from lnscore.tables.dates import Order
 from lnscore.version import version
 
 NO_DATABASE = "D01"

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from db.records import Neoadjuvant
-from lnscore.pathology.cells import shown
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import FIELDS, MANDATORY, SourceRow
+from lnscore.tables.cells import shown
+from lnscore.tables.messages import Message
 
 SCHEMA = Path(__file__).parents[1] / "data" / "pathology.schema.json"
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnscore.errors import Refusal
-from lnscore.pathology.cells import cleaned
-from lnscore.pathology.messages import Message
 from lnscore.pseudonym import Pseudonyms
+from lnscore.tables.cells import cleaned
+from lnscore.tables.messages import Message
 
 PSEUDO_KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -71,7 +71,7 @@ def read_key_file(path: Path, issuer: str = "") -> dict[str, Person]:
     Raises:
         Refusal: P20, or what keeps a table from being read.
     """
-    from lnscore.pathology.sheets import read_sheet
+    from lnscore.tables.sheets import read_sheet
 
     sheet = read_sheet(path, header_rows=1)
     headings = [cleaned(one[-1]).casefold() for one in sheet.headings]

@@ -3,9 +3,9 @@
 from functools import lru_cache
 
 from db.records import StationKey
-from lnscore import vocabulary
-from lnscore.pathology.cells import DATE_LIKE, shown
-from lnscore.pathology.counts import narrow
+from lnscore.stations import vocabulary
+from lnscore.tables.cells import DATE_LIKE, shown
+from lnscore.tables.counts import narrow
 
 Said = tuple[str, str, str, str]
 """Code, severity, text, field."""

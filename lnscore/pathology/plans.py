@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from lnscore.pathology.fields import Resolver, Taken, worded
 from lnscore.pathology.headings import Columns, compared
 from lnscore.pathology.mapping import Code, Count, Date, Long, Mapping, Only, Pair, Value
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import FIELDS, MANDATORY
 from lnscore.pathology.spelling import Spelling
+from lnscore.tables.messages import Message
 
 ADVICE = "write a mapping file: `lnscore pathology draft FILE` proposes one"
 

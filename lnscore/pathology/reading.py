@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from lnscore.errors import Refusal
-from lnscore.pathology.messages import Message
 from lnscore.pathology.rows import SourceRow
+from lnscore.tables.messages import Message
 
 Format = Literal["auto", "table", "jsonl", "hl7", "fhir"]
 FORMATS: tuple[Format, ...] = ("auto", "table", "jsonl", "hl7", "fhir")
@@ -153,8 +153,8 @@ def _opened(
 
 def _table(path: Path, options: Options) -> tuple[tuple[str, ...], Iterator[SourceRow | Message]]:
     from lnscore.pathology.mapping import read_mapping
-    from lnscore.pathology.sheets import read_sheet
     from lnscore.pathology.wide import source_rows
+    from lnscore.tables.sheets import read_sheet
 
     mapping = read_mapping(options.mapping) if options.mapping else None
     sheet = read_sheet(

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lnscore import vocabulary
 from lnscore.pathology.spelling import on_side
+from lnscore.stations import vocabulary
 
 Role = Literal["total", "positive", ""]
 

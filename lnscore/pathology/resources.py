@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lnscore.errors import Refusal
-from lnscore.pathology.cells import shown
-from lnscore.pathology.messages import Message
+from lnscore.tables.cells import shown
+from lnscore.tables.messages import Message
 
 MAX_BYTES = 1 << 28
 READ = ("DiagnosticReport", "Observation", "Patient", "Specimen")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lnscore.errors import Refusal
-from lnscore.pathology.messages import Message
+from lnscore.tables.messages import Message
 
 if TYPE_CHECKING:
     from hl7apy.core import Field

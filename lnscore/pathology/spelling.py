@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lnscore import vocabulary
 from lnscore.pathology.headings import compared
+from lnscore.stations import vocabulary
 
 OTHER_SIDE = {"R": "L", "L": "R"}
 

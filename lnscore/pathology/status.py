@@ -14,10 +14,10 @@ from db.records import StationKey
 from db.schema import Patient, Study
 from db.session import open_database
 from db.station_rule import Relations, StationFinding
-from lnscore import crosswalks
 from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.pathology.joining import JoinedStudy, join
 from lnscore.settings import Settings
+from lnscore.stations import crosswalks
 
 STATUSES = ("malignant", "benign", "unknown")
 NAMED = 8

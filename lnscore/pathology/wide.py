@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lnscore.errors import Refusal
-from lnscore.pathology.cells import shown
-from lnscore.pathology.counts import read_count
 from lnscore.pathology.fields import iso_date
 from lnscore.pathology.headings import Columns, letter_of
 from lnscore.pathology.mapping import Mapping
-from lnscore.pathology.messages import Message
 from lnscore.pathology.plans import Item, Plan, plan_of, plan_of_canonical
 from lnscore.pathology.rows import SourceRow
-from lnscore.pathology.sheets import Sheet
 from lnscore.pathology.spelling import UnknownSide
-from lnscore.pathology.workbooks import MergedCell
+from lnscore.tables.cells import shown
+from lnscore.tables.counts import read_count
+from lnscore.tables.messages import Message
+from lnscore.tables.sheets import Sheet
+from lnscore.tables.workbooks import MergedCell
 
 COUNTED = ("n_examined", "n_positive", "status")
 """Fields that belong to one finding alone: a merged cell cannot give them to several."""

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.patch import SPEC
-from lnscore.geometry import CtGrid, Geometry
-from lnscore.masks import Region, crop
-from lnscore.nodes import Measured, measure
-from lnscore.patches import Patch, cut_patch
+from lnscore.dicom.geometry import CtGrid, Geometry
+from lnscore.masks.regions import Region, crop
+from lnscore.nodes.measuring import Measured, measure
+from lnscore.nodes.patches import Patch, cut_patch
 from lnscore.phantom.dicom_seg import segment_label
 from lnscore.phantom.node_field import Painted, PhantomNode
 from lnscore.phantom.patients import NOISE_STREAM, PhantomPatient
 from lnscore.phantom.render import Slices, paint_nodes, render
 from lnscore.phantom.wall import Raster
-from lnscore.stations import station_in
+from lnscore.stations.stated import station_in
 
 MARGIN_MM = 3.0  # an outline's centroid is nearer than this to its phantom node's centre
 REACH_MM = np.array(SPEC.size_vox)[::-1] / 2 * np.array(SPEC.spacing_mm)[::-1] + MARGIN_MM

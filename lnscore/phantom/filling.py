@@ -9,10 +9,10 @@ from db.patchstore import PatchStore
 from db.records import PatchFileRecord, PatientRecord
 from db.session import Database
 from engines.patch import SPEC
-from lnscore.naming_stations import name_stations
 from lnscore.phantom.patients import Plan, birth_date, patient_id, sex
 from lnscore.phantom.records import Filled, Filling
 from lnscore.pseudonym import Pseudonyms
+from lnscore.stations.storing import name_stations
 
 TRUTH, RADIOLOGIST = "phantom-truth", "radiologist"
 """Readers: the truth of every node, and what training may see."""

@@ -11,14 +11,14 @@ from db.pathology import FindingRecord, ReportRecord
 from db.records import AnnotationRecord, NodeRecord, PatientRecord, SeriesRecord, StudyRecord
 from engines.patch import SPEC
 from engines.shapes import Masks, Patches
-from lnscore.nodes import mask_sha256
+from lnscore.nodes.measuring import mask_sha256
 from lnscore.phantom.difficulty import Sample, measurements
 from lnscore.phantom.direct import CutNode, cut_nodes, scan_grid
 from lnscore.phantom.lymph_nodes import log_likelihood_ratio
 from lnscore.phantom.patients import CUES, PhantomPatient, Plan, draw_patient
 from lnscore.phantom.places import SYSTEM
 from lnscore.phantom.surgery import operate
-from lnscore.stations import parse_station
+from lnscore.stations.stated import parse_station
 
 PHANTOM_VERSION = 1
 """Raised when an equal plan gives other patches than before."""

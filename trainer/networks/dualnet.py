@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.patch import SPEC
-from trainer.config import DualNetConfig
 from trainer.errors import TrainerError
+from trainer.networks.config import DualNetConfig
 from trainer.networks.preprocess import Window
 from trainer.networks.two_stream import Logits, head, set_momentum, squeeze
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.patch import SPEC
-from trainer.config import SLICES_PER_GROUP, GroupedConfig
+from trainer.networks.config import SLICES_PER_GROUP, GroupedConfig
 
 
 class Views(nn.Module):

@@ -8,7 +8,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from trainer.config import (
+from trainer.errors import TrainerError
+from trainer.networks.config import (
     DualNetConfig,
     GroupedConfig,
     MobileNet3dConfig,
@@ -18,7 +19,6 @@ from trainer.config import (
     SlicesConfig,
     TwoStreamConfig,
 )
-from trainer.errors import TrainerError
 from trainer.networks.dualnet import DualNet
 from trainer.networks.slices_2d import Slices
 from trainer.networks.two_stream import TwoStream

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import resnet18
 
-from trainer.config import SlicesConfig
+from trainer.networks.config import SlicesConfig
 from trainer.networks.preprocess import Views
 from trainer.networks.two_stream import Logits, head, pointwise, set_momentum, squeeze
 

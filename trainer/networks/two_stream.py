@@ -14,7 +14,7 @@ from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops import FeaturePyramidNetwork
 
-from trainer.config import NetworkConfig, TwoStreamConfig
+from trainer.networks.config import NetworkConfig, TwoStreamConfig
 from trainer.networks.preprocess import Views
 
 # torchvision's own detection helper taps two levels of stride 32; these are 8, 16 and 32.

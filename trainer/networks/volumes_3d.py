@@ -5,8 +5,8 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from trainer.config import MobileNet3dConfig, MobileViT3dConfig, ResNet3dConfig
 from trainer.networks import mobilenetv3_3d, mobilevitv2_3d
+from trainer.networks.config import MobileNet3dConfig, MobileViT3dConfig, ResNet3dConfig
 from trainer.networks.preprocess import Window
 from trainer.networks.two_stream import Logits, head, set_momentum, squeeze
 

@@ -10,10 +10,10 @@ from functools import reduce
 
 import numpy as np
 
-from trainer import bootstrap, metrics
-from trainer.bootstrap import Difference, Interval, PatientDraws
 from trainer.errors import TrainerError
-from trainer.scored import Scored
+from trainer.evaluation import bootstrap, metrics
+from trainer.evaluation.bootstrap import Difference, Interval, PatientDraws
+from trainer.evaluation.scored import Scored
 
 FIGURES = ("auroc", "s_at_r75", "r_at_s75", "a_at_r75", "a_at_s75")
 """Of `metrics.all_of`, in the order of the paper's columns."""

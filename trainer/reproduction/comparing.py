@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trainer import significance
-from trainer.bootstrap import Difference, Interval
+from trainer.evaluation import significance
+from trainer.evaluation.bootstrap import Difference, Interval
+from trainer.evaluation.scored import Scored
 from trainer.reproduction import averaged
 from trainer.reproduction.averaged import SharedDraws
 from trainer.reproduction.rows import ROWS, Comparison, Row, Table
-from trainer.scored import Scored
 
 Runs = Mapping[str, Mapping[int, Scored]]
 """Row to seed to its test nodes."""

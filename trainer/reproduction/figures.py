@@ -11,15 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainer import metrics
-from trainer.figures import AXIS_COLOUR, EVERYWHERE, look, png
+from trainer.evaluation import metrics
+from trainer.evaluation.figures import AXIS_COLOUR, EVERYWHERE, look, png
+from trainer.evaluation.scored import Scored
 from trainer.reproduction import ladders
 from trainer.reproduction.comparing import Runs
 from trainer.reproduction.labels import HEADINGS, SYMBOLS, label, paper, sweeps
 from trainer.reproduction.ladders import FAINT, OURS, PAPER
 from trainer.reproduction.results import Found, Reproduced
 from trainer.reproduction.rows import SWEEPS, SWEPT
-from trainer.scored import Scored
 
 SQUARE_IN, APART_IN = 6.8, 0.2
 FALSE_RATES = np.linspace(0, 1, 401)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import predicted_run, scored
 from trainer.errors import TrainerError
+from trainer.evaluation import predicted_run, scored
+from trainer.evaluation.scored import Scored
 from trainer.reproduction.plan import plan
 from trainer.reproduction.recipe import Recipe
-from trainer.run_directory import DONE, LOG, read_facts, read_json, read_log
-from trainer.scored import Scored
+from trainer.runs.directory import DONE, LOG, read_facts, read_json, read_log
 
 COLUMNS = ("run", "seed", "fold", "best_epoch", "epochs", "validation_auroc", "seconds")
 

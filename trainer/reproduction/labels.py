@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from trainer.evaluation_tables import RANKING
+from trainer.evaluation.tables import RANKING
 from trainer.reproduction.averaged import FIGURES
 from trainer.reproduction.rows import ROWS, SINGLE, SWEEPS, SWEPT, TWO_STREAM, Row, Table
 

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainer.bootstrap import Interval
-from trainer.evaluation_tables import percent
-from trainer.figures import COLOURS
+from trainer.evaluation.bootstrap import Interval
+from trainer.evaluation.figures import COLOURS
+from trainer.evaluation.tables import percent
 from trainer.reproduction.comparing import Gain, Room
 from trainer.reproduction.labels import MARKED, label, paper, parts
 from trainer.reproduction.results import Found, Reproduced

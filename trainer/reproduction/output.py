@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.evaluation_tables import percent
+from trainer.evaluation.tables import percent
 from trainer.reproduction import figures, finished, results, tables
 from trainer.reproduction.labels import HEADINGS, label
 from trainer.reproduction.recipe import Recipe

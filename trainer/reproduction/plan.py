@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trainer.config import GroupedConfig
+from trainer.bundle.run_commands import setting
+from trainer.networks.config import GroupedConfig
 from trainer.networks.registry import NETWORKS, named
 from trainer.reproduction.recipe import Recipe, Values, unfit
 from trainer.reproduction.rows import ROWS, Row
-from trainer.run_commands import setting
-from trainer.run_directory import DONE, read_json
-from trainer.run_pretrain import BODY
-from trainer.ssl_config import PROFILES, SslConfig
+from trainer.runs.directory import DONE, read_json
+from trainer.semi_supervised.config import PROFILES, SslConfig
+from trainer.supervised.pretraining_run import BODY
 
 RUNS = "runs"
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from trainer.data.folds import FOLDS
 from trainer.errors import TrainerError
-from trainer.folds import FOLDS
-from trainer.run_directory import OLDER, put_json, read_json
+from trainer.runs.directory import OLDER, put_json, read_json
 
 FILE = "recipe.json"
 MAY_GROW = ("seeds", "folds")

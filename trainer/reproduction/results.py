@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from trainer.bootstrap import DRAWS, Interval
+from trainer.evaluation.bootstrap import DRAWS, Interval
+from trainer.evaluation.scored import SHORT_AXIS, Scored
 from trainer.reproduction import averaged, comparing
 from trainer.reproduction.averaged import SharedDraws
 from trainer.reproduction.comparing import Room, Runs, Tested
 from trainer.reproduction.rows import ROWS, Row, Table
-from trainer.scored import SHORT_AXIS, Scored
 
 BASELINE = Row(SHORT_AXIS, "Short axis", "reference", "")
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from trainer import evaluation_files
-from trainer.bootstrap import Interval
+from trainer.evaluation import files as evaluation_files
+from trainer.evaluation.bootstrap import Interval
 from trainer.reproduction.labels import HEADINGS, label, paper
 from trainer.reproduction.results import Reproduced
 

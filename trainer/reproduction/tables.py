@@ -5,8 +5,8 @@ An empty cell was not run, or the paper does not print it.
 
 from collections.abc import Sequence
 
-from trainer.bootstrap import Interval
-from trainer.evaluation_tables import p_value, percent, table
+from trainer.evaluation.bootstrap import Interval
+from trainer.evaluation.tables import p_value, percent, table
 from trainer.reproduction import sheets
 from trainer.reproduction.comparing import Gain, Room, Tested
 from trainer.reproduction.labels import HEADINGS, MARKED, PARTS, label, label_of, paper, parts

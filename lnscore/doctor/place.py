@@ -1,0 +1,186 @@
+"""What `lnscore doctor` asks of a place: disk, database, secret, patch files, engines.
+
+It changes nothing: an older database is told of, not migrated.
+"""
+
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from db import audit, migrate, schema, scores, sqlite_file, studies
+from db.errors import DatabaseError
+from db.location import Location, locate
+from db.patchstore import PatchStore
+from db.session import Database, connected, open_database, rephrased
+from engines import load
+from engines.errors import EngineError
+from lnscore.doctor.machine import Finding
+from lnscore.errors import Refusal
+from lnscore.pseudonym import open_pseudonyms
+from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.settings import Settings
+
+DISK_FAIL_GB, DISK_WARN_GB = 0.5, 5.0
+
+
+def check_place(settings: Settings) -> Iterator[Finding]:
+    """Look at the database's place and all that lies beside it."""
+    try:
+        place, store = locate(settings.db), settings.store_root
+    except (DatabaseError, Refusal) as error:
+        yield _failed("database", error)
+        return
+    if place.path is not None:
+        yield _disk("disk of the database", place.path)
+        yield _wal(place.path)
+    yield _disk("disk of the patches", store)
+    yield from _check_database(place, settings)
+
+
+EVERYWHERE = "onnx"
+"""The back end that is part of the base; the others are for a GPU or a little more speed."""
+
+
+def check_engines(settings: Settings) -> Iterator[Finding]:
+    """Run the golden inputs of every engine on every back end."""
+    for backend, state in load.availability().items():
+        if not state and backend == EVERYWHERE:
+            fix = "Install lnscore again: every machine needs this one."
+            yield Finding(f"back end {backend}", "fail", state.reason, fix)
+        elif not state:
+            yield Finding(f"back end {backend}", "ok", f"optional, not here: {state.reason}")
+    for row in engine_jobs.list_engines(settings.engine_home):
+        yield _engine(row, settings)
+    yield _without_a_name(settings)
+
+
+def _disk(name: str, path: Path) -> Finding:
+    whole = path.absolute()
+    folder = next(place for place in (whole, *whole.parents) if place.is_dir())
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    found = f"{free_gb:.1f} GB free at {folder}"
+    if free_gb < DISK_FAIL_GB:
+        return Finding(name, "fail", found, "Make room: a study takes up to some 10 MB.")
+    if free_gb < DISK_WARN_GB:
+        return Finding(name, "warn", found, "Make room before many studies are ingested.")
+    return Finding(name, "ok", found)
+
+
+def _wal(path: Path) -> Finding:
+    """Try SQLite's write-ahead log in the folder itself: only the attempt tells."""
+    name = "folder of the database"
+    try:
+        sqlite_file.check_place(path)
+        with (
+            tempfile.TemporaryDirectory(dir=path.parent, prefix=".lnscore-") as folder,
+            closing(sqlite3.connect(Path(folder, "try.db"))) as connection,
+        ):
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    except (DatabaseError, OSError, sqlite3.Error) as error:
+        return _failed(name, error)
+    if mode != "wal":
+        fix = "Put the database on a local disk."
+        return Finding(name, "fail", f"SQLite cannot keep its log in {path.parent}", fix)
+    return Finding(name, "ok", f"{path.parent} can be written and keeps SQLite's log")
+
+
+def _check_database(place: Location, settings: Settings) -> Iterator[Finding]:
+    try:
+        revision = _revision(place)
+        if revision is None:
+            found = f"none at {place.shown} yet"
+            yield Finding("database", "ok", found, "`lnscore ingest` makes it.")
+            return
+        migrate.refuse_unknown(revision, place.shown)
+        if revision != schema.HEAD:
+            found = f"{place.shown} has schema {revision}, this version {schema.HEAD}"
+            yield Finding("database", "warn", found, "The next command backs it up and updates it.")
+            return
+        with closing(open_database(settings.db)) as database:
+            yield from _check_content(database, revision, settings)
+    except DatabaseError as error:
+        yield _failed("database", error)
+
+
+def _revision(place: Location) -> str | None:
+    if place.path is not None:
+        return sqlite_file.revision_in(place.path)
+    with rephrased(place.shown), connected(place) as connection:
+        return migrate.server_revision(connection, place.shown)
+
+
+def _check_content(database: Database, revision: str, settings: Settings) -> Iterator[Finding]:
+    yield Finding("database", "ok", f"{database.location}, schema {revision}")
+    with database.read() as session:
+        files = {node.patch_file_sha256 for node in scores.to_score(session, None)}
+        knows_patients = studies.any_patient(session)
+        try:
+            yield Finding("audit log", "ok", f"{audit.verify(session)} entries, unbroken")
+        except DatabaseError as error:
+            yield _failed("audit log", error)
+    yield _patch_files(files, PatchStore(settings.store_root))
+    yield _secret(settings.secret_path, knows_patients)
+
+
+def _patch_files(files: set[str], store: PatchStore) -> Finding:
+    missing = sorted(sha256 for sha256 in files if not store.path(sha256).is_file())
+    if not missing:
+        return Finding("patch files", "ok", f"all {len(files)} are in {store.root}")
+    return Finding(
+        "patch files",
+        "fail",
+        f"{len(missing)} of {len(files)} are not in {store.root}, the first is {missing[0]}",
+        "Restore the folder beside the database, or ingest the studies again.",
+    )
+
+
+def _secret(path: Path, knows_patients: bool) -> Finding:
+    if not path.exists() and not knows_patients:
+        return Finding("secret", "ok", f"none at {path} yet", "The first ingest makes it.")
+    try:
+        open_pseudonyms(path, create=False)
+    except Refusal as error:
+        return _failed("secret", error)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        fix = f"Take the others' rights away: chmod 600 '{path}'."
+        return Finding("secret", "warn", f"{path} has mode {mode:04o}, others can read it", fix)
+    return Finding("secret", "ok", f"{path}, readable by its owner only")
+
+
+def _without_a_name(settings: Settings) -> Finding:
+    """What scores where no engine is named."""
+    try:
+        chosen = engine_jobs.choose(None, settings.engine_home)
+    except EngineError as error:
+        return _failed("engine without --engine", error)
+    return Finding("engine without --engine", "ok", f"{chosen.bundle.name}: {chosen.why}")
+
+
+def _engine(row: engine_jobs.Listed, settings: Settings) -> Finding:
+    name = f"engine {row.name}"
+    if row.problem is not None:
+        return Finding(name, "fail", row.problem, "Import the engine again, or delete its folder.")
+    try:
+        checked = engine_jobs.verify(row.name, settings.engine_home)
+    except EngineError as error:
+        return _failed(name, error)
+    failed = [one.reason for one in checked if one.outcome == "failed"]
+    passed = [f"{one.backend} {one.precision}" for one in checked if one.outcome == "passed"]
+    if failed or not passed:
+        found = "; ".join(failed) or "no back end can run here"
+        return Finding(name, "fail", found, f"See `lnscore engine verify {row.name}`.")
+    state = row.caution or "trained"
+    return Finding(name, "ok", f"reproduces its golden outputs ({', '.join(passed)}); {state}")
+
+
+def _failed(name: str, error: Exception) -> Finding:
+    if isinstance(error, DatabaseError | EngineError | Refusal):
+        found = f"{error.code}: {error.found}; wanted {error.wanted}"
+        return Finding(name, "fail", found, error.fix)
+    return Finding(name, "fail", str(error), "Correct the folder's permissions, or use another.")

@@ -1,0 +1,198 @@
+"""What a back end or a precision changes on the nodes that an engine was tested on.
+
+The reference is the fp32 graph on ONNX Runtime. Labels are the held-out part's, by the split
+in the database (see `lnscore.engine_commands.held_out_nodes`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+import numpy as np
+
+from db.session import open_database
+from engines import load, parity
+from engines.bundle import Bundle
+from engines.errors import EngineError
+from engines.manifest import OperatingPoint
+from engines.protocol import Engine, Precision
+from engines.shapes import Probabilities
+from lnscore.engine_commands import held_out_nodes
+from lnscore.engine_commands.held_out_nodes import HeldOutNodes, auroc, scored
+from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring.engine_choice import Checked
+from lnscore.settings import Settings
+from trainer.evaluation import held_out
+
+AUROC_MAX = 0.001
+"""Largest change of the AUROC that is allowed."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One back end and precision beside fp32 ONNX Runtime.
+
+    Attributes:
+        nodes: Held out.
+        largest: Largest difference of a fused probability.
+        mean: Mean difference.
+        rank: Spearman's correlation.
+        auroc: Of this back end.
+        reference: Of fp32 ONNX Runtime.
+        flips: Calls that change, over all operating points.
+        flips_outside: Those of nodes farther from the threshold than the tolerance.
+    """
+
+    nodes: int
+    largest: float
+    mean: float
+    rank: float
+    auroc: float
+    reference: float
+    flips: int
+    flips_outside: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether neither the AUROC nor a call changes beyond the tolerance."""
+        return abs(self.auroc - self.reference) <= AUROC_MAX and not self.flips_outside
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One back end and precision on the held-out nodes, for a table."""
+
+    backend: str
+    precision: str
+    outcome: Literal["passed", "failed"]
+    reason: str
+    accuracy: Accuracy | None
+
+    COLUMNS: ClassVar = ("nodes", "largest", "mean", "rank", "AUROC", "fp32", "flips", "outside")
+
+    def cells(self) -> list[str]:
+        """Its row."""
+        numbers, found = [""] * len(self.COLUMNS), self.accuracy
+        if found is not None:
+            numbers = [str(found.nodes), f"{found.largest:.1e}", f"{found.mean:.1e}"]
+            numbers += [f"{found.rank:.4f}", f"{found.auroc:.4f}", f"{found.reference:.4f}"]
+            numbers += [str(found.flips), str(found.flips_outside)]
+        return [self.backend, self.precision, self.outcome, *numbers, self.reason]
+
+
+def verify(settings: Settings, name: str, rows: Sequence[Checked]) -> list[Compared]:
+    """Compare every back end and precision that passed its golden inputs.
+
+    Raises:
+        EngineError: E11 no such engine; E20 the nodes are not in this database.
+        DatabaseError: The database cannot be used.
+    """
+    bundle = engine_jobs.choose(name, settings.engine_home).bundle
+    nodes = nodes_of(settings, bundle)
+    passed = [row for row in rows if row.outcome == "passed"]
+    try:
+        reference = scored(load.load(bundle, "onnx"), nodes, settings) if passed else np.zeros(0)
+    except EngineError as error:
+        return [_failed(row, error) for row in passed]
+    return [_compared(bundle, row, nodes, reference, settings) for row in passed]
+
+
+def _compared(
+    bundle: Bundle, row: Checked, nodes: HeldOutNodes, reference: Probabilities, settings: Settings
+) -> Compared:
+    try:
+        engine = load.load(bundle, row.backend, cast(Precision, row.precision))
+        is_other = (engine.backend, engine.precision) != ("onnx", "fp32")
+        ours = scored(engine, nodes, settings) if is_other else reference
+        found = check(engine, ours, reference, nodes.label)
+        return Compared(row.backend, row.precision, "passed", "", found)
+    except EngineError as error:
+        return _failed(row, error)
+
+
+def _failed(row: Checked, error: EngineError) -> Compared:
+    return Compared(row.backend, row.precision, "failed", str(error), None)
+
+
+def nodes_of(settings: Settings, bundle: Bundle) -> HeldOutNodes:
+    """The engine's held-out nodes.
+
+    Raises:
+        EngineError: E20 the engine names none, or they are not in this database; E04 it does
+            not name them well.
+        DatabaseError: The database cannot be used.
+    """
+    held = held_out.of_cohort(bundle.manifest.cohort)
+    if held is None:
+        raise EngineError(
+            "E20",
+            f"engine '{bundle.name}' names no nodes that it was tested on",
+            "an engine that `lnscore train` made",
+            "Verify it without --db: golden inputs alone.",
+        )
+    with open_database(settings.db) as database:
+        return held_out_nodes.find(database, held)
+
+
+def check(
+    engine: Engine, ours: Probabilities, reference: Probabilities, label: np.ndarray
+) -> Accuracy:
+    """Compare what an engine says of the held-out nodes.
+
+    Args:
+        engine: Whose bundle states the operating points.
+        ours: Its fused probabilities, shape (node,).
+        reference: Of fp32 ONNX Runtime, same shape.
+        label: 0 or 1, same shape.
+
+    Raises:
+        EngineError: E48 the AUROC or a call changes beyond the tolerance.
+    """
+    bundle = engine.bundle
+    points, limit = bundle.manifest.operating_points, parity.LIMITS[engine.precision]
+    found = compare(ours, reference, label, points, limit.largest)
+    if not found.holds:
+        raise EngineError(
+            "E48",
+            f"{engine.backend} {engine.precision} of '{bundle.name}': AUROC {found.auroc:.4f}, "
+            f"{found.flips_outside} of {found.flips} flipped calls outside the tolerance, on "
+            f"{found.nodes} held-out nodes",
+            f"AUROC {found.reference:.4f} within {AUROC_MAX:g} and no such call",
+            "Do not use this engine on this machine; try another back end or precision.",
+        )
+    return found
+
+
+def compare(
+    ours: Probabilities,
+    reference: Probabilities,
+    label: np.ndarray,
+    points: list[OperatingPoint],
+    tolerance: float,
+) -> Accuracy:
+    """Compare fused probabilities of the same nodes.
+
+    Args:
+        ours: Of the back end that is looked at, shape (node,).
+        reference: Of fp32 ONNX Runtime, same shape.
+        label: 0 or 1, same shape.
+        points: Where calls are made.
+        tolerance: A flip of a node this near to the threshold is within the gate.
+    """
+    off = np.abs(ours.astype(np.float64) - reference)
+    flips = flips_outside = 0
+    for point in points:
+        flipped = (ours >= point.threshold) != (reference >= point.threshold)
+        outside = np.abs(reference - point.threshold) > tolerance
+        flips += int(flipped.sum())
+        flips_outside += int((flipped & outside).sum())
+    return Accuracy(
+        nodes=len(ours),
+        largest=float(off.max()),
+        mean=float(off.mean()),
+        rank=parity.rank_correlation(ours, reference),
+        auroc=auroc(label, ours),
+        reference=auroc(label, reference),
+        flips=flips,
+        flips_outside=flips_outside,
+    )

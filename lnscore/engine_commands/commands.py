@@ -1,0 +1,240 @@
+"""What `lnscore engine` prints: tables for people, one JSON document for a machine."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from engines import load, plans
+from engines.bundle import Bundle
+from engines.errors import EngineError
+from engines.layer_compare import Layer
+from engines.manifest import Manifest
+from lnscore import console
+from lnscore.engine_commands import importing as engine_import
+from lnscore.errors import EXIT_DONE, EXIT_ENGINE
+from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring.engine_choice import Checked, Listed
+from lnscore.settings import Settings
+
+if TYPE_CHECKING:
+    from lnscore.engine_commands.accuracy import Compared
+
+SHOWN_METRICS = 6
+
+
+def list_all(settings: Settings, *, as_json: bool = False) -> None:
+    """Print every engine that is shipped or imported, and what is wrong with it."""
+    rows = engine_jobs.list_engines(settings.engine_home)
+    if as_json:
+        console.print_json([_listed(row) for row in rows])
+        return
+    columns = ["engine", "state", "made", "place", "plans", "problem"]
+    console.print_table("Engines", columns, [_cells(row) for row in rows])
+
+
+def show(settings: Settings, name: str, *, as_json: bool = False) -> None:
+    """Print what an engine states, after checking every file of it.
+
+    Raises:
+        EngineError: E11 no such engine; E01 to E07 it cannot be used.
+    """
+    bundle = engine_jobs.choose(name, settings.engine_home).bundle
+    if as_json:
+        console.print_json(bundle.manifest.model_dump(mode="json"))
+        return
+    console.print_table(f"Engine {bundle.name}", ["what", "value"], _facts(bundle))
+    console.say(bundle.manifest.research_use)
+
+
+def verify(
+    settings: Settings, name: str, backend: str, *, held_out: bool = False, as_json: bool = False
+) -> int:
+    """Run the golden inputs on every back end, or on one, in every precision.
+
+    With `held_out` also the nodes that the engine was tested on, from the database.
+
+    Returns:
+        0 where fp32 reproduces the golden outputs on some back end that can run here and
+        nothing failed; 4 otherwise.
+
+    Raises:
+        EngineError: E11 no such engine, E14 no such back end, E01 to E07 it cannot be used.
+    """
+    if backend not in (load.AUTO, *load.BACKENDS):
+        raise EngineError(
+            "E14",
+            f"back end '{backend}'",
+            f"one of {load.AUTO}, {', '.join(load.BACKENDS)}",
+            "Choose one.",
+        )
+    rows = engine_jobs.verify(name, settings.engine_home, backend)
+    found = _on_held_out(settings, name, rows) if held_out else []
+    outcomes = {row.outcome for row in (*rows, *found)}
+    sound = "failed" not in outcomes and "passed" in outcomes
+    if as_json:
+        documents = [asdict(row) for row in rows]
+        console.print_json(
+            {"golden": documents, "held_out": [asdict(row) for row in found]}
+            if held_out
+            else documents
+        )
+    else:
+        _print_checked(name, rows)
+        if found:
+            columns = ["back end", "precision", "outcome", *found[0].COLUMNS, "why"]
+            cells = [row.cells() for row in found]
+            console.print_table(f"Held-out nodes of {name}", columns, cells)
+    return EXIT_DONE if sound else EXIT_ENGINE
+
+
+def _on_held_out(settings: Settings, name: str, rows: list[Checked]) -> "list[Compared]":
+    from lnscore.engine_commands import accuracy as engine_accuracy
+
+    return engine_accuracy.verify(settings, name, rows)
+
+
+def _print_checked(name: str, rows: list[Checked]) -> None:
+    columns = ["back end", "precision", "outcome", "largest", "mean", "swaps", "rank", "why"]
+    console.print_table(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])
+    for row in rows:
+        if row.layers:
+            columns = ["layer", "operator", "largest value", "error", "added"]
+            cells = [_layer(layer) for layer in row.layers]
+            title = f"Layers of {row.precision} that lose most (ONNX Runtime, beside float32)"
+            console.print_table(title, columns, cells)
+
+
+def _layer(layer: Layer) -> list[str]:
+    share = [f"{layer.largest:.3g}", f"{layer.relative:.2%}", f"{layer.added:.2%}"]
+    return [layer.name, layer.operator, *share]
+
+
+def import_bundle(
+    settings: Settings, bundle: Path, sha256: str | None, *, as_json: bool = False
+) -> None:
+    """Import an engine and say where it is now.
+
+    Raises:
+        EngineError: It is refused; nothing was copied.
+    """
+    done = engine_import.import_bundle(bundle, settings.engine_home, sha256)
+    name, path = done.bundle.name, done.bundle.path
+    if as_json:
+        console.print_json({"name": name, "path": str(path), "new": done.new})
+    elif done.new:
+        console.say(f"engine {name} imported to {path}")
+        console.say(f"Score with it: lnscore score --pending --engine {name}")
+    else:
+        console.say(f"engine {name} is there already: {path}")
+
+
+def promote(settings: Settings, name: str, *, as_json: bool = False) -> NoReturn:
+    """Make an engine the default, if its figures hold here.
+
+    Raises:
+        EngineError: It is refused, with the figures; the default stays as it is.
+    """
+    from lnscore.engine_commands import promotion
+
+    console.finish(promotion.promote(settings, name), as_json=as_json)
+
+
+def _listed(row: Listed) -> dict[str, Any]:
+    more = {"path": str(row.path), "caution": row.caution, "plans": _plans(row.path)}
+    return asdict(row) | more
+
+
+def _cells(row: Listed) -> list[str]:
+    made = row.created.date().isoformat() if row.created else ""
+    place = f"{row.place}, default" if row.default else row.place
+    state = _state(row.trained, row.phantom)
+    return [row.name, state, made, place, ", ".join(_plans(row.path)), row.problem or ""]
+
+
+def _plans(path: Path) -> list[str]:
+    """Back end and precision of every plan; whether it fits this machine, `verify` says."""
+    keys = [record.key for record in plans.records(path)]
+    return sorted({f"{key.backend} {key.precision}" for key in keys})
+
+
+def _state(trained: bool | None, phantom: bool) -> str:
+    if trained is None:
+        return "unusable"
+    return "untrained" if not trained else "trained on phantoms" if phantom else "trained"
+
+
+def _checked(row: Checked) -> list[str]:
+    figures = row.figures
+    numbers = ["", "", "", ""]
+    if figures is not None:
+        numbers = [f"{figures.largest:.1e}", f"{figures.mean:.1e}", str(figures.swaps)]
+        numbers.append(f"{figures.rank:.4f}")
+    why = "" if row.outcome == "passed" else row.reason
+    return [row.backend, row.precision, row.outcome, *numbers, why]
+
+
+def _facts(bundle: Bundle) -> list[list[str]]:
+    manifest = bundle.manifest
+    points = [
+        f"{p.name}: at least {p.threshold:g}{_achieved(p.sensitivity, p.specificity)}"
+        for p in manifest.operating_points
+    ]
+    shown = _shown_metrics(manifest)
+    metrics = [f"{name} {_interval(manifest, name)}" for name in shown]
+    if len(shown) < len(manifest.metrics):
+        metrics.append(f"{len(manifest.metrics) - len(shown)} more with --json")
+    card = manifest.card
+    network = ", ".join(f"{name} {value}" for name, value in manifest.network.items())
+    rows = {
+        "state": manifest.caution or "trained",
+        "made": manifest.created.isoformat(),
+        "folder": str(bundle.path),
+        "network": network,
+        "weights": manifest.weights_sha256,
+        "graphs": ", ".join(f"{p} (opset {m.opset})" for p, m in manifest.models.items()),
+        "patches": f"specification {manifest.patch.hash}",
+        "calibration": _calibration(manifest),
+        "called positive": "; ".join(points) or "no operating point",
+        "metrics": "; ".join(metrics) or "none",
+        "cohort": "; ".join(f"{k}: {v}" for k, v in _flat(manifest.cohort or {})) or "none",
+        "model card": "none" if card is None else str(bundle.path / card.file),
+        "verified on a GPU": "yes" if manifest.verified_on_gpu else "no",
+        "made again by": manifest.how_to_make_again,
+    }
+    return [[name, value] for name, value in rows.items()]
+
+
+def _shown_metrics(manifest: Manifest) -> list[str]:
+    """All of a few, the AUROCs of many."""
+    names = list(manifest.metrics)
+    return names if len(names) <= SHOWN_METRICS else [n for n in names if n.endswith("auroc")]
+
+
+def _flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Entries, those of nested ones under `outer.inner`."""
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, value
+
+
+def _achieved(sensitivity: float | None, specificity: float | None) -> str:
+    if sensitivity is None or specificity is None:
+        return ""
+    return f" (sensitivity {sensitivity:.3f}, specificity {specificity:.3f})"
+
+
+def _calibration(manifest: Manifest) -> str:
+    calibration = manifest.calibration
+    if calibration is None:
+        return "none: probabilities are raw"
+    return f"temperature {calibration.temperature:g}, bias {calibration.bias:g}"
+
+
+def _interval(manifest: Manifest, name: str) -> str:
+    metric = manifest.metrics[name]
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.4f}"
+    return f"{metric.value:.4f} ({metric.low:.4f} to {metric.high:.4f})"

@@ -1,0 +1,291 @@
+"""`lnscore engine diff`: nodes that another engine calls otherwise, from stored scores."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from db import reading, score_pairs
+from db.score_pairs import Pair, ScoringEngine
+from db.session import open_database
+from engines.errors import EngineError
+from lnscore import console
+from lnscore import whole_files as report_files
+from lnscore.errors import EXIT_DONE, Refusal
+from lnscore.report.collecting import engine_key, folder_name
+from lnscore.report.tables import ENCODING, sheet
+from lnscore.settings import Settings
+
+SHOWN = 20
+COLUMNS = (
+    "operating_point",
+    "study",
+    "node",
+    "station",
+    "short_axis_mm",
+    "first_engine",
+    "first_probability",
+    "first_call",
+    "second_engine",
+    "second_probability",
+    "second_call",
+    "study_uid",
+    "tracking_uid",
+)
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One node that one engine calls positive and the other negative at one operating point."""
+
+    point: str
+    study_uid: str
+    tracking_uid: str
+    station: str
+    short_axis_mm: float | None
+    first: float
+    second: float
+    first_call: int
+    second_call: int
+
+
+@dataclass(frozen=True)
+class PointCount:
+    """Flips at one operating point, both ways."""
+
+    name: str
+    nodes: int
+    up: int
+    """Negative by the first engine, positive by the second."""
+    down: int
+    """Positive by the first engine, negative by the second."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changes between two engines.
+
+    Attributes:
+        first: Name of one engine; where both have one name, with what tells them apart.
+        second: Of the other, so too.
+        both: Nodes that both have scored.
+        only_first: Nodes that the second has not scored.
+        only_second: Nodes that the first has not scored.
+        points: Counts at every operating point that both have.
+        flips: Largest change of probability first.
+        notes: What a reader should know, in sentences.
+    """
+
+    first: str
+    second: str
+    both: int
+    only_first: int
+    only_second: int
+    points: tuple[PointCount, ...]
+    flips: tuple[Flip, ...]
+    notes: tuple[str, ...]
+
+    exit_code = EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """Counts and notes; the nodes are a table."""
+        counts = [
+            f"{one.name}: {one.up + one.down} of {one.nodes} calls flip; {one.up} from negative to "
+            f"positive, {one.down} from positive to negative"
+            for one in self.points
+        ]
+        return [f"{self.first} to {self.second}: {self.both} nodes", *counts, *self.notes]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for `--json`."""
+        return asdict(self)
+
+
+def run(
+    settings: Settings, first: str, second: str, study: str | None, out: Path | None
+) -> Difference:
+    """Compare stored scores; nothing is scored.
+
+    Args:
+        settings: Where the database is.
+        first: Name of one engine, or its key in a report.
+        second: Of the other.
+        study: Only this StudyInstanceUID.
+        out: CSV file to write; None writes none.
+
+    Raises:
+        EngineError: E22 no engine of that name has scored here, or several have.
+        Refusal: U04 no such study; U05 one engine named twice; R02 the file cannot be written.
+    """
+    with open_database(settings.db) as database, database.read() as session:
+        known = score_pairs.engines(session)
+        ours, theirs = _named(first, known), _named(second, known)
+        _check(ours, theirs, study, None if study is None else reading.study_uids(session))
+        found = compare(ours, theirs, score_pairs.pairs(session, ours.id, theirs.id, study))
+    if out is not None:
+        write(out, found)
+    return found
+
+
+def compare(first: ScoringEngine, second: ScoringEngine, pairs: Sequence[Pair]) -> Difference:
+    """The flips among nodes that both engines have scored."""
+    both = [pair for pair in pairs if pair.first is not None and pair.second is not None]
+    mine, other = _points(first), _points(second)
+    shared = [name for name in mine if name in other]
+    flips = [flip for name in shared for pair in both if (flip := _flip(name, pair)) is not None]
+    only_first = sum(pair.second is None for pair in pairs)
+    only_second = sum(pair.first is None for pair in pairs)
+    mine_is, other_is = _told_apart(first, second)
+    return Difference(
+        first=mine_is,
+        second=other_is,
+        both=len(both),
+        only_first=only_first,
+        only_second=only_second,
+        points=tuple(_count(name, len(both), flips) for name in shared),
+        flips=tuple(sorted(flips, key=lambda one: (one.point, -abs(one.second - one.first)))),
+        notes=tuple(_notes(first, second, (only_first, only_second), mine, other)),
+    )
+
+
+def write(out: Path, found: Difference) -> None:
+    """The flips as a table for spreadsheets."""
+    with report_files.replacing(out, ENCODING) as file:
+        add = sheet(file, COLUMNS)
+        for one in found.flips:
+            add(
+                [
+                    *(one.point, folder_name(one.study_uid), one.tracking_uid[-8:], one.station),
+                    None if one.short_axis_mm is None else round(one.short_axis_mm, 2),
+                    *(found.first, round(one.first, 6), one.first_call),
+                    *(found.second, round(one.second, 6), one.second_call),
+                    *(one.study_uid, one.tracking_uid),
+                ]
+            )
+
+
+def show(found: Difference) -> None:
+    """Print the first flips of each operating point."""
+    head = ["study", "node", "station", "short axis", found.first, found.second, "change"]
+    for point in found.points:
+        mine = [one for one in found.flips if one.point == point.name]
+        if mine:
+            title = f"{point.name}, the largest {SHOWN}" if len(mine) > SHOWN else point.name
+            console.print_table(title, head, [_cells(one) for one in mine[:SHOWN]])
+
+
+def _named(name: str, known: Iterable[ScoringEngine]) -> ScoringEngine:
+    mine = [row for row in known if row.scores and name in (row.name, _key(row))]
+    if len(mine) == 1:
+        return mine[0]
+    if not mine:
+        scored = ", ".join(sorted({row.name for row in known if row.scores})) or "none has"
+        raise EngineError(
+            "E22",
+            f"no score by an engine '{name}' in this database",
+            f"an engine that has scored: {scored}",
+            f"Score with it first: lnscore score --pending --engine {name}",
+        )
+    keys = ", ".join(f"{_key(row)} ({_kind(row)})" for row in mine)
+    raise EngineError(
+        "E22",
+        f"{len(mine)} engines named '{name}' have scored",
+        f"the key of one: {keys}",
+        "Name it by its key.",
+    )
+
+
+def _key(row: ScoringEngine) -> str:
+    """As reports show it."""
+    parts = (row.weights_sha256, row.config_hash, row.spec_hash, row.backend, row.precision)
+    return engine_key(*parts)
+
+
+def _told_apart(first: ScoringEngine, second: ScoringEngine) -> tuple[str, str]:
+    """Both names; of one name with back end and precision, of one kind too with their keys."""
+    if first.name != second.name:
+        return first.name, second.name
+    if _kind(first) != _kind(second):
+        return f"{first.name} ({_kind(first)})", f"{second.name} ({_kind(second)})"
+    return f"{first.name} ({_key(first)})", f"{second.name} ({_key(second)})"
+
+
+def _kind(row: ScoringEngine) -> str:
+    return f"{row.backend} {row.precision}"
+
+
+def _check(
+    first: ScoringEngine, second: ScoringEngine, study: str | None, uids: Sequence[str] | None
+) -> None:
+    if first.id == second.id:
+        raise Refusal("U05", f"'{first.name}' twice", "two engines", "Name two engines.")
+    if study is not None and study not in (uids or ()):
+        raise Refusal(
+            "U04",
+            f"no study {study}",
+            "the StudyInstanceUID of a study that was ingested",
+            "Correct --study or --db.",
+        )
+
+
+def _points(row: ScoringEngine) -> list[str]:
+    return [point["name"] for point in row.manifest.get("operating_points") or []]
+
+
+def _flip(name: str, pair: Pair) -> Flip | None:
+    ours, theirs = (pair.first_calls or {}).get(name), (pair.second_calls or {}).get(name)
+    if ours is None or theirs is None or ours == theirs:
+        return None
+    if pair.first is None or pair.second is None:
+        return None
+    return Flip(
+        point=name,
+        study_uid=pair.study_uid,
+        tracking_uid=pair.tracking_uid,
+        station=pair.station,
+        short_axis_mm=pair.short_axis_mm,
+        first=pair.first,
+        second=pair.second,
+        first_call=ours,
+        second_call=theirs,
+    )
+
+
+def _count(name: str, nodes: int, flips: Sequence[Flip]) -> PointCount:
+    mine = [one for one in flips if one.point == name]
+    up = sum(one.second_call for one in mine)
+    return PointCount(name, nodes, up, len(mine) - up)
+
+
+def _notes(
+    first: ScoringEngine,
+    second: ScoringEngine,
+    only: tuple[int, int],
+    mine: Sequence[str],
+    other: Sequence[str],
+) -> list[str]:
+    mine_is, other_is = _told_apart(first, second)
+    notes = [
+        f"{count} nodes have no score by {name}: lnscore score --pending {_options(row, name)}"
+        for count, name, row in ((only[0], other_is, second), (only[1], mine_is, first))
+        if count
+    ]
+    if not set(mine) & set(other):
+        notes.append(
+            f"no operating point in common ({mine_is}: {', '.join(mine) or 'none'}; "
+            f"{other_is}: {', '.join(other) or 'none'}), so no call can be compared"
+        )
+    return notes
+
+
+def _options(row: ScoringEngine, told: str) -> str:
+    """What has an engine score; the name is enough where it tells both apart."""
+    more = "" if told == row.name else f" --backend {row.backend} --precision {row.precision}"
+    return f"--engine {row.name}{more}"
+
+
+def _cells(one: Flip) -> list[str]:
+    axis = "" if one.short_axis_mm is None else f"{one.short_axis_mm:.1f} mm"
+    change = "to positive" if one.second_call else "to negative"
+    values = [f"{one.first:.3f}", f"{one.second:.3f}", change]
+    return [folder_name(one.study_uid), f"…{one.tracking_uid[-8:]}", one.station, axis, *values]

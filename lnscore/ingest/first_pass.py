@@ -1,0 +1,55 @@
+"""Worker tasks of ingest's first pass: many headers at a time, archives, DICOMDIRs."""
+
+from dataclasses import dataclass, field
+
+from lnscore.dicom.headers import FileHeader, read_header
+from lnscore.dicom.sources import Source
+from lnscore.errors import Refusal
+
+CHUNK_FILES = 48
+
+
+@dataclass
+class Headers:
+    """What a chunk of files gave.
+
+    Attributes:
+        headers: Of DICOM files.
+        refused: Files that are DICOM and cannot be used.
+        other: Number of files that are not DICOM.
+    """
+
+    headers: list[FileHeader] = field(default_factory=list)
+    refused: list[tuple[Source, Refusal]] = field(default_factory=list)
+    other: int = 0
+
+
+def read_headers(chunk: tuple[Source, ...]) -> Headers:
+    """Read the headers of some files; each fails alone."""
+    result = Headers()
+    for source in chunk:
+        try:
+            header = read_header(source.path, source.shown)
+        except Refusal as refusal:
+            result.refused.append((source, refusal))
+        except OSError as error:
+            refusal = Refusal(
+                "F11",
+                f"a file that does not open ({error.strerror})",
+                "a readable file",
+                "Correct its permissions, or the disk's fault.",
+            )
+            result.refused.append((source, refusal))
+        else:
+            if header is None:
+                result.other += 1
+            else:
+                result.headers.append(header)
+    return result
+
+
+def in_chunks(sources: list[Source]) -> list[tuple[Source, ...]]:
+    """Files in the order found, some dozens a task."""
+    return [
+        tuple(sources[start : start + CHUNK_FILES]) for start in range(0, len(sources), CHUNK_FILES)
+    ]

@@ -1,0 +1,37 @@
+"""`lnscore ingest`: start the workers, take the lock, open the database, ingest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lnscore.dicom.sources import find
+from lnscore.ingest.task import Options
+from lnscore.loading import no_collection
+from lnscore.settings import Settings
+from lnscore.workers import Limits, Workers
+
+if TYPE_CHECKING:
+    from lnscore.ingest.summary import Ingested
+
+
+def run(paths: Sequence[Path], settings: Settings, options: Options) -> "Ingested":
+    """Ingest under the database's lock.
+
+    Raises:
+        Refusal: A path that is not there, masks without a series, a missing secret.
+        DatabaseError: The database cannot be used, or another run holds it.
+    """
+    found = find(paths)
+    with Workers(limits(settings)) as workers:
+        with no_collection():
+            from db.lock import writer_lock
+            from db.session import open_database
+            from lnscore.ingest.driver import ingest
+
+        with writer_lock(settings.db), open_database(settings.db, create=True) as database:
+            return ingest(database, found, settings, options, workers)
+
+
+def limits(settings: Settings) -> Limits:
+    """What one worker may use."""
+    return Limits(settings.jobs, settings.worker_memory_mb, settings.timeout_s)

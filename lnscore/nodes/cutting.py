@@ -1,0 +1,126 @@
+"""Regions of one scan to node records and their patches."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from db.records import AnnotationRecord, NodeRecord
+from engines.patch import SPEC
+from engines.shapes import Masks, Patches
+from lnscore.dicom.volume import Scan
+from lnscore.errors import Refusal
+from lnscore.masks.regions import Region
+from lnscore.nodes.measuring import Measured, mask_sha256, measure, tracking_uid
+from lnscore.nodes.patches import Patch, cut_patch
+from lnscore.nodes.station_map import StationMap, assign_stations
+
+THICK = "G12"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The nodes of one scan.
+
+    Attributes:
+        nodes: Each with its place in the arrays.
+        patches: HU, shape (node, 18, 80, 80); None without nodes.
+        masks: Occupancy on the same grid, zero for a point; None where all are points.
+        refusals: Regions that were left out.
+    """
+
+    nodes: list[NodeRecord]
+    patches: Patches | None
+    masks: Masks | None
+    refusals: list[Refusal]
+
+
+def cut_nodes(
+    scan: Scan,
+    found: Sequence[tuple[AnnotationRecord, Region]],
+    stations: StationMap | None = None,
+) -> Cut:
+    """Measure every region and cut its patch.
+
+    Args:
+        scan: The scan.
+        found: Regions with the file that each came from, newest file first.
+        stations: Where the stations are, for nodes whose source states none.
+
+    Returns:
+        The nodes. Of two regions with one tracking UID the first is used.
+    """
+    kept: dict[str, tuple[AnnotationRecord, Region, Measured]] = {}
+    refusals = []
+    for annotation, region in found:
+        uid = region.tracking_uid or tracking_uid(
+            scan.grid.series_uid, mask_sha256(region), region.label
+        )
+        if uid in kept:
+            refusals.append(_twice(region, uid))
+        else:
+            kept[uid] = annotation, region, _measured(region, scan, stations)
+    if not kept:
+        return Cut([], None, None, refusals)
+    patches = np.empty((len(kept), *SPEC.size_vox), np.int16)
+    masks = np.zeros((len(kept), *SPEC.size_vox), np.uint8)
+    nodes: dict[int, NodeRecord] = {}
+    # In slice order: neighbours share decoded slices.
+    order = sorted(enumerate(kept.items()), key=lambda item: item[1][1][2].centroid_mm[2])
+    for index, (uid, (annotation, region, measured)) in order:
+        centre_mm = np.array(measured.centroid_mm)
+        patch = cut_patch(scan, centre_mm, region.mask, region.origin_vox)
+        patches[index] = patch.hu
+        if patch.occupancy is not None:
+            masks[index] = patch.occupancy
+        nodes[index] = _record(uid, annotation, region, measured, patch, index)
+    has_mask = any(region.mask is not None for _, region, _ in kept.values())
+    in_order = [nodes[index] for index in range(len(kept))]
+    return Cut(in_order, patches, masks if has_mask else None, refusals)
+
+
+def _measured(region: Region, scan: Scan, stations: StationMap | None) -> Measured:
+    measured = measure(region, scan.grid)
+    if stations is None:
+        return measured
+    return assign_stations([region], [measured], stations, scan.grid)[0]
+
+
+def _record(
+    uid: str,
+    annotation: AnnotationRecord,
+    region: Region,
+    measured: Measured,
+    patch: Patch,
+    index: int,
+) -> NodeRecord:
+    thick = (THICK,) if patch.rule == "thick" else ()
+    return NodeRecord(
+        annotation.sha256,
+        uid,
+        region.label,
+        measured.centroid_mm,
+        index,
+        hashlib.sha256(patch.hu.tobytes()).hexdigest(),
+        patch.affine.tolist(),
+        patch.padded_fraction,
+        measured.bbox_vox,
+        measured.volume_mm3,
+        measured.short_axis_mm,
+        measured.long_axis_mm,
+        measured.station,
+        measured.station_source,
+        measured.station_candidates,
+        mask_sha256(region) if region.mask is not None else None,
+        sorted({*region.warnings, *measured.warnings, *thick}),
+    )
+
+
+def _twice(region: Region, uid: str) -> Refusal:
+    return Refusal(
+        "S15",
+        f"'{region.label}' with tracking UID {uid} in two masks of the series",
+        "one mask a node",
+        "Nothing, if the newer mask corrects the older; else remove one of them.",
+    )

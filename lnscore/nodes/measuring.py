@@ -1,0 +1,164 @@
+"""What a node measures, what it is called, and what a reader should know about it."""
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from db.records import StationKey
+from lnscore.dicom.geometry import CtGrid
+from lnscore.errors import Refusal
+from lnscore.masks.components import label_components
+from lnscore.masks.regions import MAX_REGIONS, Region, from_voxels
+from lnscore.nodes.axes import axial_axes_mm
+
+MIN_VOLUME_MM3 = 10.0
+"""A ball of 2.7 mm: below, a component of a one-label mask is a speck, not a node."""
+MAX_VOLUME_MM3 = 30_000.0
+"""A ball of 39 mm; larger masks are masses or several nodes."""
+MAX_ELONGATION = 2.2
+"""Longest over middle principal spread: 2.45 for two equal balls side by side."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Where and how large a node is.
+
+    Attributes:
+        centroid_mm: LPS x y z; a point's own place.
+        bbox_vox: First voxel and end (exclusive), CT index z y x. None for a point, as are
+            volume and axes.
+        volume_mm3: Voxels times their volume.
+        short_axis_mm: See `axes`.
+        long_axis_mm: See `axes`.
+        station: Stated by the region, or from a station map (`assign_stations`).
+        station_source: `explicit`, `overlap`, `nearest` or `unassigned`.
+        station_candidates: `{"system", "code", "overlap"}`, largest overlap first.
+        warnings: The region's own, N01 to N04, and N08 of a station map.
+    """
+
+    centroid_mm: tuple[float, float, float]
+    bbox_vox: list[list[int]] | None = None
+    volume_mm3: float | None = None
+    short_axis_mm: float | None = None
+    long_axis_mm: float | None = None
+    station: StationKey | None = None
+    station_source: str = "unassigned"
+    station_candidates: list[dict[str, Any]] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def measure(region: Region, grid: CtGrid) -> Measured:
+    """Measure a region on its CT.
+
+    Args:
+        region: A mask with at least one voxel, or a point.
+        grid: The CT.
+    """
+    source = "explicit" if region.station else "unassigned"
+    if region.mask is None:
+        return Measured(
+            region.centre_mm or (0.0, 0.0, 0.0),
+            station=region.station,
+            station_source=source,
+            warnings=region.warnings,
+        )
+    mask, geometry = region.mask, grid.geometry
+    voxels = np.argwhere(mask) + region.origin_vox
+    centre = geometry.to_mm(voxels.mean(axis=0, keepdims=True))[0].tolist()
+    low, high = voxels.min(axis=0).tolist(), (voxels.max(axis=0) + 1).tolist()
+    volume_mm3 = len(voxels) * geometry.voxel_mm3
+    long_mm, short_mm = axial_axes_mm(mask, region.origin_vox, geometry)
+    warnings = (
+        ("N01", label_components(voxels).any()),
+        ("N02", min(low) == 0 or any(np.equal(high, geometry.shape))),
+        ("N03", volume_mm3 < MIN_VOLUME_MM3),
+        ("N04", volume_mm3 > MAX_VOLUME_MM3 or _elongation(voxels, grid) > MAX_ELONGATION),
+    )
+    return Measured(
+        (centre[0], centre[1], centre[2]),
+        [low, high],
+        volume_mm3,
+        short_mm,
+        long_mm,
+        region.station,
+        source,
+        warnings=region.warnings + tuple(code for code, true in warnings if true),
+    )
+
+
+def mask_sha256(region: Region) -> str:
+    """Hash of a region's voxels and their place on the CT grid, or of a point's place."""
+    if region.mask is None:
+        return hashlib.sha256(json.dumps(region.centre_mm).encode()).hexdigest()
+    place = json.dumps([region.origin_vox, region.mask.shape]).encode()
+    return hashlib.sha256(place + np.packbits(region.mask).tobytes()).hexdigest()
+
+
+def tracking_uid(series_uid: str, mask_hash: str, label: str) -> str:
+    """Name a node that its source does not name: the same mask, the same name for ever.
+
+    Args:
+        series_uid: Of the CT.
+        mask_hash: From `mask_sha256`.
+        label: The region's label.
+
+    Returns:
+        A UUIDv5 as a UID under 2.25 (PS3.5 B.2).
+    """
+    name = json.dumps([series_uid, mask_hash, label])
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
+
+
+def split_components(region: Region, grid: CtGrid) -> tuple[Region, ...]:
+    """Split a one-label mask into nodes: its 26-connected components.
+
+    Args:
+        region: All nodes in one mask.
+        grid: The CT.
+
+    Returns:
+        One region a component, in the order of their first voxels, named `LABEL.1`,
+        `LABEL.2`. Specks below `MIN_VOLUME_MM3` and components beyond the `MAX_REGIONS`
+        largest are left out; then every region is warned (N09).
+
+    Raises:
+        Refusal: N09 where nothing but specks is left.
+    """
+    if region.mask is None:
+        return (region,)
+    voxels = np.argwhere(region.mask) + region.origin_vox
+    component = label_components(voxels)
+    roots, sizes = np.unique(component, return_counts=True)
+    large = np.flatnonzero(sizes * grid.geometry.voxel_mm3 >= MIN_VOLUME_MM3)
+    if not len(large):
+        raise Refusal(
+            "N09",
+            f"{region.label} has {len(roots)} components, all below {MIN_VOLUME_MM3:g} mm3",
+            "at least one node",
+            "Check that the mask was drawn on this CT and is not noise",
+        )
+    kept = np.sort(large[np.argsort(-sizes[large], kind="stable")[:MAX_REGIONS]])
+    if len(kept) < len(roots):
+        region = replace(region, warnings=(*region.warnings, "N09"))
+    by_component = np.split(voxels[np.argsort(component, kind="stable")], np.cumsum(sizes)[:-1])
+    return tuple(
+        _component(region, number, by_component[place]) for number, place in enumerate(kept, 1)
+    )
+
+
+def _component(region: Region, number: int, voxels: np.ndarray) -> Region:
+    mask, origin = from_voxels(voxels)
+    return replace(region, label=f"{region.label}.{number}", mask=mask, origin_vox=origin)
+
+
+def _elongation(voxels: np.ndarray, grid: CtGrid) -> float:
+    """Longest over middle spread of the voxels about their centre; a voxel has its own size."""
+    steps_mm = grid.geometry.affine[:3, :3]
+    centred = (voxels - voxels.mean(axis=0)) @ steps_mm.T
+    spread = centred.T @ centred / len(voxels) + steps_mm @ steps_mm.T / 12
+    _, middle, longest = np.linalg.eigvalsh(spread)
+    return float(np.sqrt(longest / middle))

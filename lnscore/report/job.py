@@ -1,0 +1,193 @@
+"""`lnscore report`: tables, a folder for every study, an index; one study in memory at a time."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from db import quarantine, reading
+from db.errors import DatabaseError
+from db.patchstore import PatchStore
+from db.schema import Quarantine
+from db.session import open_database
+from lnscore import console
+from lnscore import whole_files as report_files
+from lnscore.errors import Refusal
+from lnscore.pathology import joining
+from lnscore.pathology.joining import KnownStations
+from lnscore.report import pages as report_html
+from lnscore.report import station_table as report_stations
+from lnscore.report import study as report_study
+from lnscore.report import tables as report_csv
+from lnscore.report.collecting import folder_name, problem
+from lnscore.report.facts import Problem, StudyFacts
+from lnscore.report.summary import ReportSummary
+from lnscore.settings import Settings
+
+INDEX = "index.html"
+ALL, ONE = "all", "one"
+"""What an index says that it covers, in place of a content key."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the studies are read from, and where their folders go."""
+
+    session: Session
+    store: PatchStore
+    out: Path
+    refused: Sequence[Quarantine]
+    stations: KnownStations
+
+
+@dataclass
+class _Told:
+    """What the index and the list of problems need of the studies that have gone by."""
+
+    rows: list[report_html.IndexRow] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    patients: dict[str, str] = field(default_factory=dict)
+
+
+def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummary:
+    """Write the report of all studies, or of one.
+
+    What is current stays as it is, so that every night may repeat it. One study, reported
+    into the folder of all, renews its own page only.
+
+    Args:
+        settings: Database and patch store.
+        out: Folder; made where it is missing.
+        study: StudyInstanceUID.
+
+    Raises:
+        Refusal: R01, there is no such study; R02, a file cannot be written.
+        DatabaseError: The database cannot be used.
+    """
+    out = out.absolute()
+    with closing(open_database(settings.db)) as database, database.read() as session:
+        refused = quarantine.unresolved(session, study)
+        uids = _wanted(session, study, is_refused=bool(refused))
+        store, known = PatchStore(settings.store_root), joining.known_stations(session)
+        source = _Source(session, store, out, refused, known)
+        summary, told = ReportSummary(out / INDEX), _Told()
+        if study is not None and report_study.content_key(out / INDEX) == ALL:
+            summary.tables_kept = True
+            for facts in _studies(source, uids, summary, told):
+                summary.page = report_study.folder(out, facts.study) / report_study.PAGE
+        else:
+            _write_tables(source, uids, summary, told)
+            told.problems += _of_no_study(refused, told)
+            _write_problems(out, told)
+            page = report_html.index_page(told.rows, told.problems, ONE if study else ALL)
+            report_files.write(out / INDEX, page)
+    summary.problems = len(told.problems)
+    return summary
+
+
+def _wanted(session: Session, study: str | None, is_refused: bool) -> Sequence[str]:
+    """The studies to report; of one that was refused as a whole there is only its refusal."""
+    uids = reading.study_uids(session)
+    if study is None:
+        return uids
+    if study in uids:
+        return [study]
+    if is_refused:
+        return []
+    raise Refusal(
+        "R01",
+        f"no study {study} among the {len(uids)} of this database",
+        "the StudyInstanceUID of a study that was ingested",
+        "Ingest it, or leave --study out: studies.csv then names every UID.",
+    )
+
+
+def _write_tables(
+    source: _Source, uids: Sequence[str], summary: ReportSummary, told: _Told
+) -> None:
+    """Every study's folder and its rows; the tables take their names at the end."""
+    with ExitStack() as files:
+        tables = [
+            files.enter_context(report_files.replacing(source.out / name, report_csv.ENCODING))
+            for name in ("nodes.csv", "studies.csv", "stations.csv")
+        ]
+        add_node = report_csv.sheet(tables[0], report_csv.NODE_COLUMNS)
+        add_study = report_csv.sheet(tables[1], report_csv.STUDY_COLUMNS)
+        add_station = report_csv.sheet(tables[2], report_stations.COLUMNS)
+        for facts in _studies(source, uids, summary, told):
+            add_study(report_csv.study_row(facts))
+            for row in report_csv.node_rows(facts):
+                add_node(row)
+            for row in report_stations.rows(facts):
+                add_station(row)
+
+
+def _studies(
+    source: _Source, uids: Sequence[str], summary: ReportSummary, told: _Told
+) -> Iterator[StudyFacts]:
+    """Make each study's folder, one in memory at a time; one that breaks stops no other."""
+    refused = defaultdict(list)
+    for row in source.refused:
+        refused[row.study_uid].append(row)
+    with console.progress("Report", "studies") as advance:
+        for done, uid in enumerate(uids, 1):
+            made = _make(source, uid, refused[uid])
+            if isinstance(made, Problem):
+                told.problems.append(made)
+                summary.lacking.append(folder_name(uid))
+            else:
+                _count(made, summary, told)
+                yield made.facts
+            source.session.expunge_all()
+            advance(done, len(uids))
+
+
+def _make(
+    source: _Source, study_uid: str, refused: Iterable[Quarantine]
+) -> report_study.Made | Problem:
+    try:
+        study = reading.study(source.session, study_uid)
+        if study is None:
+            raise LookupError(study_uid)
+        joined = joining.of_study(source.session, study, source.stations)
+        return report_study.make(study, refused, joined, source.store, source.out)
+    except (Refusal, DatabaseError, SQLAlchemyError):
+        raise  # the folder or the database, not this study
+    except Exception as error:  # noqa: BLE001  the boundary of one study
+        return report_study.unreadable(study_uid, error)
+
+
+def _count(made: report_study.Made, summary: ReportSummary, told: _Told) -> None:
+    facts = made.facts
+    row = report_html.index_row(facts, f"studies/{facts.study}/{report_study.PAGE}")
+    told.rows.append(row)
+    told.problems += facts.problems
+    told.patients[facts.study_uid] = facts.patient
+    summary.studies += 1
+    summary.nodes += row.node_count
+    summary.scored += row.scored_count
+    summary.pages_written += made.is_new
+    summary.pages_current += not made.is_new
+    if not made.is_whole:
+        summary.lacking.append(facts.study)
+
+
+def _of_no_study(refused: Iterable[Quarantine], told: _Told) -> list[Problem]:
+    """Refusals of what belongs to no study that is shown: files, archives, whole studies."""
+    return [problem(row) for row in refused if row.study_uid not in told.patients]
+
+
+def _write_problems(out: Path, told: _Told) -> None:
+    """Latest first; what this report found itself has no time and comes before."""
+    told.problems.sort(key=lambda p: (p.study_uid or "", p.series_uid or "", p.code, p.sha256))
+    told.problems.sort(key=lambda p: p.last_seen or "~", reverse=True)
+    with report_files.replacing(out / "problems.csv", report_csv.ENCODING) as file:
+        add = report_csv.sheet(file, report_csv.PROBLEM_COLUMNS)
+        for one in told.problems:
+            uid = one.study_uid
+            name = None if uid is None else folder_name(uid)
+            add(report_csv.problem_row(one, told.patients.get(uid or ""), name))

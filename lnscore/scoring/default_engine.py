@@ -1,0 +1,75 @@
+"""The engine that scores where none is named: a small file beside the imported engines."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from engines.bundle import Bundle
+from engines.errors import EngineError
+from lnscore import whole_files as report_files
+
+FILE = "default.json"
+FIX = "Promote an engine with `lnscore engine promote`, name one with --engine, or delete the file."
+
+
+@dataclass(frozen=True)
+class Default:
+    """Name and weights of the engine that was promoted."""
+
+    name: str
+    weights_sha256: str
+
+    def matches(self, bundle: Bundle) -> bool:
+        """Whether a bundle is this engine."""
+        manifest = bundle.manifest
+        return (manifest.name, manifest.weights_sha256) == (self.name, self.weights_sha256)
+
+
+def read(home: Path) -> Default | None:
+    """What was promoted here; None where nothing was.
+
+    Raises:
+        EngineError: E19 the file cannot be read, or holds something else.
+    """
+    file = home / FILE
+    if not file.exists():
+        return None
+    try:
+        return TypeAdapter(Default).validate_json(file.read_bytes(), strict=True)
+    except (OSError, ValidationError) as error:
+        why = _first(error) if isinstance(error, ValidationError) else str(error)
+        raise EngineError(
+            "E19", f"{file} cannot be read ({why})", "a name and the SHA-256 of weights", FIX
+        ) from error
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong first, with the member where it is one."""
+    one = error.errors(include_url=False, include_context=False)[0]
+    return ": ".join([*map(str, one["loc"]), one["msg"]])
+
+
+def check(default: Default, bundle: Bundle) -> None:
+    """Refuse an engine that only has the default's name.
+
+    Raises:
+        EngineError: E19.
+    """
+    if not default.matches(bundle):
+        raise EngineError(
+            "E19",
+            f"engine '{default.name}' with weights {bundle.manifest.weights_sha256[:16]}…",
+            f"{default.weights_sha256[:16]}…, which were promoted",
+            FIX,
+        )
+
+
+def write(home: Path, default: Default) -> None:
+    """Make an engine the default; the file is the old one or the new one, whole.
+
+    Raises:
+        Refusal: R02 it cannot be written.
+    """
+    report_files.write(home / FILE, json.dumps(asdict(default), indent=2) + "\n")

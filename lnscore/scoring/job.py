@@ -1,0 +1,207 @@
+"""`lnscore score`: nodes from the database through one engine, scores back into it.
+
+The engine is loaded once and sees full batches, whatever studies the nodes are of. A study
+is stored soon after its last node is scored, all or nothing; a killed run is repeated and
+goes on where it was. Neither labels nor pathology are read.
+"""
+
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+from db import audit, quarantine, reading, runs, scores
+from db import engines as engine_rows
+from db.lock import writer_lock
+from db.patchstore import PatchStore
+from db.scores import NodeToScore
+from db.session import Database, open_database
+from engines import load, parity
+from engines.errors import EngineError
+from engines.protocol import Engine, Precision
+from engines.scores import Scores
+from lnscore import console
+from lnscore.errors import EXIT_ENGINE, Refusal
+from lnscore.scoring.batches import Batch, read_batches
+from lnscore.scoring.engine_choice import choose
+from lnscore.scoring.storing import Storing
+from lnscore.scoring.summary import Scored
+from lnscore.settings import Settings, actor
+from lnscore.version import version
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to score.
+
+    Attributes:
+        study_uids: Only these studies; all where it is empty.
+        again: Also nodes that this engine has scored: compared, not replaced.
+    """
+
+    study_uids: tuple[str, ...] = ()
+    again: bool = False
+
+
+PENDING = Selection()
+BATCHES_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An engine that has just reproduced its golden outputs, and why it is this one."""
+
+    engine: Engine
+    reason: str
+
+
+def run(
+    settings: Settings,
+    wanted: Selection,
+    engine: str | None,
+    backend: str,
+    precision: Precision = "fp32",
+) -> Scored:
+    """Score under the database's lock.
+
+    Args:
+        settings: Where the database, the patch store and the engines are.
+        wanted: Which nodes.
+        engine: Engine's name or folder; None chooses.
+        backend: Back end's name, or `auto`.
+        precision: Which of the engine's graphs or plans.
+
+    Returns:
+        What was scored and what was not.
+
+    Raises:
+        EngineError: The engine cannot be used.
+        Refusal: U04, no study of that UID.
+        DatabaseError: The database cannot be used, or another run holds it.
+    """
+    with writer_lock(settings.db), closing(open_database(settings.db)) as database:
+        _refuse_unknown(database, wanted.study_uids)
+        ready = ready_engine(settings, engine, backend, precision)
+        return score(database, settings, wanted, ready)
+
+
+def ready_engine(
+    settings: Settings, engine: str | None, backend: str, precision: Precision = "fp32"
+) -> Ready:
+    """Choose and load an engine and let it pass its gate.
+
+    Raises:
+        EngineError: It cannot be used; E09, it is off its golden outputs.
+    """
+    chosen = choose(engine, settings.engine_home)
+    loaded = load.load(chosen.bundle, backend, precision)
+    parity.gate(chosen.bundle, loaded)
+    return Ready(loaded, f"{chosen.why}; {loaded.reason}")
+
+
+def score(database: Database, settings: Settings, wanted: Selection, ready: Ready) -> Scored:
+    """Score what is wanted; the caller holds the lock.
+
+    Raises:
+        EngineError: E15, the engine gave something that is not a probability; what it
+            scored before is kept.
+    """
+    console.note(f"engine {ready.engine.bundle.name}: {ready.reason}")
+    storing, nodes = _begin(database, wanted, ready)
+    summary, started_s = storing.summary, time.monotonic()
+    try:
+        _score_all(nodes, PatchStore(settings.store_root), ready.engine, storing)
+    except EngineError:
+        storing.store()
+        _end(database, storing, EXIT_ENGINE)
+        raise
+    storing.store()
+    summary.duration_s = time.monotonic() - started_s
+    _end(database, storing, summary.exit_code)
+    return summary
+
+
+def _score_all(
+    nodes: Sequence[NodeToScore], store: PatchStore, engine: Engine, storing: Storing
+) -> None:
+    with console.progress("scoring", "nodes") as advance:
+        done = 0
+        for batch, given in _scored(engine, read_batches(nodes, store, engine.batch_nodes)):
+            storing.take(batch, given)
+            done += len(batch.nodes) + len(batch.refused)
+            advance(done, len(nodes))
+
+
+def _end(database: Database, storing: Storing, exit_code: int) -> None:
+    with database.begin() as session:
+        runs.finish(session, storing.run_id, exit_code, storing.summary.counts())
+
+
+def _scored(engine: Engine, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Scores]]:
+    """Score batches in their order, two under way: the engine never waits for the database."""
+    running: deque[tuple[Batch, Future[Scores]]] = deque()
+    with ThreadPoolExecutor(max_workers=BATCHES_AT_ONCE, thread_name_prefix="engine") as pool:
+        for batch in batches:
+            running.append((batch, pool.submit(engine.score, batch.patches)))
+            if len(running) > BATCHES_AT_ONCE:
+                first, given = running.popleft()
+                yield first, given.result()
+        for batch, given in running:
+            yield batch, given.result()
+
+
+def _refuse_unknown(database: Database, study_uids: Sequence[str]) -> None:
+    with database.read() as session:
+        unknown = set(study_uids) - set(reading.study_uids(session)) if study_uids else set()
+    if unknown:
+        raise Refusal(
+            "U04",
+            f"no study {', '.join(sorted(unknown))} in {database.location}",
+            "the StudyInstanceUID of a study that was ingested",
+            "Ingest it first, or correct --study or --db.",
+        )
+
+
+def _begin(
+    database: Database, wanted: Selection, ready: Ready
+) -> tuple[Storing, list[NodeToScore]]:
+    """Note the run, then say what it has to do."""
+    manifest = ready.engine.bundle.manifest
+    uids = wanted.study_uids or None
+    with database.begin() as session:
+        engine_id = engine_rows.register(session, engine_record(ready.engine))
+        argv = sys.argv[1:]
+        run_id = runs.start(
+            session, "score", argv, version(), engine_id=engine_id, engine_reason=ready.reason
+        )
+        nodes = scores.to_score(session, engine_id, uids, again=wanted.again)
+        details = {"engine": manifest.name, "weights": manifest.weights_sha256, "nodes": len(nodes)}
+        audit.record(session, actor(), "score", f"run {run_id}", details)
+        usable = {node.study_uid for node in scores.to_score(session, None, uids)} if uids else ()
+        refused = {row.sha256 for row in quarantine.unresolved(session)}
+    summary = Scored(manifest.name, ready.reason, manifest.trained, manifest.phantom)
+    summary.without_nodes = sorted(set(wanted.study_uids) - set(usable))
+    missing = Counter(node.study_id for node in nodes)
+    storing = Storing(
+        database, run_id, engine_id, manifest, summary, wanted.again, missing, refused
+    )
+    return storing, nodes
+
+
+def engine_record(engine: Engine) -> engine_rows.EngineRecord:
+    """The engine's row: everything that shapes its scores."""
+    manifest = engine.bundle.manifest
+    return engine_rows.EngineRecord(
+        manifest.name,
+        manifest.weights_sha256,
+        manifest.config_hash,
+        manifest.patch.hash,
+        engine.backend,
+        engine.precision,
+        manifest.models[engine.precision].sha256,
+        manifest.trained,
+        manifest.model_dump(mode="json"),
+    )

@@ -1,0 +1,149 @@
+"""From an engine's outputs to rows: a study's scores are stored together or not at all."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from db import quarantine, scores
+from db.records import RefusedRecord
+from db.scores import NodeToScore, ScoreRecord
+from db.session import Database
+from engines.manifest import Manifest
+from engines.scores import Scores
+from lnscore.errors import Refusal
+from lnscore.refused import record_of
+from lnscore.scoring.batches import Batch
+from lnscore.scoring.summary import Difference, Scored
+
+STORE_EVERY_S = 0.5
+"""Shortest time between two transactions: what a killed run has to do again."""
+
+SAME_WITHIN = 1e-6
+"""Two probabilities of one node by one engine that are no farther apart are the same."""
+
+
+@dataclass
+class _Study:
+    """One study under way: what is scored, and the first reason to refuse it."""
+
+    nodes: list[NodeToScore] = field(default_factory=list)
+    records: list[ScoreRecord] = field(default_factory=list)
+    refusal: Refusal | None = None
+
+
+@dataclass
+class Storing:
+    """Studies of one run fill up; complete ones are stored.
+
+    Attributes:
+        database: Where to.
+        run_id: The run that scores.
+        engine_id: The engine's row.
+        manifest: The engine's calibration and operating points.
+        summary: Told of everything that is stored or refused.
+        again: Compare with the scores that are stored already.
+        missing: Study id to nodes that are still to come.
+        refused_before: SHA-256 of what earlier runs refused.
+    """
+
+    database: Database
+    run_id: int
+    engine_id: int
+    manifest: Manifest
+    summary: Scored
+    again: bool
+    missing: Counter[int]
+    refused_before: set[str]
+    studies: dict[int, _Study] = field(default_factory=dict)
+    stored_s: float = 0.0
+
+    def take(self, batch: Batch, given: Scores) -> None:
+        """Take in one batch; store what it completes, unless that was done a moment ago."""
+        for node, refusal in batch.refused:
+            study = self._study(node)
+            study.refusal = study.refusal or refusal
+        records = score_records(batch.nodes, given, self.manifest)
+        for node, record in zip(batch.nodes, records, strict=True):
+            self._study(node).records.append(record)
+        if time.monotonic() - self.stored_s >= STORE_EVERY_S:
+            self.store()
+
+    def store(self) -> None:
+        """Store every complete study, in one transaction: each of them whole, or not at all."""
+        complete = [key for key in self.studies if not self.missing[key]]
+        studies = [self.studies.pop(key) for key in complete]
+        sound = [study for study in studies if study.refusal is None]
+        records = [record for study in sound for record in study.records]
+        with self.database.begin() as session:
+            if self.again:
+                self.summary.differing += self._differing(session, sound)
+            self.summary.added += scores.add(session, self.run_id, self.engine_id, records)
+            self._settle(session, studies)
+        self.summary.studies += len(sound)
+        self.summary.nodes += len(records)
+        self.stored_s = time.monotonic()
+
+    def _study(self, node: NodeToScore) -> _Study:
+        self.missing[node.study_id] -= 1
+        study = self.studies.setdefault(node.study_id, _Study())
+        study.nodes.append(node)
+        return study
+
+    def _differing(self, session: Session, studies: Sequence[_Study]) -> list[Difference]:
+        ids = [record.node_id for study in studies for record in study.records]
+        before = scores.stored(session, self.engine_id, ids)
+        return [
+            Difference(study.nodes[0].study_uid, one.node_id, before[one.node_id], one.probability)
+            for study in studies
+            for one in study.records
+            if abs(before.get(one.node_id, one.probability) - one.probability) > SAME_WITHIN
+        ]
+
+    def _settle(self, session: Session, studies: Sequence[_Study]) -> None:
+        """Note refused studies; close what an earlier run refused and this one could use."""
+        used: set[str] = set()
+        for study in studies:
+            if study.refusal is not None:
+                refused = _refused(study.nodes[0], study.refusal)
+                quarantine.add(session, refused)
+                self.summary.refused.append(refused)
+            else:
+                used |= {node.patch_file_sha256 for node in study.nodes}
+        if used & self.refused_before:
+            quarantine.resolve(session, sha256s=used & self.refused_before)
+
+
+def _refused(node: NodeToScore, why: Refusal) -> RefusedRecord:
+    name, uid = f"study {node.study_uid}", node.study_uid
+    return record_of(why, node.patch_file_sha256, "study", name, study_uid=uid)
+
+
+def score_records(
+    nodes: Sequence[NodeToScore], given: Scores, manifest: Manifest
+) -> list[ScoreRecord]:
+    """An engine's outputs as rows, with calibration and the call at each operating point."""
+    fused: list[float] = given.fused.tolist()
+    local, context = _listed(given.local, len(nodes)), _listed(given.global_, len(nodes))
+    calibrated = _listed(manifest.calibrate(given.fused_logit), len(nodes))
+    calls = {name: called.tolist() for name, called in manifest.calls(given.fused).items()}
+    return [
+        ScoreRecord(
+            node.node_id,
+            fused[i],
+            local[i],
+            context[i],
+            calibrated[i],
+            {name: int(called[i]) for name, called in calls.items()},
+            node.patch_sha256,
+        )
+        for i, node in enumerate(nodes)
+    ]
+
+
+def _listed(column: np.ndarray | None, count: int) -> list[Any]:
+    return [None] * count if column is None else column.tolist()

@@ -1,0 +1,239 @@
+"""What `lnscore stations` prints: tables for people, one JSON document for a machine."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lnscore import console
+from lnscore.errors import Refusal
+from lnscore.stations import crosswalks
+from lnscore.stations.crosswalks import Crosswalk, CrosswalkRow
+from lnscore.stations.stated import not_there
+from lnscore.stations.vocabulary import Found, Station, StationSystem, find, system_of, systems
+
+
+def list_systems(*, as_json: bool = False) -> None:
+    """Print every system with its edition, and every crosswalk."""
+    listed = [systems()[name] for name in systems()]
+    walks = [crosswalks.read(name) for name in crosswalks.names()]
+    if as_json:
+        console.print_json(
+            {
+                "systems": [_system_json(one) for one in listed],
+                "crosswalks": [_crosswalk_json(one) for one in walks],
+            }
+        )
+        return
+    columns = ["system", "edition", "stations", "title"]
+    rows = [[one.system, one.version, str(len(one.stations)), one.title] for one in listed]
+    console.print_table("Station systems", columns, rows)
+    console.say(_told(walks))
+
+
+def _told(walks: Sequence[Crosswalk]) -> str:
+    """Every crosswalk, and which of them a clinician has confirmed."""
+    names = ", ".join(one.name for one in walks)
+    confirmed = [one.name for one in walks if one.confirmed]
+    some = f"only {', '.join(confirmed)}" if confirmed else "none"
+    which = "all" if walks and len(confirmed) == len(walks) else some
+    return f"Crosswalks, {which} confirmed by a clinician: {names}"
+
+
+def list_stations(name: str, *, as_json: bool = False) -> None:
+    """Print every station of one system.
+
+    Raises:
+        Refusal: N11, there is no such system, or the name does not say the edition.
+    """
+    listed = systems()[_system(name)]
+    if as_json:
+        stations = [_station_json(one) for one in listed.stations]
+        console.print_json(_system_json(listed) | {"stations": stations})
+        return
+    columns = ["code", "meaning", "also written", "SNOMED CT"]
+    rows = [
+        [one.key.code, one.meaning, ", ".join(one.aliases), one.snomed or ""]
+        for one in listed.stations
+    ]
+    console.print_table(f"{listed.system} {listed.version}: {listed.title}", columns, rows)
+    _say_about(listed)
+
+
+def show(text: str, crosswalk: str | None, *, as_json: bool = False) -> None:
+    """Print one station, with its rows of a crosswalk where one is named.
+
+    Raises:
+        Refusal: N06 not SYSTEM:CODE; N10 no such station, or no side; N11 no such system or
+            crosswalk, or one of other systems.
+    """
+    station = _named(text)
+    walk = _walk(crosswalk, station) if crosswalk else None
+    rows = walk.of(station.key) if walk else ()
+    if as_json:
+        shown = _station_json(station)
+        if walk:
+            shown["crosswalk"] = _crosswalk_json(walk) | {"rows": [_row_json(row) for row in rows]}
+        console.print_json(shown)
+        return
+    title = f"{station.key.system}:{station.key.code}"
+    console.print_table(title, ["what", "value"], _facts(station))
+    _say_about(systems()[station.key.system])
+    if walk:
+        columns = ["is", "station", "meaning", "note"]
+        console.print_table(f"By {walk.name}", columns, [_cells(row) for row in rows])
+        console.say(f"Warning: {walk.warning}" if walk.warning else f"{walk.name} is confirmed")
+
+
+def explain(text: str, *, as_json: bool = False) -> None:
+    """Print what a text can mean in every system, or what looks like it there."""
+    found = {name: find(name, text) for name in systems()}
+    if as_json:
+        console.print_json({"text": text, "systems": {k: _found_json(v) for k, v in found.items()}})
+        return
+    rows = [[name, *_meant(one)] for name, one in found.items()]
+    console.print_table(f"'{text}'", ["system", "means", "codes"], [row for row in rows if row[1]])
+    console.say(_verdict(text, found))
+
+
+def _system(name: str) -> str:
+    system = system_of(name)
+    if system is None:
+        raise Refusal(
+            "N11",
+            f"station system {name!r}",
+            f"one of {', '.join(systems())}",
+            "Name the edition too: JES11 or JES12, AJCC7 or AJCC8",
+        )
+    return system
+
+
+def _named(text: str) -> Station:
+    """The station of SYSTEM:CODE, where the system and the code may be written in any form."""
+    system, colon, code = text.partition(":")
+    if not colon or not code.strip():
+        raise Refusal(
+            "N06",
+            f"station {text!r}",
+            "SYSTEM:CODE, as AJCC8:4R",
+            f"lnscore stations explain '{text}' shows what it can mean",
+        )
+    name = _system(system)
+    found = find(name, code)
+    if found.station is None:
+        raise not_there(name, code.strip(), found)
+    return found.station
+
+
+def _walk(name: str, station: Station) -> Crosswalk:
+    walk = crosswalks.read(name)
+    if station.key.system not in (walk.from_system, walk.to_system):
+        there = [n for n in crosswalks.names() if station.key.system in n.split("-")]
+        raise Refusal(
+            "N11",
+            f"crosswalk {name} has no {station.key.system}",
+            f"one of {', '.join(there) or 'none that is there'}",
+            "Choose a crosswalk of the station's system",
+        )
+    return walk
+
+
+def _facts(station: Station) -> list[list[str]]:
+    rows = {
+        "meaning": station.meaning,
+        "edition": station.key.version,
+        "side": station.side or "none",
+        "also written": ", ".join(station.aliases),
+        "SNOMED CT (CID 7600)": station.snomed or "none",
+    }
+    return [[name, value] for name, value in rows.items()]
+
+
+def _say_about(listed: StationSystem) -> None:
+    for source in listed.sources:
+        console.say(f"Source: {source}")
+    if not listed.confirmed:
+        console.say(f"Not confirmed: {listed.note}")
+
+
+def _meant(found: Found) -> list[str]:
+    if found.station:
+        return [found.station.meaning, found.station.key.code]
+    if found.sides:
+        codes = ", ".join(one.key.code for one in found.sides)
+        return ["the side is missing", codes]
+    return ["nothing; looks like", ", ".join(found.near)] if found.near else ["", ""]
+
+
+def _verdict(text: str, found: dict[str, Found]) -> str:
+    meant = [name for name, one in found.items() if one.station or one.sides]
+    if not meant:
+        return f"'{text}' is no station of any system."
+    if len(meant) == 1:
+        return f"Only {meant[0]} has it; write it as {meant[0]}:CODE."
+    return f"Ambiguous: {len(meant)} systems have it. Always say the system, as {meant[0]}:CODE."
+
+
+def _cells(row: CrosswalkRow) -> list[str]:
+    other = find(row.to_station.system, row.to_station.code).station
+    name = f"{row.to_station.system}:{row.to_station.code}"
+    return [WORDS[row.relation], name, other.meaning if other else "", row.note]
+
+
+WORDS = {
+    "equal": "equal to",
+    "narrower": "narrower than",
+    "broader": "broader than",
+    "overlaps": "overlapping with",
+}
+
+
+def _system_json(one: StationSystem) -> dict[str, Any]:
+    return {
+        "system": one.system,
+        "version": one.version,
+        "title": one.title,
+        "sources": list(one.sources),
+        "confirmed": one.confirmed,
+        "note": one.note,
+    }
+
+
+def _station_json(one: Station) -> dict[str, Any]:
+    return {
+        "system": one.key.system,
+        "version": one.key.version,
+        "code": one.key.code,
+        "meaning": one.meaning,
+        "side": one.side,
+        "base": one.base,
+        "aliases": list(one.aliases),
+        "snomed": one.snomed,
+    }
+
+
+def _found_json(found: Found) -> dict[str, Any]:
+    return {
+        "station": _station_json(found.station) if found.station else None,
+        "sides": [one.key.code for one in found.sides],
+        "near": list(found.near),
+    }
+
+
+def _crosswalk_json(one: Crosswalk) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "version": one.version,
+        "from": one.from_system,
+        "to": one.to_system,
+        "confirmed_by_clinician": one.confirmed,
+        "note": one.note,
+        "sources": list(one.sources),
+    }
+
+
+def _row_json(row: CrosswalkRow) -> dict[str, Any]:
+    other = row.to_station
+    return {
+        "relation": row.relation,
+        "station": {"system": other.system, "version": other.version, "code": other.code},
+        "note": row.note,
+    }

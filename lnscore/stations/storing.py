@@ -1,0 +1,55 @@
+"""What the vocabularies know of stations, written to the study database."""
+
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+
+from db import vocabulary as stored
+from db.records import StationKey
+from db.vocabulary import CrosswalkRecord, StationRecord
+from lnscore.stations import crosswalks
+from lnscore.stations.vocabulary import VERSIONS, Station, find, systems
+
+
+def name_stations(session: Session) -> None:
+    """Give every station of the database its meaning, where it has none and one is known.
+
+    Args:
+        session: The caller's transaction, after stations were added.
+    """
+    known = (_known(key) for key in stored.unnamed(session))
+    if records := [_record(station) for station in known if station]:
+        stored.store(session, records)
+
+
+def store_vocabularies(session: Session, names: Iterable[str]) -> None:
+    """Write whole systems, and every crosswalk there is, for queries within the database.
+
+    Args:
+        session: The caller's transaction.
+        names: Systems, as AJCC8.
+    """
+    listed = [
+        _record(station) for name in sorted(set(names)) for station in systems()[name].stations
+    ]
+    rows = [record for name in crosswalks.names() for record in _rows(name)]
+    stored.store(session, listed, rows)
+    name_stations(session)  # the other ends of the crosswalks
+
+
+def _known(key: StationKey) -> Station | None:
+    if VERSIONS.get(key.system) != key.version:
+        return None
+    station = find(key.system, key.code).station
+    return station if station and station.key == key else None
+
+
+def _record(station: Station) -> StationRecord:
+    return StationRecord(station.key, station.meaning, station.aliases)
+
+
+def _rows(name: str) -> Iterable[CrosswalkRecord]:
+    one = crosswalks.read(name)
+    source = "; ".join([f"version {one.version}", one.warning, *one.sources])
+    for row in one.rows:
+        yield CrosswalkRecord(name, row.from_station, row.to_station, row.relation, source)

@@ -1,0 +1,135 @@
+"""Tables as text: delimiter and records of CSV, TSV and their kin, one record at a time."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+
+from lnscore.tables.charsets import Encoding, refused
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "^": "caret", "~": "tilde",
+              "\x1f": "unit separator", "¦": "broken bar", "，": "full-width comma"}  # fmt: skip
+"""Most common first: the order decides a tie."""
+
+LONGEST_CELL = 100_000
+"""Characters; a longer cell is a quotation mark that is never closed."""
+
+_SAMPLE = 1 << 16
+_RECORDS = 200
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """How a text file is cut into records."""
+
+    path: Path
+    encoding: Encoding
+    delimiter: str
+    said: tuple[str, ...]
+    declared: bool
+    """Whether the first line is Excel's `sep=;`."""
+
+    def records(self) -> Iterator[tuple[str, ...]]:
+        """Every record, blank lines and a `sep=` line included, so that the count is the row.
+
+        Raises:
+            Refusal: P14, where a quotation mark is never closed.
+        """
+        if not self.delimiter:
+            yield from self._lines()
+            return
+        csv.field_size_limit(LONGEST_CELL)
+        with self._open() as file:
+            reader = csv.reader(file, delimiter=self.delimiter)
+            for number in count(1):
+                try:
+                    record = next(reader, None)
+                except csv.Error as error:
+                    raise _unclosed(number, str(error)) from None
+                if record is None:
+                    return
+                yield tuple(record)
+
+    def _lines(self) -> Iterator[tuple[str, ...]]:
+        with self._open() as file:
+            while line := file.readline(LONGEST_CELL):
+                yield (line.strip("\r\n").strip('"'),)
+
+    def _open(self) -> io.TextIOWrapper:
+        # The whole file was decoded before; "replace" is for one that changes meanwhile.
+        return self.path.open(encoding=self.encoding.codec, errors="replace", newline="")
+
+
+def text_table(path: Path, encoding: Encoding, delimiter: str | None = None) -> TextTable:
+    r"""Find the delimiter of a text file.
+
+    Args:
+        path: The file.
+        encoding: How to decode it.
+        delimiter: By the user: used without a guess. `tab` and `\t` are understood.
+
+    Raises:
+        Refusal: P14, for an empty file or a delimiter that is not one character.
+    """
+    with path.open(encoding=encoding.codec, errors="replace", newline="") as file:
+        sample = file.read(_SAMPLE)
+    if not sample.strip("\ufeff \t\r\n\0,;|"):
+        raise refused("the file is empty", "a table with headings", "Export the table again")
+    declared = _declared(sample)
+    if delimiter:
+        used, how = _one_character(delimiter), "as asked"
+    elif declared:
+        used, how = declared, "as its first line says"
+    else:
+        used, how = _likeliest(sample), "detected"
+    said = f"delimiter: {DELIMITERS.get(used, repr(used))}, {how}" if used else (
+        "delimiter: none found, one column"
+    )  # fmt: skip
+    return TextTable(path, encoding, used, (encoding.said, said), bool(declared))
+
+
+def _declared(sample: str) -> str:
+    first = sample.splitlines()[0].strip('" ')
+    return first[4] if first[:4].casefold() == "sep=" and len(first) == 5 else ""
+
+
+def _one_character(delimiter: str) -> str:
+    used = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(delimiter, delimiter)
+    if len(used) != 1 or used in '"\r\n ':
+        raise refused(f"delimiter {delimiter!r}", "one character, or tab", "Correct the delimiter")
+    return used
+
+
+def _likeliest(sample: str) -> str:
+    """The delimiter that cuts most lines into equally many cells; "" where none does."""
+    scores = {delimiter: _evenness(sample, delimiter) for delimiter in DELIMITERS}
+    best = max(scores, key=lambda delimiter: scores[delimiter])
+    return best if scores[best] > 0 else ""
+
+
+def _evenness(sample: str, delimiter: str) -> float:
+    """Share of records with the commonest number of cells, a little more for more cells."""
+    if delimiter not in sample:
+        return 0
+    try:
+        lines = io.StringIO(sample, newline="")
+        records = list(islice(csv.reader(lines, delimiter=delimiter), _RECORDS))
+    except csv.Error:
+        return 0
+    # The sample may end within a record.
+    sizes = Counter(len(record) for record in (records[:-1] or records) if record)
+    if not sizes:
+        return 0
+    size, times = max(sizes.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]))
+    return times / sizes.total() + min(size, 50) / 200 if size > 1 else 0
+
+
+def _unclosed(row: int, error: str) -> Exception:
+    return refused(
+        f"row {row} cannot be cut into cells ({error})",
+        "quotation marks that are closed, and single ones doubled",
+        "Look for a stray quotation mark in this row or above",
+    )

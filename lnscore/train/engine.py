@@ -1,0 +1,131 @@
+"""A finished training becomes an engine: exported, imported, in the database and its audit log."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from db import audit
+from db import engines as engine_rows
+from db.errors import DatabaseError
+from db.lock import writer_lock
+from db.session import open_database
+from engines import bundle as bundles
+from engines import load
+from engines.bundle import MANIFEST, Bundle
+from engines.errors import EngineError
+from lnscore.engine_commands import importing as engine_import
+from lnscore.errors import LOCKED
+from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring.job import engine_record
+from lnscore.settings import Settings, actor
+
+FOLDER = "engine"
+"""Of the bundle, in the run's folder."""
+
+NAME_LENGTH = 64
+
+
+@dataclass(frozen=True)
+class TrainedEngine:
+    """An engine that a run made.
+
+    Attributes:
+        bundle: Where it was imported to.
+        why: Why the weights are of this fold.
+        notes: What a user should know, in sentences.
+    """
+
+    bundle: Bundle
+    why: str
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """What was made, in a few lines."""
+        manifest = self.bundle.manifest
+        cohort = manifest.cohort or {}
+        first = f"engine {manifest.name} made of fold {cohort.get('fold')} ({self.why})"
+        figures = [
+            f"AUROC {manifest.metrics[name].value:.3f} {where}"
+            for name, where in (
+                ("test_auroc", "held out"),
+                ("cross_validated_auroc", "out of fold"),
+                ("cross_validated_short_axis_auroc", "by the short axis alone"),
+            )
+            if name in manifest.metrics
+        ]
+        caution = [f"engine {manifest.name} is {manifest.caution}"] if manifest.caution else []
+        return [first, ", ".join(figures), *caution, *self.notes]
+
+
+def engine_name(run: str) -> str:
+    """A run's name as an engine may have it: lower case, other characters as hyphens."""
+    return re.sub(r"[^a-z0-9._-]+", "-", run.lower()).strip("-._")[:NAME_LENGTH] or "engine"
+
+
+def refuse_taken(name: str, home: Path, run: Path) -> None:
+    """Refuse a name before days of training, not after them.
+
+    Raises:
+        EngineError: E12 another engine has the name.
+    """
+    known = {row.name: row for row in engine_jobs.list_engines(home)}
+    if name in known and not _is_of(run, known[name].path):
+        raise EngineError(
+            "E12",
+            f"another engine named '{name}'",
+            "a name that is free",
+            "Give the run another --name, delete the old engine's folder, or pass --no-engine.",
+        )
+
+
+def make_engine(run: Path, settings: Settings) -> TrainedEngine:
+    """Export the best fold of a finished run, import the bundle, register it.
+
+    Again on the same run it makes nothing new.
+
+    Raises:
+        TrainerError: The run or its network does not become a bundle.
+        EngineError: The bundle does not work here, or its name is taken.
+        DatabaseError: The database cannot be used.
+    """
+    from trainer.bundle import from_run as run_bundle
+
+    finished = run_bundle.read_run(run)
+    choice = run_bundle.best_fold(finished)
+    folder = run / FOLDER
+    if not (folder / MANIFEST).is_file():
+        run_bundle.make_bundle(finished, choice, engine_name(run.name), folder)
+    imported = engine_import.import_bundle(folder, settings.engine_home).bundle
+    notes = _register(imported, settings)
+    if (card := imported.manifest.card) is not None:
+        notes.append(f"The model card is {imported.path / card.file}.")
+    return TrainedEngine(imported, choice.why, tuple(notes))
+
+
+def _register(bundle: Bundle, settings: Settings) -> list[str]:
+    """Its row and an audit row; a run of days is not lost to another run's lock."""
+    record = engine_record(load.load(bundle, "onnx"))
+    run = (bundle.manifest.cohort or {}).get("run")
+    details = {"weights": record.weights_sha256, "run": run}
+    try:
+        with (
+            writer_lock(settings.db),
+            open_database(settings.db) as database,
+            database.begin() as session,
+        ):
+            engine_rows.register(session, record)
+            audit.record(session, actor(), "train", f"engine {bundle.name}", details)
+    except DatabaseError as error:
+        if error.code != LOCKED:
+            raise
+        return [f"not in the database yet ({error.found}): the same command with --resume adds it"]
+    return []
+
+
+def _is_of(run: Path, engine: Path) -> bool:
+    """Whether an engine is the one that this run made."""
+    made = run / FOLDER
+    try:
+        return bundles.read_manifest(made) == bundles.read_manifest(engine)
+    except EngineError:
+        return False

@@ -1,0 +1,152 @@
+"""`lnscore eval`: predictions of runs to tables and pictures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lnscore import console
+from lnscore.errors import EXIT_DONE, Refusal
+
+if TYPE_CHECKING:
+    from trainer.evaluation.evaluate import Evaluation
+
+EXTRA = frozenset(
+    {
+        "monai",
+        "onnxscript",
+        "safetensors",
+        "sklearn",
+        "tensorboard",
+        "timm",
+        "torch",
+        "torchvision",
+    }
+)
+"""What only the [train] extra brings."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What was found, and where it was written.
+
+    Attributes:
+        found: Every table.
+        files: Written files, empty without `--out`.
+        out: Their folder.
+    """
+
+    found: "Evaluation"
+    files: tuple[str, ...]
+    out: Path | None
+
+    exit_code = EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """Nothing beside the tables but notes and files."""
+        lines = [f"note: {note}" for note in self.found.notes]
+        if self.out is None:
+            return [*lines, "Add --out DIR for every table, and pictures."]
+        return [*lines, f"Wrote {', '.join(self.files)} in {self.out}."]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The evaluation as `evaluation.json` has it, and the files."""
+        from trainer.evaluation.files import as_dict
+
+        return as_dict(self.found) | {"files": list(self.files)}
+
+
+def run(
+    folders: list[Path],
+    out: Path | None,
+    draws: int,
+    *,
+    partial: bool = False,
+    last: bool = False,
+    network: str | None = None,
+    quiet: bool = False,
+) -> Evaluated:
+    """Evaluate runs.
+
+    Args:
+        folders: Of the runs; the first is compared with the others.
+        out: Folder for tables and pictures; None only prints.
+        draws: Of the bootstrap.
+        partial: Go on where folds are missing.
+        last: The last epoch's predictions, not those of the selected weights.
+        network: `student` or `teacher` of semi-supervised runs; None is the reported one.
+        quiet: Print no table, for `--json`.
+
+    Raises:
+        TrainerError: T20 to T26, T28.
+        Refusal: T29 a library of the [train] extra is missing; U05 a network that is none.
+    """
+    with train_extra():
+        from trainer.evaluation import evaluate, predicted_run
+        from trainer.evaluation import files as evaluation_files
+        from trainer.runs.predictions import NETWORK_FILES
+    if network is not None and (last or network not in NETWORK_FILES):
+        asked = f"--network {network}" + (" with --last" if last else "")
+        raise Refusal("U05", asked, "student or teacher, of the selected epoch", "Choose one.")
+    called = predicted_run.names(folders)
+    runs = [
+        predicted_run.read(folder, name, partial=partial, last=last, network=network)
+        for folder, name in zip(folders, called, strict=True)
+    ]
+    if out is not None:
+        evaluation_files.open_folder(out)  # before the work, not after it
+    models = evaluate.models(runs)
+    with console.progress("evaluating", "models") as advance:
+        found = evaluate.evaluate(runs, models, draws=draws, advance=advance)
+    if not quiet:
+        _show(found)
+    files = (
+        () if out is None else _write(out, found, models, dict(zip(called, folders, strict=True)))
+    )
+    return Evaluated(found, files, out)
+
+
+@contextmanager
+def train_extra() -> Iterator[None]:
+    """Say how to get what an import inside this block lacks.
+
+    Raises:
+        Refusal: T29.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA:
+            raise
+        raise Refusal(
+            "T29",
+            f"{package} is not installed",
+            "the libraries of the trainer",
+            "Install them with: pip install 'lnscore[train]'",
+        ) from error
+
+
+def _write(
+    out: Path, found: "Evaluation", models: list, folders: dict[str, Path]
+) -> tuple[str, ...]:
+    from trainer.evaluation import figures
+    from trainer.evaluation import files as evaluation_files
+
+    files = evaluation_files.write(out, found)
+    pictures = figures.draw(models, min(found.draws, figures.BAND_DRAWS), found.seed)
+    for name, folder in folders.items():
+        picture = figures.draw_learning(folder)
+        if picture is not None:
+            pictures[f"learning-{name.replace('/', '-')}.png"] = picture
+    for name, content in pictures.items():
+        evaluation_files.put(out / name, content)
+    return (*files, *pictures)
+
+
+def _show(found: "Evaluation") -> None:
+    from trainer.evaluation.tables import on_screen
+
+    for title, head, rows in on_screen(found):
+        console.print_table(title, head, rows)

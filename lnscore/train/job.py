@@ -1,0 +1,218 @@
+"""`lnscore train`: the database's nodes and labels in, a run folder and an engine out.
+
+The database is held only while a split or an engine is written: a night's batch may run
+beside a training of days.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lnscore.errors import EXIT_DONE, Refusal
+from lnscore.settings import Settings
+from lnscore.train.data import digest, divide, load_cohort, shown, split_name
+from lnscore.train.engine import engine_name, make_engine, refuse_taken
+from lnscore.train.evaluate import train_extra
+from lnscore.train.options import STAGES, TrainOptions, facts_of, network_of, values_of
+
+if TYPE_CHECKING:
+    from trainer.data.cohort import Cohort
+    from trainer.data.folds import Fold
+    from trainer.networks.config import NetworkConfig
+    from trainer.steps.devices import Device
+    from trainer.steps.distributed import Ranks
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run made."""
+
+    run: Path
+    done: list[str]
+    advice: str
+    exit_code: int = EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """What happened, and what to do next."""
+        return [*self.done, self.advice]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        return asdict(self) | {"run": str(self.run)}
+
+
+def run(options: TrainOptions, settings: Settings) -> Trained:
+    """Train.
+
+    Raises:
+        TrainerError: A run, a split, labels or weights that cannot be used; nothing is lost.
+        DatabaseError: The database cannot be used, or another run holds it.
+        Refusal: U05, an option that does not fit; T29, without the extra; T47, stopped by the
+            user.
+    """
+    with train_extra():
+        from trainer.steps import distributed
+
+        ranks = distributed.start()
+        try:
+            with _stopped(options):
+                return _run(options, settings, ranks)
+        finally:
+            distributed.stop(ranks)
+
+
+def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
+    from trainer.runs import lock as run_lock
+    from trainer.runs.directory import open_run
+    from trainer.steps.devices import choose
+    from trainer.steps.distributed import wait
+
+    if options.stage not in STAGES:
+        raise Refusal("U05", f"--stage {options.stage}", " or ".join(STAGES), "Choose one.")
+    _refuse_hash_of_nothing(options)
+    if options.stage == "ssl":
+        from lnscore.train.semi_supervised import train_ssl
+
+        return train_ssl(options, settings, ranks)
+    if options.stage == "pretrain" and ranks.world > 1:
+        found = f"--stage pretrain in {ranks.world} processes"
+        raise Refusal("U05", found, "one process", "Start it without torchrun.")
+    if not 0 < options.labelled_share <= 1:
+        found = f"--labelled-share {options.labelled_share:g}"
+        raise Refusal("U05", found, "over 0, up to 1", "0.25 is a quarter of the patients.")
+    network = network_of(options)
+    device = choose(options.device, ranks)
+    _try_start(options, network)
+    if makes_engine(options, network):
+        refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
+    cohort = load_cohort(options, settings, network, ranks)
+    folds = divide(options, settings, cohort, ranks)
+    facts = facts_of(options, network, cohort, digest(cohort))
+    root = options.out / options.name
+    with run_lock.held(root, ranks):
+        if ranks.writes:
+            open_run(root, facts, resume=options.resume)
+        wait(ranks)
+        if options.stage == "pretrain":
+            return _pretrain(options, network, cohort, folds, root, device)
+        return _supervised(options, settings, network, cohort, folds, root, device, ranks)
+
+
+def _refuse_hash_of_nothing(options: TrainOptions) -> None:
+    """The run's facts would name a file that no weight came from."""
+    from trainer.networks.starting import Start
+
+    if options.sha256 and Start.named(options.pretrained, options.sha256).file is None:
+        raise Refusal(
+            "U05",
+            f"--sha256 with --pretrained {options.pretrained}",
+            "--pretrained FILE, whose hash it is",
+            "Name the file, or leave the hash out.",
+        )
+
+
+def _try_start(options: TrainOptions, network: "NetworkConfig") -> None:
+    """Weights that do not fit are refused before patches are read and a folder is begun."""
+    from trainer.networks.registry import build
+    from trainer.networks.starting import Start
+
+    if options.stage == "supervised":
+        Start.named(options.pretrained, options.sha256).fill(build(network))
+
+
+def _pretrain(
+    options: TrainOptions,
+    network: "NetworkConfig",
+    cohort: "Cohort",
+    folds: list["Fold"],
+    root: Path,
+    device: "Device",
+) -> Trained:
+    from trainer.steps.distributed import Ranks
+    from trainer.supervised.pretraining_run import pretrain_run
+
+    with shown("pretraining", "steps", Ranks()) as watch:
+        made = pretrain_run(root, network, values_of(options), cohort, folds[0], device, watch)
+    done = [
+        f"{made.nodes} unlabelled nodes; error {made.loss:.3f} of a constant's 1 in {made.file}",
+        f"SHA-256 {made.sha256}",
+    ]
+    knobs = "".join(f"--set {text} " for text in options.knobs)
+    advice = (
+        f"Next: lnscore train --stage supervised --network {options.network} {knobs}"
+        f"--pretrained {made.file} --sha256 {made.sha256}"
+    )
+    return Trained(root, done, advice)
+
+
+def _supervised(
+    options: TrainOptions,
+    settings: Settings,
+    network: "NetworkConfig",
+    cohort: "Cohort",
+    folds: list["Fold"],
+    root: Path,
+    device: "Device",
+    ranks: "Ranks",
+) -> Trained:
+    from trainer.bundle import cohort_summary
+    from trainer.networks.starting import Start
+    from trainer.runs.directory import put_json
+    from trainer.supervised.run import SupervisedRun, train_folds
+
+    start = Start.named(options.pretrained, options.sha256)
+    with shown("training", "steps", ranks) as watch:
+        job = SupervisedRun(root, network, values_of(options), start, device, ranks, watch)
+        train_folds(job, cohort, folds)
+    done = [f"{len(folds)} folds trained in {root}"]
+    if ranks.writes:
+        put_json(root / cohort_summary.FILE, cohort_summary_of(options, cohort))
+        done += engine_of(options, settings, network, root)
+    return Trained(root, done, f"Next: lnscore eval {root}")
+
+
+def makes_engine(options: TrainOptions, network: "NetworkConfig") -> bool:
+    """Whether the run ends with an engine; one that needs outlines cannot score patches alone."""
+    return options.engine and options.stage != "pretrain" and not network.needs_mask
+
+
+def engine_of(
+    options: TrainOptions, settings: Settings, network: "NetworkConfig", root: Path
+) -> list[str]:
+    """The engine of a complete run, or why there is none, in sentences.
+
+    Raises:
+        TrainerError, EngineError, DatabaseError: It cannot be made or does not work here.
+    """
+    from trainer.runs.directory import undone
+
+    if not makes_engine(options, network):
+        why = "as asked" if not options.engine else "the network needs every node's outline"
+        return [f"no engine made: {why}"]
+    if left := undone(root):
+        return [f"no engine yet: fold {', '.join(map(str, left))} is still to be trained"]
+    return make_engine(root, settings).lines()
+
+
+def cohort_summary_of(options: TrainOptions, cohort: "Cohort") -> dict[str, Any]:
+    """Counts for the engine's model card."""
+    from trainer.bundle.cohort_summary import summary
+
+    return summary(cohort, split_name(options, cohort))
+
+
+@contextmanager
+def _stopped(options: TrainOptions) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        command = " ".join(argument for argument in sys.argv[1:] if argument != "--resume")
+        raise Refusal(
+            "T47",
+            f"run '{options.name}' stopped by the user",
+            "the end of the run",
+            f"What was finished is kept. Go on with: lnscore {command} --resume",
+        ) from error

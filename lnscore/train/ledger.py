@@ -1,0 +1,175 @@
+"""`lnscore train ledger`: pseudo-labels of a run, counted, judged by the truth, shown."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lnscore import console
+from lnscore.errors import EXIT_DONE
+from lnscore.settings import Settings
+from lnscore.train.evaluate import train_extra
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sqlalchemy.orm import Session
+
+    from trainer.semi_supervised.ledger_summary import Told
+
+TABLE = "ledger.csv"
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """What the ledgers of a run say.
+
+    Attributes:
+        told: Fold by fold.
+        truth: The reader who judged, None where nobody could.
+        files: Written files.
+        out: Their folder.
+    """
+
+    told: "list[Told]"
+    truth: str | None
+    files: tuple[str, ...] = ()
+    out: Path | None = None
+
+    exit_code = EXIT_DONE
+
+    def show(self) -> None:
+        """Print the tables."""
+        for one in self.told:
+            console.print_table(f"Pseudo-labels, fold {one.fold}", *_epochs(one))
+            console.print_table(f"Last epoch, fold {one.fold}", *_rules(one))
+
+    def lines(self) -> list[str]:
+        """Warnings, who judged, files."""
+        lines = [f"warning: {one.warning}" for one in self.told if one.warning]
+        if self.truth is None:
+            lines.append("Nobody has labelled these nodes, so that no pseudo-label is judged.")
+        if self.out is not None:
+            lines.append(f"Wrote {', '.join(self.files)} in {self.out}.")
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every epoch and every rule."""
+        folds = [
+            {
+                "fold": one.fold,
+                "epochs": one.epochs.to_dicts(),
+                "last_epoch": one.rules.to_dicts(),
+                "warning": one.warning,
+            }
+            for one in self.told
+        ]
+        return {"folds": folds, "truth": self.truth, "files": list(self.files)}
+
+
+def run(folder: Path, reader: str, out: Path | None, settings: Settings) -> Ledgers:
+    """Read the ledgers of a run.
+
+    Args:
+        folder: The run's.
+        reader: Whose labels of the unlabelled nodes are taken as truth.
+        out: Folder for table and pictures; None only prints.
+        settings: The database's place.
+
+    Raises:
+        TrainerError: T54, T55 no ledger that can be read.
+        DatabaseError: The database or a patch cannot be read.
+        Refusal: T29 a library of the [train] extra is missing.
+    """
+    with train_extra():
+        from trainer.semi_supervised import ledger_summary
+    from db import cohort
+    from db.session import open_database
+
+    with open_database(settings.db) as database, database.read() as session:
+        truth = cohort.labels(session, reader)
+        told = ledger_summary.read_run(folder, truth)
+        known = any(one.last["truth"].count() for one in told)
+        files = () if out is None else _write(out, told, session, settings)
+    return Ledgers(told, reader if known else None, files, out)
+
+
+def _write(
+    out: Path, told: "list[Told]", session: "Session", settings: Settings
+) -> tuple[str, ...]:
+    import polars as pl
+
+    from trainer.evaluation import files as evaluation_files
+    from trainer.semi_supervised import ledger_figures
+
+    out.mkdir(parents=True, exist_ok=True)
+    rows = pl.concat([one.epochs.select(pl.lit(one.fold).alias("fold"), pl.all()) for one in told])
+    contents = {
+        TABLE: rows.write_csv(float_precision=4).encode(),
+        "ledger.png": ledger_figures.draw_counts(told),
+    }
+    for one in told:
+        chosen = ledger_figures.examples(one)
+        wanted = {node for rows in chosen.values() for node in rows["node_id"].to_list()}
+        patches = _patches(session, settings, wanted)
+        shown = ledger_figures.draw_examples(chosen, patches)
+        contents[f"examples-fold-{one.fold}.png"] = shown
+    for name, content in contents.items():
+        evaluation_files.put(out / name, content)
+    return tuple(contents)
+
+
+def _patches(
+    session: "Session", settings: Settings, wanted: Iterable[int]
+) -> "dict[int, np.ndarray]":
+    """HU patches of some nodes by id."""
+    from db import cohort
+    from db.patchstore import PatchStore
+
+    store, ids = PatchStore(settings.store_root), set(wanted)
+    return {
+        node.node_id: store.patches(node.patch_file_sha256)[node.patch_index]
+        for node in cohort.nodes(session)
+        if node.node_id in ids
+    }
+
+
+def _epochs(one: "Told") -> tuple[list[str], list[list[str]]]:
+    """The first, the middle and the last epoch."""
+    head = ["epoch", "malignant", "selected", "right", "benign", "selected", "right"]
+    last = one.epochs.height - 1
+    rows = [one.epochs.row(place, named=True) for place in sorted({0, last // 2, last})]
+    cells = [
+        [
+            str(row["epoch"] + 1),
+            *(
+                cell
+                for name in ("malignant", "benign")
+                for cell in (
+                    str(row[name]),
+                    str(row[f"selected_{name}"]),
+                    _share(row[f"right_{name}"]),
+                )
+            ),
+        ]
+        for row in rows
+    ]
+    return head, cells
+
+
+def _rules(one: "Told") -> tuple[list[str], list[list[str]]]:
+    head = ["station", "rule", "nodes", "right", "malignant in truth"]
+    cells = [
+        [
+            row["station"],
+            row["rule"],
+            str(row["nodes"]),
+            _share(row["right"]),
+            _share(row["malignant"]),
+        ]
+        for row in one.rules.iter_rows(named=True)
+    ]
+    return head, cells
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,202 @@
+"""`lnscore reproduce`: the runs of a table, then the table.
+
+A run is a call of `lnscore train`, in a process of its own; what is finished is never trained
+again, so that the command may be stopped and repeated.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lnscore import console
+from lnscore.errors import EXIT_DONE, EXIT_ERROR, Refusal
+from lnscore.settings import Settings
+from lnscore.train.evaluate import train_extra
+
+if TYPE_CHECKING:
+    from trainer.reproduction.plan import Run
+    from trainer.reproduction.recipe import Recipe
+    from trainer.reproduction.rows import Table
+
+
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """What the command line said.
+
+    Attributes:
+        table: A name of `trainer.reproduction.rows.TABLES`.
+        recipe: A YAML file; None is the profile alone.
+        profile: Instead of the recipe's.
+        seeds: Instead of the recipe's, empty for those.
+        folds: Instead of the recipe's.
+        only: Rows of the table to train; empty for all. The table has what there is.
+        out: Folder of runs and tables.
+        workers: Runs at once.
+        cluster: Address of a Dask scheduler whose workers share folder and database.
+        plan_only: Train nothing, list the runs.
+        draws: Of the bootstrap.
+    """
+
+    table: str
+    recipe: Path | None
+    profile: str | None
+    seeds: tuple[int, ...]
+    folds: int | None
+    only: tuple[str, ...]
+    out: Path
+    workers: int
+    cluster: str | None
+    plan_only: bool
+    draws: int
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What was trained, and what was written.
+
+    Attributes:
+        table: Its name.
+        runs: Name of each run to its state: done, missing or failed.
+        failed: What each failed run said last.
+        files: Written, in `out`.
+        out: Their folder.
+        commands: Of `--plan`: what each run is trained with.
+    """
+
+    table: str
+    runs: dict[str, str]
+    failed: dict[str, str]
+    files: tuple[str, ...]
+    out: Path
+    commands: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a run failed: the table lacks it."""
+        return EXIT_ERROR if self.failed else EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """Counts, failures, files."""
+        done = sum(state == "done" for state in self.runs.values())
+        lines = [f"{self.runs[name]}: {words}" for name, words in self.commands.items()]
+        lines += [f"failed: {name}: {said}" for name, said in self.failed.items()]
+        lines.append(f"{self.table}: {done} of {len(self.runs)} runs done in {self.out}")
+        if self.files:
+            lines.append(f"Wrote {', '.join(self.files)} in {self.out}.")
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        return {
+            "table": self.table,
+            "runs": self.runs,
+            "failed": self.failed,
+            "files": list(self.files),
+            "out": str(self.out),
+            "commands": self.commands,
+        }
+
+
+def run(options: ReproduceOptions, settings: Settings, *, quiet: bool = False) -> Reproduced:
+    """Train what is missing, and write the table of what there is.
+
+    Raises:
+        TrainerError: T60, T61 a recipe that cannot be, or is not the folder's; T62 runs of two
+            cohorts.
+        Refusal: U05, an option that does not fit; T29, without the extra.
+    """
+    with train_extra():
+        from trainer.reproduction import plan, recipe
+
+        table = _table(options)
+        values = _recipe(options)
+        names = _rows(options, table)
+        plan.check(names, values)
+        runs = plan.plan(names, values)
+        if options.plan_only:
+            return _listed(options, runs)
+        recipe.keep(values, options.out)
+        failed = _train(options, settings, runs)
+        files = _write(options, table, values, quiet=quiet)
+        return Reproduced(table.name, _states(options, runs, failed), failed, files, options.out)
+
+
+def _table(options: ReproduceOptions) -> "Table":
+    from trainer.reproduction.rows import TABLES
+
+    if options.table not in TABLES:
+        raise Refusal("U05", f"no table '{options.table}'", ", ".join(TABLES), "Name one of these.")
+    return TABLES[options.table]
+
+
+def _recipe(options: ReproduceOptions) -> "Recipe":
+    """The file's, with what the command line says instead."""
+    from trainer.reproduction import recipe
+
+    values = recipe.Recipe() if options.recipe is None else recipe.read(options.recipe)
+    given = {"profile": options.profile, "folds": options.folds, "seeds": options.seeds or None}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return recipe.changed(values, changed)
+
+
+def _rows(options: ReproduceOptions, table: "Table") -> tuple[str, ...]:
+    if unknown := [name for name in options.only if name not in table.rows]:
+        known = ", ".join(table.rows)
+        raise Refusal("U05", f"--only {unknown[0]}", f"rows of {table.name}: {known}", "Name one.")
+    return options.only or table.rows
+
+
+def _listed(options: ReproduceOptions, runs: list["Run"]) -> Reproduced:
+    """What would be trained."""
+    states = _states(options, runs, {})
+    commands = {run.name: f"{run.name} ({' '.join(run.options)})" for run in runs}
+    return Reproduced(options.table, states, {}, (), options.out, commands)
+
+
+def _states(options: ReproduceOptions, runs: list["Run"], failed: dict[str, str]) -> dict[str, str]:
+    return {
+        run.name: "done"
+        if run.is_done(options.out)
+        else ("failed" if run.name in failed else "missing")
+        for run in runs
+    }
+
+
+def _train(options: ReproduceOptions, settings: Settings, runs: list["Run"]) -> dict[str, str]:
+    """Train what is missing; what each failed run said last."""
+    from db.location import locate
+    from lnscore.train import reproduce_runs
+
+    missing = [run for run in runs if not run.is_done(options.out)]
+    if not missing:
+        return {}
+    # Whole paths: a worker of a cluster was started in a folder of its own.
+    file, out = locate(settings.db).path, options.out.resolve()
+    db = settings.db if file is None else str(file.resolve())
+    jobs = [reproduce_runs.Job(run, out, db) for run in missing]
+    with console.progress("reproducing", "runs") as advance:
+        ended = (
+            reproduce_runs.one_by_one(jobs)
+            if options.workers == 1 and options.cluster is None
+            else reproduce_runs.on_dask(jobs, options.workers, options.cluster)
+        )
+        failed = {}
+        for number, end in enumerate(ended, start=1):
+            advance(number, len(jobs), end.name)
+            if end.said:
+                failed[end.name] = end.said
+                console.note(f"failed: {end.name}: {end.said}")
+    return failed
+
+
+def _write(
+    options: ReproduceOptions, table: "Table", values: "Recipe", *, quiet: bool
+) -> tuple[str, ...]:
+    """Tables and pictures of all finished runs of the recipe's seeds."""
+    from trainer.reproduction import output
+
+    made = output.make(options.out, table, values, options.draws)
+    if not quiet:
+        for title, head, rows in made.screen:
+            console.print_table(title, head, rows)
+    return made.files

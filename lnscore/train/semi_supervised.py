@@ -1,0 +1,194 @@
+"""`lnscore train --stage ssl`: from a supervised run to the semi-supervised one."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lnscore.errors import Refusal
+from lnscore.settings import Settings
+from lnscore.train import job as training
+from lnscore.train.data import digest, divide, load_cohort, shown
+from lnscore.train.engine import engine_name, refuse_taken
+from lnscore.train.job import Trained
+from lnscore.train.options import USUAL, TrainOptions, knob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trainer.data.cohort import Cohort
+    from trainer.data.folds import Fold
+    from trainer.semi_supervised.config import SslConfig
+    from trainer.semi_supervised.run import SslRun
+    from trainer.semi_supervised.unlabelled import Unlabelled
+    from trainer.steps.distributed import Ranks
+
+
+def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
+    """Train the semi-supervised stage.
+
+    Network, reader and division of patients are the supervised run's: no patient who tested
+    there may train here.
+
+    Raises:
+        TrainerError: A run, labels, stations or weights that cannot be used.
+        Refusal: U05, an option that does not fit.
+    """
+    from trainer.runs import lock as run_lock
+    from trainer.runs.directory import open_run
+    from trainer.semi_supervised.run import SslRun, facts_of, read_source
+    from trainer.steps.devices import choose
+    from trainer.steps.distributed import wait
+
+    source = read_source(_source(options))
+    config = _config(options)
+    options = _of_source(options, source.facts)
+    if training.makes_engine(options, source.network):
+        refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
+    device = choose(options.device, ranks)
+    cohort = load_cohort(options, settings, source.network, ranks)
+    folds = divide(options, settings, cohort, ranks)
+    unlabelled = _unlabelled(settings, cohort, folds[0], config)
+    root = options.out / options.name
+    facts = facts_of(source, config, cohort) | {
+        "cohort_sha256": digest(cohort),
+        "stations_sha256": unlabelled.digest(),
+        "unlabelled": unlabelled.counts(),
+    }
+    with run_lock.held(root, ranks):
+        if ranks.writes:
+            open_run(root, facts, resume=options.resume)
+        wait(ranks)
+        with shown("training", "steps", ranks) as watch:
+            run = SslRun(root, source, config, device, ranks, watch)
+            done = _train(run, cohort, unlabelled, folds)
+        if ranks.writes:
+            done += _finish(options, settings, run, cohort)
+    return Trained(root, _idle(options, config) + done, _advice(options, config, root))
+
+
+def _idle(options: TrainOptions, config: "SslConfig") -> list[str]:
+    """A value that changes nothing is no error: a recipe gives all its methods the same ones."""
+    from trainer.semi_supervised.config import unread
+
+    names = unread(config, (knob(text)[0] for text in options.knobs))
+    told = ", ".join(names)
+    return [f"warning: {config.method} does not read --set {told}"] if names else []
+
+
+def _train(
+    run: "SslRun", cohort: "Cohort", unlabelled: "Unlabelled", folds: list["Fold"]
+) -> list[str]:
+    from trainer.semi_supervised.run import train_folds
+
+    train_folds(run, cohort, unlabelled, folds)
+    return [f"{len(folds)} folds trained in {run.root}", _told(unlabelled)]
+
+
+def _finish(
+    options: TrainOptions, settings: Settings, run: "SslRun", cohort: "Cohort"
+) -> list[str]:
+    """Counts, warnings of the ledger, and the engine of a complete run."""
+    from trainer.bundle.cohort_summary import FILE
+    from trainer.runs.directory import put_json
+
+    put_json(run.root / FILE, training.cohort_summary_of(options, cohort))
+    engine = training.engine_of(options, settings, run.source.network, run.root)
+    return warnings_of(run.root, run.config) + engine
+
+
+def _source(options: TrainOptions) -> "Path":
+    if options.source is None:
+        raise Refusal(
+            "U05",
+            "--stage ssl without --from",
+            "the folder of a supervised run",
+            "Train one with --stage supervised, and name its folder with --from.",
+        )
+    return options.source
+
+
+def _of_source(options: TrainOptions, facts: dict[str, Any]) -> TrainOptions:
+    """The options as the supervised run decided them; another value would be another run's."""
+    for name in sorted(options.given):
+        if getattr(options, name) != facts[name]:
+            raise Refusal(
+                "U05",
+                f"--{name.replace('_', '-')} {getattr(options, name)} with --stage ssl",
+                f"{facts[name]}, as in the supervised run",
+                "Leave it out, or name another run with --from.",
+            )
+    return replace(options, **{name: facts[name] for name in USUAL}, sha256="")
+
+
+def _config(options: TrainOptions) -> "SslConfig":
+    """The profile's values with those of the command line.
+
+    Raises:
+        Refusal: U05.
+    """
+    from pydantic import ValidationError
+
+    from trainer.semi_supervised.config import PROFILES, SslConfig, with_values
+
+    if options.batch is not None:
+        raise Refusal(
+            "U05",
+            f"--batch {options.batch} with --stage ssl",
+            "--set labelled_batch=N and --set unlabelled_batch=N",
+            "A step has 16 labelled and 112 unlabelled nodes.",
+        )
+    if options.profile not in PROFILES:
+        known = ", ".join(PROFILES)
+        raise Refusal("U05", f"--profile {options.profile}", known, "Choose one.")
+    given = {
+        "method": options.method,
+        "epochs": options.epochs,
+        "learning_rate": options.learning_rate,
+        "precision": options.precision,
+        "seed": options.seed,
+    }
+    try:
+        given = {name: value for name, value in given.items() if value is not None}
+        knobs = dict(knob(text) for text in options.knobs)
+        return with_values(PROFILES[options.profile], **(given | knobs))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"])) or "values"
+        raise Refusal(
+            "U05",
+            f"{place}: {wrong['msg'].removeprefix('Value error, ')}",
+            f"NAME=VALUE of {', '.join(sorted(SslConfig.model_fields))}",
+            "See docs/method.md for each value.",
+        ) from error
+
+
+def _unlabelled(
+    settings: Settings, cohort: "Cohort", fold: "Fold", config: "SslConfig"
+) -> "Unlabelled":
+    from db.session import open_database
+    from trainer.semi_supervised.unlabelled import read
+
+    with open_database(settings.db) as database, database.read() as session:
+        return read(session, cohort, fold, config)
+
+
+def _told(unlabelled: "Unlabelled") -> str:
+    counts = unlabelled.counts()
+    left = ", ".join(f"{count} by {code}" for code, count in unlabelled.excluded.items())
+    return (
+        f"{counts['nodes']} unlabelled nodes: {counts['malignant']} in malignant stations, "
+        f"{counts['benign']} in benign, {counts['unknown']} in unknown; left out: {left or 'none'}"
+    )
+
+
+def warnings_of(root: "Path", config: "SslConfig") -> list[str]:
+    """What the ledger of a run warns of."""
+    if config.method != "pgls":
+        return []
+    from trainer.semi_supervised.ledger_summary import read_run
+
+    return [f"warning: {one.warning}" for one in read_run(root, {}) if one.warning]
+
+
+def _advice(options: TrainOptions, config: "SslConfig", root: "Path") -> str:
+    ledger = f"lnscore train ledger {root}; " if config.method == "pgls" else ""
+    return f"Next: {ledger}lnscore eval {root} {options.source}"

@@ -1,0 +1,61 @@
+"""The engine that the repository ships: a finished run's, under the name `demo`, and small.
+
+`python -m trainer.bundle.ship RUN FOLDER --before COMMAND` writes the bundle to a new folder; what
+`--before` names (repeatable) goes into `how_to_make_again`: the commands that made the data
+and the weights that the run started from.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from engines.bundle import Bundle
+from trainer.bundle.from_run import best_fold, make_bundle, read_run
+from trainer.errors import TrainerError
+
+NAME = "demo"
+GOLDEN_NODES = 5
+MAX_BYTES = 16_000_000
+
+
+def ship(run: Path, folder: Path, before: Sequence[str] = ()) -> Bundle:
+    """Write the bundle of the fold that validated best.
+
+    Args:
+        run: Folder of a finished run.
+        folder: The bundle's; must not exist.
+        before: Commands that came before the training.
+
+    Raises:
+        TrainerError: T36 it is larger than a repository should carry; or as `make_bundle`.
+    """
+    finished = read_run(run)
+    choice = best_fold(finished)
+    bundle = make_bundle(
+        finished, choice, NAME, folder, golden_nodes=GOLDEN_NODES, before=tuple(before)
+    )
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    if size > MAX_BYTES:
+        shutil.rmtree(folder)
+        raise TrainerError(
+            "T36",
+            f"an engine of {size / 1e6:.1f} MB",
+            f"at most {MAX_BYTES / 1e6:g} MB",
+            "Train a smaller network, such as two-stream-small with --set fpn_channels=32.",
+        )
+    return bundle
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make the bundle from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m trainer.bundle.ship", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("folder", type=Path, help="the bundle's folder; must not exist")
+    parser.add_argument("--before", action="append", default=[], metavar="COMMAND")
+    asked = parser.parse_args(argv)
+    ship(asked.run, asked.folder, asked.before)
+
+
+if __name__ == "__main__":
+    main()

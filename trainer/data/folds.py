@@ -1,0 +1,157 @@
+"""Who trains, who validates, who tests: patients, never nodes.
+
+Four folds; in each the labelled patients are divided 60/15/25 (paper Sec. 3.1). Patients
+without labels train only, in every fold (ours): their pathology never meets a test node.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import ceil
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from trainer.data.cohort import UNLABELLED, Cohort
+from trainer.errors import TrainerError
+
+FOLDS = 4
+INNER = 5
+"""One of five parts of what is not test validates: 15 % of all."""
+FEWEST_PATIENTS = 4
+"""Of each class: with fewer a fold would have none."""
+
+TRAIN, VALIDATION, TEST, UNLABELLED_PART = "train", "validation", "test", "unlabelled"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold.
+
+    Attributes:
+        number: From 0.
+        parts: Patient id to `train`, `validation`, `test` or `unlabelled`.
+    """
+
+    number: int
+    parts: dict[int, str]
+
+    def nodes(self, cohort: Cohort, part: str) -> np.ndarray:
+        """Index of the nodes of a part; of a labelled part only nodes with a label."""
+        mine = np.array([self.parts.get(int(patient)) == part for patient in cohort.patients])
+        if part != UNLABELLED_PART:
+            mine &= cohort.labels != UNLABELLED
+        return np.flatnonzero(mine)
+
+
+def assign(cohort: Cohort, seed: int, folds: int = FOLDS) -> list[Fold]:
+    """Divide the cohort's patients, stratified by class, grouped by patient.
+
+    Args:
+        cohort: Patients with at least one labelled node are labelled patients.
+        seed: The same seed and cohort give the same folds.
+        folds: How many; each tests once.
+
+    Raises:
+        TrainerError: T07 too few patients of a class.
+    """
+    index = _in_order(cohort)
+    labels, patients = cohort.labels[index], cohort.patients[index]
+    keys = np.array([cohort.nodes[i].patient_key for i in index])
+    _check_classes(labels, patients)
+    outer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    hidden = set(cohort.patients.tolist()) - set(patients.tolist())
+    return [
+        Fold(
+            number,
+            _parts(labels, patients, keys, rest, test, seed)
+            | dict.fromkeys(sorted(hidden), UNLABELLED_PART),
+        )
+        for number, (rest, test) in enumerate(outer.split(index, labels, keys))
+    ]
+
+
+def with_fewer_labels(fold: Fold, cohort: Cohort, share: float, seed: int) -> Fold:
+    """The same fold with a share of its training patients; the others are in no part (ours).
+
+    Malignant patients and others keep their proportion, each rounded up. A smaller share is a part
+    of a larger one, so that shares make a learning curve. Validation and test stay whole.
+
+    Args:
+        fold: One of four.
+        cohort: Theirs.
+        share: Over 0, up to 1.
+        seed: Of the choice: of pseudonyms, whatever their order in the database.
+    """
+    if share == 1:
+        return fold
+    turn = {
+        int(cohort.patients[i]): _turn(cohort.nodes[i].patient_key, seed) for i in cohort.labelled
+    }
+    malignant = set(cohort.patients[cohort.labels == 1].tolist())
+    training = sorted((p for p, part in fold.parts.items() if part == TRAIN), key=turn.__getitem__)
+    left_out: set[int] = set()
+    for stratum in ([p for p in training if (p in malignant) == side] for side in (True, False)):
+        left_out |= set(stratum[ceil(share * len(stratum)) :])
+    parts = {patient: part for patient, part in fold.parts.items() if patient not in left_out}
+    return Fold(fold.number, parts)
+
+
+def _turn(patient_key: str, seed: int) -> str:
+    """A patient's place in a shuffled row that does not depend on who else is in it."""
+    return sha256(f"{seed} {patient_key}".encode()).hexdigest()
+
+
+def _in_order(cohort: Cohort) -> np.ndarray:
+    """Labelled nodes by pseudonym and tracking UID.
+
+    A database that was filled in another order has other numbers; the same patients must test.
+    """
+    names = [(cohort.nodes[i].patient_key, cohort.nodes[i].tracking_uid) for i in cohort.labelled]
+    return cohort.labelled[sorted(range(len(names)), key=names.__getitem__)]
+
+
+def _parts(
+    labels: np.ndarray,
+    patients: np.ndarray,
+    keys: np.ndarray,
+    rest: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+) -> dict[int, str]:
+    inner = StratifiedGroupKFold(INNER, shuffle=True, random_state=seed)
+    train, validation = next(inner.split(rest, labels[rest], keys[rest]))
+    named = (TRAIN, rest[train]), (VALIDATION, rest[validation]), (TEST, test)
+    return {int(patient): part for part, nodes in named for patient in patients[nodes]}
+
+
+def _check_classes(labels: np.ndarray, patients: np.ndarray) -> None:
+    for value, name in ((1, "malignant"), (0, "benign")):
+        count = len(set(patients[labels == value].tolist()))
+        if count < FEWEST_PATIENTS:
+            raise TrainerError(
+                "T07",
+                f"{count} patients with a node labelled {name}",
+                f"at least {FEWEST_PATIENTS}, so that every fold has one to test on",
+                "Label more patients' nodes.",
+            )
+
+
+def check_fold(
+    fold: Fold, cohort: Cohort, parts: Sequence[str] = (TRAIN, VALIDATION, TEST)
+) -> None:
+    """Make sure that every labelled part of a fold has both classes.
+
+    Raises:
+        TrainerError: T08 a part has no malignant or no benign node.
+    """
+    for part in parts:
+        labels = cohort.labels[fold.nodes(cohort, part)]
+        for value, name in ((1, "malignant"), (0, "benign")):
+            if not (labels == value).any():
+                raise TrainerError(
+                    "T08",
+                    f"fold {fold.number}: no {name} node in its {part} part ({len(labels)} nodes)",
+                    "both classes in every part",
+                    "Use another --split-seed, or label more patients' nodes.",
+                )

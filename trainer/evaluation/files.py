@@ -1,0 +1,115 @@
+"""The files of an evaluation: JSON for machines, Markdown for people, CSV for a spreadsheet."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from trainer import whole_files
+from trainer.errors import TrainerError
+from trainer.evaluation.evaluate import Evaluation, Row
+from trainer.evaluation.tables import as_markdown
+
+MARK = "evaluation.json"
+
+
+def write(folder: Path, evaluation: Evaluation) -> list[str]:
+    """Write `evaluation.json`, `evaluation.md`, `figures.csv` and `tests.csv`.
+
+    Raises:
+        TrainerError: T26 the folder holds something else, or cannot be written.
+    """
+    open_folder(folder)
+    files = {
+        MARK: json.dumps(as_dict(evaluation), indent=2, sort_keys=True, allow_nan=False) + "\n",
+        "evaluation.md": as_markdown(evaluation),
+        "figures.csv": as_csv(_figure_rows(evaluation.rows)),
+        "tests.csv": as_csv([asdict(test) for test in evaluation.tests]),
+    }
+    for name, text in files.items():
+        put(folder / name, text.encode())
+    return list(files)
+
+
+def open_folder(folder: Path) -> None:
+    """Make the folder; an earlier evaluation is replaced, anything else is not touched.
+
+    Raises:
+        TrainerError: T26.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = any(folder.iterdir()) and not (folder / MARK).exists()
+    except OSError as error:
+        raise _unwritable(folder, str(error)) from error
+    if foreign:
+        raise _unwritable(folder, "it holds other files")
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        TrainerError: T26.
+    """
+    try:
+        whole_files.put(path, content)
+    except OSError as error:
+        raise _unwritable(path, str(error)) from error
+
+
+def as_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """The same for JSON: an infinite threshold, which nothing reaches, is null."""
+    return {"evaluation_version": 1, **_finite(asdict(evaluation))}
+
+
+def _figure_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One line a model, group and figure; a group without figures keeps a line for its note."""
+    lines = []
+    for row in rows:
+        known = {
+            key: getattr(row, key)
+            for key in ("model", "by", "group", "nodes", "patients", "positives")
+        }
+        for name, figure in row.figures.items():
+            at = row.achieved.get(name[-3:]) if "_at_" in name else None
+            lines.append(
+                known
+                | {"figure": name, **asdict(figure), "threshold": at.threshold if at else None}
+                | {"note": row.note}
+            )
+        if not row.figures:
+            absent = dict.fromkeys(("figure", "value", "low", "high", "threshold"))
+            lines.append(known | absent | {"note": row.note})
+    return lines
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """A sheet whose columns are the first row's keys; empty without rows."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _unwritable(path: Path, why: str) -> TrainerError:
+    return TrainerError(
+        "T26",
+        f"{path} cannot be written ({why})",
+        "a new folder, or one with an earlier evaluation",
+        "Name another folder with --out.",
+    )

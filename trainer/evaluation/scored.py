@@ -1,0 +1,126 @@
+"""The test nodes of one model, ready for tables and pictures; the short axis is a model too."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trainer.evaluation import calibrate, metrics
+from trainer.evaluation.predicted_run import PredictedRun
+from trainer.runs.predictions import TEST, VALIDATION, Predictions, concat
+
+SHORT_AXIS = "short axis"
+RULE_MM = 10.0
+RULE = f"short axis >= {RULE_MM:g} mm"
+"""The rule of everyday reading: a node of 10 mm or more is called malignant."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Out-of-fold scores of one model; every array has shape (node,).
+
+    Attributes:
+        name: Of the model.
+        rows: Test rows; what is known of each node.
+        score: What ranks the nodes; thresholds act on it.
+        calibrated: Probability calibrated on the fold's validation part, NaN without one.
+        calls: Name of a threshold to bool: its thresholds are fixed without test labels.
+        ranked: False for a rule, which has calls but no score.
+        notes: What a reader should know, in sentences.
+    """
+
+    name: str
+    rows: Predictions
+    score: np.ndarray
+    calibrated: np.ndarray
+    calls: dict[str, np.ndarray]
+    ranked: bool = True
+    notes: tuple[str, ...] = ()
+
+    def take(self, chosen: np.ndarray) -> "Scored":
+        """Some nodes, by index or by a bool mask of shape (node,)."""
+        return replace(
+            self,
+            rows=self.rows.take(chosen),
+            score=self.score[chosen],
+            calibrated=self.calibrated[chosen],
+            calls={name: called[chosen] for name, called in self.calls.items()},
+        )
+
+
+def of_run(run: PredictedRun) -> Scored:
+    """A network: the raw fused probability scores, the fold's validation part calibrates.
+
+    Raises:
+        TrainerError: T24 test labels of one class.
+    """
+    rows = run.rows.of(TEST)
+    calibrate.check_classes(rows.label, f"the test part of {run.name}")
+    parts = [_fold(run.rows, fold, run.rows.probability, run.rows.logit) for fold in rows.folds]
+    notes = [f"{run.name}, {note}" for part in parts for note in part.notes]
+    if run.missing:
+        absent = ", ".join(map(str, run.missing))
+        notes.append(f"{run.name}: fold {absent} is missing; its patients are in no figure")
+    return _joined(run.name, parts, notes)
+
+
+def by_short_axis(run: PredictedRun) -> Scored | None:
+    """The short axis as the score, on the nodes that have one; None where no class contrast."""
+    measured = run.rows.take(np.isfinite(run.rows.short_axis_mm))
+    rows = measured.of(TEST)
+    if not 0 < rows.label.sum() < len(rows):
+        return None
+    axis = measured.short_axis_mm
+    parts = [_fold(measured, fold, axis, axis) for fold in rows.folds]
+    notes = [f"{SHORT_AXIS}, {note}" for part in parts for note in part.notes]
+    without = len(run.rows.of(TEST)) - len(rows)
+    if without:
+        notes.append(f"{SHORT_AXIS}: {without} nodes without an outline have no axis; left out")
+    return _joined(SHORT_AXIS, parts, notes)
+
+
+def by_rule(baseline: Scored) -> Scored:
+    """The short-axis rule on the same nodes."""
+    return replace(
+        baseline,
+        name=RULE,
+        calibrated=np.full(len(baseline.score), np.nan),
+        calls={"rule": baseline.rows.short_axis_mm >= RULE_MM},
+        ranked=False,
+        notes=(),
+    )
+
+
+def _fold(rows: Predictions, fold: int, score: np.ndarray, logit: np.ndarray) -> Scored:
+    """One fold's test nodes; nothing that is fitted has seen their labels."""
+    test = (rows.part == TEST) & (rows.fold == fold)
+    fitting = (rows.part == VALIDATION) & (rows.fold == fold)
+    nodes = int(test.sum())
+    plain = Scored("", rows.take(test), score[test], np.full(nodes, np.nan), {})
+    label = rows.label[fitting]
+    if not 0 < label.sum() < len(label):
+        note = f"fold {fold}: no validation nodes of both classes, so no calibration"
+        return replace(plain, notes=(note,))
+    calibration, clipped = calibrate.fit_calibration(label, logit[fitting])
+    thresholds = {
+        "recall75": metrics.at_recall(label, score[fitting]).threshold,
+        "specificity75": metrics.at_specificity(label, score[fitting]).threshold,
+    }
+    flat = f"fold {fold}: scores do not rise with malignancy on validation; calibration is flat"
+    return replace(
+        plain,
+        calibrated=calibrate.calibrated(calibration, logit[test]),
+        calls={name: score[test] >= threshold for name, threshold in thresholds.items()},
+        notes=(flat,) if clipped else (),
+    )
+
+
+def _joined(name: str, parts: list[Scored], notes: list[str]) -> Scored:
+    everywhere = [call for call in parts[0].calls if all(call in part.calls for part in parts)]
+    return Scored(
+        name,
+        concat([part.rows for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.calibrated for part in parts]),
+        {call: np.concatenate([part.calls[call] for part in parts]) for call in everywhere},
+        notes=tuple(notes),
+    )

@@ -1,0 +1,76 @@
+"""The forward passes of a step: the student's over all slots, the teacher's on its own view."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.networks.two_stream import Logits
+from trainer.semi_supervised.batches import Batch, View
+from trainer.semi_supervised.fold import Pair, SslJob
+from trainer.semi_supervised.methods.method import Needs, Said
+from trainer.semi_supervised.student import Student, speak
+from trainer.steps.forward import batch_of
+
+
+def answers(job: SslJob, pair: Pair, needs: Needs, batch: Batch) -> Said:
+    """One student forward over all slots, so that BatchNorm sees them as one batch."""
+    views = [batch.labelled]
+    if batch.unlabelled is not None:
+        views.append(batch.unlabelled)
+    if needs.second and batch.second is not None:
+        views.append(batch.second)
+    sizes = [len(view.hu) for view in views]
+    logits, features = speak(pair.stepped, *_joined(views), job.autocast)
+    parts = _cut(logits, sizes)
+    nobody = _cut(logits, [0, sum(sizes)])[0]
+    said = Said(
+        parts[0],
+        parts[1] if len(parts) > 1 else nobody,
+        parts[2].fused if len(parts) > 2 else None,
+        None if features is None else features[sizes[0] :],
+    )
+    return _taught(job, pair.teacher, said, batch) if needs.teacher else said
+
+
+@torch.no_grad()
+def _taught(job: SslJob, teacher: Student, said: Said, batch: Batch) -> Said:
+    """The teacher's answers on its own view; for SimMatch its features of the labelled too."""
+    assert batch.second is not None
+    if teacher.projection is None:
+        logits, _ = speak(teacher, batch.second.hu, batch.second.mask, job.autocast)
+        return Said(said.labelled, said.unlabelled, teacher=logits.fused)
+    views = [batch.labelled, batch.second]
+    logits, features = speak(teacher, *_joined(views), job.autocast)
+    assert features is not None
+    known = len(batch.labelled.hu)
+    return Said(
+        said.labelled, said.unlabelled, None, said.features,
+        logits.fused[known:], features[known:], features[:known],
+    )  # fmt: skip
+
+
+def _joined(views: list[View]) -> tuple[Tensor, Tensor | None]:
+    masks = [view.mask for view in views if view.mask is not None]
+    return torch.cat([view.hu for view in views]), torch.cat(masks) if masks else None
+
+
+def _cut(logits: Logits, sizes: list[int]) -> list[Logits]:
+    """The logits of each view."""
+    fused, local, context = (
+        [None] * len(sizes) if head is None else head.split(sizes) for head in logits
+    )
+    return [
+        Logits(one, near, whole)  # pyright: ignore[reportArgumentType] (fused is never None)
+        for one, near, whole in zip(fused, local, context, strict=True)
+    ]
+
+
+@torch.no_grad()
+def bank_of(job: SslJob, teacher: Student, places: np.ndarray) -> Tensor:
+    """The teacher's features of the labelled nodes, without augmentation (SimMatch)."""
+    parts = []
+    for part in np.array_split(places, max(1, len(places) // job.config.batch)):
+        features = speak(teacher, *batch_of(job.cohort, part, job.device), job.autocast)[1]
+        assert features is not None
+        parts.append(features)
+    return torch.cat(parts)

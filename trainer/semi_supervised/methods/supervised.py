@@ -1,0 +1,36 @@
+"""The null: labelled nodes in every slot, no unsupervised term.
+
+With `truth_reader` the unlabelled nodes come with their labels: the 'all labels' row.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from trainer.semi_supervised.methods.method import Needs, Said, Slots
+
+NEEDS = Needs(unlabelled=False)
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """Eq. 1 alone."""
+
+    needs: Needs = NEEDS
+
+    def loss(self, said: Said, slots: Slots) -> Tensor:
+        """Nothing."""
+        return said.labelled.fused.new_zeros(())
+
+    def after_step(self, said: Said, slots: Slots) -> None:
+        """Nothing to remember."""
+
+    def after_epoch(self) -> None:
+        """Nothing to bring up to date."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """No state."""
+        return {}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """No state."""

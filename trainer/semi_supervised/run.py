@@ -1,0 +1,217 @@
+"""A semi-supervised run: every fold from the supervised run's weights of the same fold."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from trainer.data.cohort import Cohort
+from trainer.data.folds import FOLDS, Fold, check_fold
+from trainer.data.sampling import positives_of
+from trainer.errors import TrainerError
+from trainer.evaluation import figures
+from trainer.networks.config import NetworkConfig
+from trainer.networks.registry import build, parse, placed
+from trainer.runs import checkpoint, predictions
+from trainer.runs import directory as run_directory
+from trainer.runs.directory import BEST, CURVES, DONE, LAST
+from trainer.runs.predicting import predict
+from trainer.runs.predictions import FILE, LAST_FILE, NETWORK_FILES
+from trainer.runs.tracking import Tracker
+from trainer.semi_supervised.batches import labelled_pool
+from trainer.semi_supervised.checkpoint import OTHER
+from trainer.semi_supervised.config import SslConfig
+from trainer.semi_supervised.fold import SslJob
+from trainer.semi_supervised.stage import train_fold
+from trainer.semi_supervised.unlabelled import Unlabelled
+from trainer.steps.distributed import Ranks, wait
+from trainer.supervised.run import check_split, keep_split, refuse_unoutlined, within
+from trainer.supervised.stage import Watch
+from trainer.whole_files import put
+
+OTHER_FILE = {"teacher": NETWORK_FILES["student"], "student": NETWORK_FILES["teacher"]}
+"""By the reported network: the other's predictions, of the same weights' epoch."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The supervised run that both networks start from.
+
+    Attributes:
+        root: Its folder.
+        facts: Its `run.json`.
+        sha256: Of that file.
+        network: Its network's knobs, with the BatchNorm momentum that it trained with.
+    """
+
+    root: Path
+    facts: dict[str, Any]
+    sha256: str
+    network: NetworkConfig
+
+
+@dataclass(frozen=True)
+class SslRun:
+    """What to train.
+
+    Attributes:
+        root: `runs/NAME`, begun.
+        source: The supervised run.
+        config: The stage's values.
+        device: Where to train.
+        ranks: This process among all.
+        watch: Told of every step of all folds.
+    """
+
+    root: Path
+    source: Source
+    config: SslConfig
+    device: torch.device
+    ranks: Ranks
+    watch: Watch
+
+
+def read_source(root: Path) -> Source:
+    """Read the supervised run.
+
+    Raises:
+        TrainerError: T52 the folder holds no supervised run.
+    """
+    file = root / run_directory.FACTS
+    facts = run_directory.read_facts(root) if file.exists() else {}
+    if facts.get("stage") != "supervised":
+        raise TrainerError(
+            "T52",
+            f"{root} without a supervised run",
+            "the folder that `lnscore train --stage supervised` wrote",
+            "Name it with --from, or train it first.",
+        )
+    momentum = facts["values"].get("bn_momentum")
+    set_so = {} if momentum is None else {"bn_momentum": momentum}
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Source(root, facts, sha256, parse(facts["config"] | set_so))
+
+
+def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequence[Fold]) -> None:
+    """Train the folds that are not done; each leaves checkpoints and predictions.
+
+    Raises:
+        TrainerError: T08 a part of a fold lacks a class; T12, T13 from the loop; T52 the
+            supervised run lacks a fold; T53 it trained on other patients.
+    """
+    for fold in folds:
+        check_fold(fold, cohort)
+        check_source(run.source, cohort, fold)
+    if run.source.network.needs_mask:
+        refuse_unoutlined(cohort, np.arange(len(cohort.nodes)))
+    there = cohort.to(run.device)
+    for number, fold in enumerate(folds):
+        place = run.root / f"fold-{fold.number}"
+        place.mkdir(parents=True, exist_ok=True)
+        if not (place / DONE).exists():
+            part = replace(run, watch=within(run.watch, number, len(folds), fold.number))
+            _train(part, there, unlabelled, fold, place)
+
+
+def check_source(source: Source, cohort: Cohort, fold: Fold) -> None:
+    """Make sure that the fold's weights are there and have seen no patient who now tests.
+
+    Raises:
+        TrainerError: T52, T53.
+    """
+    place = source.root / f"fold-{fold.number}"
+    if not (place / DONE).exists():
+        raise TrainerError(
+            "T52",
+            f"{source.root} without a finished fold {fold.number}",
+            "the same fold of the supervised run",
+            "Let it finish (--resume), or name folds with --fold.",
+        )
+    check_split(place, cohort, fold)
+
+
+def _train(run: SslRun, cohort: Cohort, known: Unlabelled, fold: Fold, place: Path) -> None:
+    network, start, done_before = begin(run, fold)
+    if run.ranks.writes:
+        keep_split(place, cohort, fold)
+        run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
+    with Tracker(place, writes=run.ranks.writes) as tracker:
+        job = SslJob(
+            network, run.config, cohort, known, fold, place, run.device, run.ranks,
+            run.watch, tracker.add,
+        )  # fmt: skip
+        progress = train_fold(job)
+    if run.ranks.writes:
+        _predict(job, place / LAST, place / LAST_FILE)
+        _predict(job, place / BEST, place / FILE)
+        _predict(job, place / BEST, place / OTHER_FILE[run.config.network], other=True)
+        if (curves := figures.draw_fold(place)) is not None:
+            put(place / CURVES, curves)
+        done = {
+            "best_epoch": progress.best_epoch,
+            "epochs": progress.epoch,
+            "start": done_before["start"],
+            "from": start,
+            "reported": run.config.network,
+            "prior": prior(run.config, cohort, fold, known),
+            "unlabelled": known.counts(),
+        }
+        run_directory.put_json(place / DONE, done)
+    wait(run.ranks)
+
+
+def begin(run: SslRun, fold: Fold) -> tuple[nn.Module, str, dict[str, Any]]:
+    """The supervised network of a fold: (network, its file's hash in words, its `done.json`)."""
+    place = run.source.root / f"fold-{fold.number}"
+    network = build(run.source.network)
+    checkpoint.restore(checkpoint.load(place / BEST)[0], network)
+    placed(network, run.device)
+    digest = hashlib.sha256((place / BEST).read_bytes()).hexdigest()
+    return network, f"{run.source.root.name} sha256:{digest}", run_directory.read_json(place / DONE)
+
+
+def prior(config: SslConfig, cohort: Cohort, fold: Fold, known: Unlabelled) -> float:
+    """Share of positives among the labelled nodes that the network sees."""
+    if config.positive_fraction is not None:
+        size = config.labelled_batch
+        return positives_of(size, config.positive_fraction) / size
+    return float((labelled_pool(cohort, fold, known)[1] == 1).mean())
+
+
+def _predict(job: SslJob, weights: Path, file: Path, *, other: bool = False) -> None:
+    tensors, _ = checkpoint.load(weights)
+    if other:
+        tensors = {
+            checkpoint.WEIGHTS + name: value
+            for name, value in checkpoint.under(tensors, OTHER).items()
+        }
+    checkpoint.restore(tensors, job.network)
+    predictions.write(file, predict(job.network, job.cohort, job.fold, job.device))
+
+
+def facts_of(source: Source, config: SslConfig, cohort: Cohort) -> dict[str, Any]:
+    """What a run is, beside the cohort's digest: to go on, all of it must be equal."""
+    before = source.facts
+    return {
+        "stage": "ssl",
+        "method": config.method,
+        "network": before["network"],
+        "config": source.network.model_dump(mode="json"),
+        "profile": config.profile,
+        "values": config.model_dump(mode="json"),
+        "reader": before["reader"],
+        "split_seed": before["split_seed"],
+        "labelled_share": before["labelled_share"],
+        "nodes": len(cohort.nodes),
+        "labelled": len(cohort.labelled),
+        "positive": int((cohort.labels == 1).sum()),
+        "pretrained": before["pretrained"],
+        "from": source.root.name,
+        "from_sha256": source.sha256,
+        "folds": FOLDS,
+    }

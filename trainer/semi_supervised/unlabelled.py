@@ -1,0 +1,176 @@
+"""The unlabelled nodes and what pathology says of their stations.
+
+Only series of unlabelled patients are asked for: no status of a patient who trains with
+labels, validates or tests is ever read. Read once, before the first step; equal in all folds.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from db import labels, station_status
+from db.cohort import CohortNode
+from db.station_rule import StationStatus
+from trainer.data.cohort import UNLABELLED, Cohort
+from trainer.data.folds import UNLABELLED_PART, Fold
+from trainer.errors import TrainerError
+from trainer.semi_supervised.config import SslConfig
+from trainer.semi_supervised.sharpen import BENIGN, MALIGNANT, UNKNOWN
+
+CODES = {"malignant": MALIGNANT, "benign": BENIGN, "unknown": UNKNOWN}
+SCATTERED = ("candidates_agree", "crosswalk_overlaps")
+"""Rules after which the node's neighbours need not hold what made the station malignant."""
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """One row a node; arrays of shape (node,).
+
+    Attributes:
+        index: Its place in the cohort.
+        status: Of its station: 1 malignant, 0 benign, -1 unknown.
+        station: A number for each station (or jar of stations) of a patient and study; -1
+            where nothing is known.
+        whole: The station's nodes hold what made it malignant.
+        weak: Malignant only as a member of a merged or overlapping group.
+        truth: Labels of the 'all labels' row, -1 without; None in every other run.
+        excluded: Nodes left out, by code (P09, P10).
+    """
+
+    index: np.ndarray
+    status: np.ndarray
+    station: np.ndarray
+    whole: np.ndarray
+    weak: np.ndarray
+    truth: np.ndarray | None
+    excluded: dict[str, int]
+
+    @property
+    def bags(self) -> np.ndarray:
+        """Station numbers for a rule over all nodes of a station; -1 where it may not speak."""
+        return np.where(self.whole, self.station, -1)
+
+    def counts(self) -> dict[str, int]:
+        """Nodes by what is known of them, for the run's record."""
+        named = {name: int((self.status == code).sum()) for name, code in CODES.items()}
+        return {"nodes": len(self.index), **named, **self.excluded}
+
+    def digest(self) -> str:
+        """SHA-256 over all of it: a run goes on only with the same stations."""
+        truth = self.index[:0] if self.truth is None else self.truth
+        columns = self.index, self.status, self.bags, self.weak, truth
+        return hashlib.sha256(
+            b"|".join(one.astype(np.int64).tobytes() for one in columns)
+        ).hexdigest()
+
+
+def read(session: Session, cohort: Cohort, fold: Fold, config: SslConfig) -> Unlabelled:
+    """The nodes of unlabelled patients, those left out that P09 or P10 excludes.
+
+    Args:
+        session: A snapshot.
+        cohort: All nodes.
+        fold: Any; unlabelled patients are the same in all.
+        config: Whose truth, and what to disturb.
+
+    Raises:
+        TrainerError: T50 too few unlabelled nodes; T51 no truth by that reader.
+    """
+    index = fold.nodes(cohort, UNLABELLED_PART)
+    nodes = [cohort.nodes[i] for i in index]
+    series = sorted({node.series_id for node in nodes})
+    told = station_status.statuses(session, series_ids=series) if series else {}
+    known = described(index, nodes, told)
+    if len(known.index) < config.unlabelled_batch:
+        raise TrainerError(
+            "T50",
+            f"{len(known.index)} unlabelled nodes ({sum(known.excluded.values())} excluded)",
+            f"at least {config.unlabelled_batch}, a step's",
+            "Ingest patients without labels, or use --set unlabelled_batch=N.",
+        )
+    if config.truth_reader is not None:
+        known = replace(known, truth=_truth(session, cohort, known.index, config.truth_reader))
+    return disturb(known, config)
+
+
+def described(
+    index: np.ndarray, nodes: Sequence[CohortNode], told: Mapping[int, StationStatus]
+) -> Unlabelled:
+    """What was told of some nodes, without those that are excluded.
+
+    Args:
+        index: Their places in the cohort, shape (node,).
+        nodes: The same nodes.
+        told: Status by node id.
+    """
+    said = [told.get(node.node_id, StationStatus("unknown", "absent")) for node in nodes]
+    kept = [place for place, one in enumerate(said) if not one.excluded]
+    excluded = Counter(code for one in said for code in one.excluded)
+    return Unlabelled(
+        index=index[kept],
+        status=np.array([CODES[said[place].status] for place in kept], np.int8),
+        station=_numbered([_station(nodes[place], said[place]) for place in kept]),
+        whole=np.array([said[place].rule not in SCATTERED for place in kept], bool),
+        weak=np.array([said[place].weak for place in kept], bool),
+        truth=None,
+        excluded=dict(sorted(excluded.items())),
+    )
+
+
+def _station(node: CohortNode, said: StationStatus) -> tuple[object, ...] | None:
+    """Nodes about which the same findings speak share a station; of a merged jar, the jar."""
+    if said.status == "unknown":
+        return None
+    return node.patient_id, node.study_uid, said.status, said.findings
+
+
+def _numbered(keys: Sequence[tuple[object, ...] | None]) -> np.ndarray:
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(filter(None, keys)))}
+    return np.array([-1 if key is None else numbers[key] for key in keys], np.int64)
+
+
+def disturb(known: Unlabelled, config: SslConfig) -> Unlabelled:
+    """Spoil what pathology says, for experiments: exchange, then turn round, then forget.
+
+    Whole stations are spoilt, so that their nodes still agree.
+    """
+    shares = config.station_shuffle, config.station_noise, config.station_drop
+    stations = known.station.max(initial=-1) + 1
+    if not any(shares) or not stations:
+        return known
+    rng = np.random.default_rng([config.station_seed, stations])
+    told, place = known.station >= 0, known.station
+    status, weak = np.zeros(stations, np.int8), np.zeros(stations, bool)
+    status[place[told]], weak[place[told]] = known.status[told], known.weak[told]
+    shuffled, turned, forgotten = (
+        rng.permutation(stations)[: round(share * stations)] for share in shares
+    )
+    donors = rng.permutation(shuffled)
+    status[shuffled], weak[shuffled] = status[donors], weak[donors]
+    status[turned] = 1 - status[turned]
+    status[forgotten] = UNKNOWN
+    return replace(
+        known,
+        status=np.where(told, status[place], UNKNOWN).astype(np.int8),
+        weak=told & weak[place],
+        station=np.where(told & (status[place] != UNKNOWN), place, -1),
+    )
+
+
+def _truth(session: Session, cohort: Cohort, index: np.ndarray, reader: str) -> np.ndarray:
+    """Labels of these nodes and of no others."""
+    ids = [cohort.nodes[i].node_id for i in index]
+    told = labels.said_before(session, ids)
+    said = {node: value for (node, who), value in told.items() if who == reader}
+    if not said:
+        raise TrainerError(
+            "T51",
+            f"no labels of unlabelled patients' nodes by reader '{reader}'",
+            "a reader who knows them",
+            "Name another --set truth_reader=READER.",
+        )
+    return np.array([said.get(node_id, UNLABELLED) for node_id in ids], np.int8)

@@ -1,0 +1,50 @@
+"""The optimiser of a stage: which parameters decay, which learn faster."""
+
+from collections.abc import Collection
+
+import torch
+from torch import nn
+
+from trainer.semi_supervised.config import SslConfig
+from trainer.steps.schedule import factor
+from trainer.supervised.config import SupervisedConfig
+
+
+def build_optimizer(
+    network: nn.Module, config: SupervisedConfig | SslConfig, fresh: Collection[str]
+) -> torch.optim.Optimizer:
+    """SGD or AdamW over four groups: fresh or pretrained, with or without decay.
+
+    Biases and BatchNorm do not decay (ours; the sources' practice).
+
+    Args:
+        network: Its parameters are grouped.
+        config: Rates and decay.
+        fresh: Names of parameters that no pretrained file filled.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        groups.setdefault((name in fresh, parameter.ndim > 1), []).append(parameter)
+    described = [
+        {
+            "params": parameters,
+            "weight_decay": config.weight_decay if decays else 0.0,
+            "peak": config.learning_rate * (config.head_lr_mult if is_fresh else 1.0),
+        }
+        for (is_fresh, decays), parameters in groups.items()
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(described, lr=config.learning_rate, momentum=config.momentum)
+    return torch.optim.AdamW(described, lr=config.learning_rate)
+
+
+def set_rates(
+    optimizer: torch.optim.Optimizer,
+    config: SupervisedConfig | SslConfig,
+    step: int,
+    steps: int,
+) -> None:
+    """Give every group its rate for this step."""
+    part = factor(config.schedule, step, steps)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * part

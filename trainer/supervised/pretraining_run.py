@@ -1,0 +1,71 @@
+"""A pretraining run: a network's body from the nodes of unlabelled patients."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainer.data.cohort import Cohort
+from trainer.data.folds import UNLABELLED_PART, Fold
+from trainer.data.sampling import INIT_STREAM, seed_of, stream
+from trainer.errors import TrainerError
+from trainer.networks.body import save_body
+from trainer.networks.config import NetworkConfig
+from trainer.networks.registry import build, placed
+from trainer.runs import directory as run_directory
+from trainer.runs.directory import DONE, LAST
+from trainer.supervised.pretraining_stage import NO_FOLD, PretrainConfig, PretrainJob, pretrain
+from trainer.supervised.pretraining_targets import measurable
+from trainer.supervised.stage import Watch
+
+BODY = "body.safetensors"
+BN_MOMENTUM = 0.1
+"""The networks' own 0.01 lags by hundreds of steps, of which pretraining has few (ours)."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The body that a run made."""
+
+    file: Path
+    sha256: str
+    nodes: int
+    loss: float
+
+
+def pretrain_run(
+    root: Path,
+    network: NetworkConfig,
+    config: PretrainConfig,
+    cohort: Cohort,
+    fold: Fold,
+    device: torch.device,
+    watch: Watch,
+) -> Pretrained:
+    """Pretrain on the unlabelled patients of a fold: they are the same in every fold.
+
+    Raises:
+        TrainerError: T46 no unlabelled node with a mask; T12, T13 from the loop.
+    """
+    if (root / DONE).exists():
+        return Pretrained(root / BODY, **run_directory.read_json(root / DONE))
+    hidden = fold.nodes(cohort, UNLABELLED_PART)
+    index = np.intersect1d(hidden, measurable(cohort))
+    if len(index) < config.batch:
+        raise TrainerError(
+            "T46",
+            f"{len(index)} nodes with a mask of patients without labels",
+            f"at least one batch of {config.batch}",
+            "Ingest unlabelled scans with node masks, or lower --batch.",
+        )
+    torch.manual_seed(seed_of(stream(config.seed, NO_FOLD, 0, INIT_STREAM)))
+    drawn = placed(build(network.model_copy(update={"bn_momentum": BN_MOMENTUM})), device)
+    run_directory.put_json(root / "environment.json", run_directory.environment(device))
+    job = PretrainJob(drawn, config, cohort.to(device), index, root, device, watch)
+    progress = pretrain(job)
+    sha256 = save_body(drawn, root / BODY)
+    loss = progress.losses[-1]
+    run_directory.put_json(root / DONE, {"sha256": sha256, "nodes": len(index), "loss": loss})
+    (root / LAST).unlink(missing_ok=True)  # after the mark: a run killed here is complete
+    return Pretrained(root / BODY, sha256, len(index), loss)

@@ -1,0 +1,174 @@
+"""A supervised run: every fold trained, its validation and test nodes scored and kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from trainer.data.cohort import Cohort
+from trainer.data.folds import TEST, TRAIN, VALIDATION, Fold, check_fold
+from trainer.data.sampling import INIT_STREAM, positives_of, seed_of, stream
+from trainer.errors import TrainerError
+from trainer.evaluation import figures
+from trainer.networks.config import NetworkConfig
+from trainer.networks.dualnet import refuse_points
+from trainer.networks.registry import build, placed
+from trainer.networks.starting import Start
+from trainer.runs import checkpoint, predictions
+from trainer.runs import directory as run_directory
+from trainer.runs.directory import BEST, CURVES, DONE, LAST, SPLIT
+from trainer.runs.predicting import predict
+from trainer.runs.predictions import FILE, LAST_FILE
+from trainer.runs.tracking import Tracker
+from trainer.steps.distributed import Ranks, wait
+from trainer.supervised.config import SupervisedConfig
+from trainer.supervised.stage import FoldJob, Watch, train_fold
+from trainer.whole_files import put
+
+
+@dataclass(frozen=True)
+class SupervisedRun:
+    """What to train.
+
+    Attributes:
+        root: `runs/NAME`, begun.
+        network: The network's knobs; prior and BatchNorm momentum are set for each fold.
+        config: The stage's values.
+        start: Where the weights come from.
+        device: Where to train.
+        ranks: This process among all.
+        watch: Told of every step of all folds.
+    """
+
+    root: Path
+    network: NetworkConfig
+    config: SupervisedConfig
+    start: Start
+    device: torch.device
+    ranks: Ranks
+    watch: Watch
+
+
+def train_folds(run: SupervisedRun, cohort: Cohort, folds: Sequence[Fold]) -> None:
+    """Train the folds that are not done; each leaves checkpoints and predictions.
+
+    Raises:
+        TrainerError: T08 a part of a fold lacks a class; T12, T13 from the loop; T40 a node
+            without the mask that the network needs.
+    """
+    for fold in folds:
+        check_fold(fold, cohort)
+    if run.network.needs_mask:
+        refuse_unoutlined(cohort, cohort.labelled)
+    there = cohort.to(run.device)
+    for number, fold in enumerate(folds):
+        place = run.root / f"fold-{fold.number}"
+        place.mkdir(parents=True, exist_ok=True)
+        if not (place / DONE).exists():
+            part = replace(run, watch=within(run.watch, number, len(folds), fold.number))
+            _train(part, there, fold, place)
+
+
+def _train(run: SupervisedRun, cohort: Cohort, fold: Fold, place: Path) -> None:
+    network, fresh, source = begin(run, cohort, fold)
+    if run.ranks.writes:
+        keep_split(place, cohort, fold)
+        run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
+    with Tracker(place, writes=run.ranks.writes) as tracker:
+        job = FoldJob(
+            network, fresh, run.config, cohort, fold, place, run.device, run.ranks,
+            run.watch, tracker.add,
+        )  # fmt: skip
+        progress = train_fold(job)
+    if run.ranks.writes:
+        _predict(job, place / LAST, place / LAST_FILE)
+        _predict(job, place / BEST, place / FILE)
+        if (curves := figures.draw_fold(place)) is not None:
+            put(place / CURVES, curves)
+        done = {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "start": source}
+        run_directory.put_json(place / DONE, done | {"prior": run_prior(run, cohort, fold)})
+    wait(run.ranks)
+
+
+def refuse_unoutlined(cohort: Cohort, index: np.ndarray) -> None:
+    """Refuse nodes that are a point only, for a network that needs outlines.
+
+    Raises:
+        TrainerError: T40.
+    """
+    assert cohort.masks is not None
+    refuse_points(cohort.masks[index], [cohort.nodes[i].tracking_uid for i in index])
+
+
+def begin(run: SupervisedRun, cohort: Cohort, fold: Fold) -> tuple[nn.Module, frozenset[str], str]:
+    """The network of a fold before its first step: (network, fresh parameters, source)."""
+    torch.manual_seed(seed_of(stream(run.config.seed, fold.number, 0, INIT_STREAM)))
+    values: dict[str, Any] = {"head_prior": run_prior(run, cohort, fold)}
+    if run.config.bn_momentum is not None:
+        values["bn_momentum"] = run.config.bn_momentum
+    network = build(run.network.model_copy(update=values))
+    fresh, source = run.start.fill(network)
+    return placed(network, run.device), fresh, source
+
+
+def run_prior(run: SupervisedRun, cohort: Cohort, fold: Fold) -> float:
+    """Share of positives that the network sees: of the sampler, or of the training part."""
+    if run.config.positive_fraction is not None:
+        return positives_of(run.config.batch, run.config.positive_fraction) / run.config.batch
+    return float((cohort.labels[fold.nodes(cohort, TRAIN)] == 1).mean())
+
+
+def keep_split(place: Path, cohort: Cohort, fold: Fold) -> None:
+    """Write who is in which part, or make sure that a fold goes on with the same patients.
+
+    Raises:
+        TrainerError: T53.
+    """
+    if (place / SPLIT).exists():
+        check_split(place, cohort, fold)
+    else:
+        run_directory.put_json(place / SPLIT, split_of(cohort, fold))
+
+
+def check_split(place: Path, cohort: Cohort, fold: Fold) -> None:
+    """Make sure that what was trained there has seen no patient who now tests.
+
+    Raises:
+        TrainerError: T53.
+    """
+    before, now = run_directory.read_json(place / SPLIT), split_of(cohort, fold)
+    if any(before.get(part, []) != now.get(part, []) for part in (TRAIN, VALIDATION, TEST)):
+        raise TrainerError(
+            "T53",
+            f"fold {fold.number} of {place.parent} has other patients than this database",
+            "the same patients in the same parts",
+            "Use the database of that run, or train it again under another name.",
+        )
+
+
+def split_of(cohort: Cohort, fold: Fold) -> dict[str, Any]:
+    """Pseudonyms by part: they are the same in every database of the site."""
+    keys = {node.patient_id: node.patient_key for node in cohort.nodes}
+    parts: dict[str, list[str]] = {}
+    for patient, part in fold.parts.items():
+        parts.setdefault(part, []).append(keys[patient])
+    return {part: sorted(mine) for part, mine in parts.items()}
+
+
+def _predict(job: FoldJob, weights: Path, file: Path) -> None:
+    tensors, _ = checkpoint.load(weights)
+    checkpoint.restore(tensors, job.network)
+    predictions.write(file, predict(job.network, job.cohort, job.fold, job.device))
+
+
+def within(watch: Watch, number: int, folds: int, name: int) -> Callable[[int, int, str], None]:
+    """One fold's steps as a part of the run's."""
+
+    def tell(done: int, total: int, note: str) -> None:
+        watch(number * total + done, folds * total, f"fold {name}, {note}")
+
+    return tell

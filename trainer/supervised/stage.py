@@ -1,0 +1,260 @@
+"""The supervised stage: eq. 1 on labelled nodes, one fold.
+
+It reads from top to bottom; it knows folds and files, and nothing of the command line.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from trainer.data.augment import augment
+from trainer.data.cohort import Cohort
+from trainer.data.folds import TRAIN, VALIDATION, Fold
+from trainer.data.sampling import (
+    AUGMENT_STREAM,
+    DROPOUT_STREAM,
+    SAMPLING_STREAM,
+    batches,
+    seed_of,
+    stream,
+)
+from trainer.errors import TrainerError
+from trainer.runs import checkpoint
+from trainer.runs import directory as run_directory
+from trainer.runs.directory import BEST, LAST, LOG
+from trainer.steps.distributed import Ranks, spread, wait
+from trainer.steps.forward import forward, logits_of
+from trainer.steps.losses import sup_loss
+from trainer.steps.optimizers import build_optimizer, set_rates
+from trainer.supervised.config import SupervisedConfig
+
+Autocast = Callable[[], torch.autocast]
+
+CHECK_EVERY = 20  # steps between two looks at the loss: each look waits for the device
+
+
+Watch = Callable[[int, int, str], None]
+"""Told of every step: (done, total, a few words)."""
+
+
+@dataclass
+class Progress:
+    """What a fold has reached; stored in every checkpoint.
+
+    Attributes:
+        epoch: Epochs done.
+        validations: Validation AUROC of every validation.
+        best: Highest median so far.
+        best_epoch: The epoch of that checkpoint, from 1; 0 before the first.
+    """
+
+    epoch: int = 0
+    validations: list[float] = field(default_factory=list)
+    best: float = -1.0
+    best_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """One fold to train.
+
+    Attributes:
+        network: Initialised; on the device.
+        fresh: Names of the parameters that no pretrained file filled.
+        config: The stage's values.
+        cohort: Patches and labels.
+        fold: Whose patients train and validate.
+        place: The fold's folder.
+        device: Where the network is.
+        ranks: This process among all.
+        watch: Told of every step.
+        track: Told of every epoch's numbers.
+    """
+
+    network: nn.Module
+    fresh: frozenset[str]
+    config: SupervisedConfig
+    cohort: Cohort
+    fold: Fold
+    place: Path
+    device: torch.device
+    ranks: Ranks
+    watch: Watch
+    track: Callable[[dict[str, Any]], None] = lambda line: None
+
+    @property
+    def autocast(self) -> Autocast:
+        """The precision of a forward pass."""
+        return partial(autocast_of, self.device, self.config.precision)
+
+
+def train_fold(job: FoldJob) -> Progress:
+    """Train one fold, or go on with it; leaves `last` and `best` checkpoints in its folder.
+
+    Raises:
+        TrainerError: T12 the loss is not finite; T13 out of memory; what was finished is kept.
+    """
+    config, ranks = job.config, job.ranks
+    optimizer = build_optimizer(job.network, config, job.fresh)
+    progress = _resume(job, optimizer)
+    stepped = spread(job.network, ranks)
+    with out_of_memory(config.batch):
+        for epoch in range(progress.epoch, config.epochs):
+            started = time.monotonic()
+            line: dict[str, Any] = {
+                "epoch": epoch,
+                "loss": _epoch(job, stepped, optimizer, progress),
+            }
+            progress.epoch = epoch + 1
+            if progress.epoch % config.validate_every == 0 or progress.epoch == config.epochs:
+                line["validation_auroc"] = _validate(job, progress)
+            line["learning_rate"] = optimizer.param_groups[0]["lr"]
+            line["seconds"] = round(time.monotonic() - started, 3)
+            if ranks.writes:
+                _keep(job, optimizer, progress, line)
+            wait(ranks)
+    return progress
+
+
+def _epoch(
+    job: FoldJob, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> float:
+    """One pass; the mean loss. All randomness follows from (seed, fold, epoch)."""
+    config, fold, epoch = job.config, job.fold, progress.epoch
+    network.train()
+    training = fold.nodes(job.cohort, TRAIN)
+    labels = job.cohort.labels[training]
+    steps = max(1, len(training) // config.batch)
+    draw = partial(stream, config.seed, fold.number, epoch)
+    views = torch.Generator(job.device).manual_seed(seed_of(draw(AUGMENT_STREAM)))
+    torch.manual_seed(seed_of(draw(DROPOUT_STREAM)) + job.ranks.rank)
+    picks = batches(labels, config.batch, config.positive_fraction, draw(SAMPLING_STREAM))
+    total, note = torch.zeros((), device=job.device), ""
+    for step, pick in enumerate(picks):
+        hu, mask, target = _batch(job, training[pick], views)
+        set_rates(optimizer, config, epoch * steps + step, config.epochs * steps)
+        loss = sup_loss(forward(network, hu, mask, job.autocast), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach()
+        if step % CHECK_EVERY == 0 or step == steps - 1:
+            check_loss(float(total), config.learning_rate)
+            note = _note(progress, float(total) / (step + 1))
+        job.watch(epoch * steps + step + 1, config.epochs * steps, note)
+    return float(total) / steps
+
+
+def _note(progress: Progress, loss: float) -> str:
+    auroc = f", validation AUROC {progress.validations[-1]:.3f}" if progress.validations else ""
+    return f"epoch {progress.epoch + 1}, loss {loss:.3f}{auroc}"
+
+
+def _batch(
+    job: FoldJob, index: np.ndarray, views: torch.Generator
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Augmented crops, masks where the network needs them, targets: this process's share.
+
+    The whole batch is drawn and warped everywhere, so that every process draws the same.
+    """
+    cohort, mine = job.cohort, job.ranks.share(len(index))
+    places = torch.from_numpy(index).to(cohort.patches.device)
+    masks = None if cohort.masks is None else cohort.masks[places].to(job.device)
+    patches = cohort.patches[places].to(job.device)
+    hu, mask = augment(patches, job.config.augment, views, masks)
+    target = torch.from_numpy(cohort.labels[index]).to(job.device).float()
+    return hu[mine], None if mask is None else mask[mine], target[mine]
+
+
+def _validate(job: FoldJob, progress: Progress) -> float:
+    """Validation AUROC of the fused head; keeps the weights where it is best."""
+    index = job.fold.nodes(job.cohort, VALIDATION)
+    logits = logits_of(job.network, job.cohort, index, job.device, job.autocast)
+    auroc = float(roc_auc_score(job.cohort.labels[index], logits[:, 0]))
+    _select(job, progress, auroc)
+    return auroc
+
+
+def _select(job: FoldJob, progress: Progress, auroc: float) -> None:
+    """Keep the weights where the median of the last validations is highest, the later of two."""
+    progress.validations.append(auroc)
+    median = statistics.median(progress.validations[-job.config.smooth :])
+    if median < progress.best:
+        return
+    progress.best, progress.best_epoch = median, progress.epoch
+    if job.ranks.writes:
+        facts = {"epoch": progress.epoch, "validation_auroc": auroc, "median": median}
+        checkpoint.save(job.place / BEST, checkpoint.weights_of(job.network), facts)
+
+
+def _keep(
+    job: FoldJob, optimizer: torch.optim.Optimizer, progress: Progress, line: dict[str, Any]
+) -> None:
+    """The log first: a line that no checkpoint follows is cut when the run goes on."""
+    run_directory.append_log(job.place / LOG, line)
+    job.track(line)
+    weights = checkpoint.weights_of(job.network)
+    tensors = weights | checkpoint.optimizer_of(job.network, optimizer)
+    checkpoint.save(job.place / LAST, tensors, vars(progress))
+
+
+def _resume(job: FoldJob, optimizer: torch.optim.Optimizer) -> Progress:
+    if not (job.place / LAST).exists():
+        return Progress()
+    tensors, facts = checkpoint.load(job.place / LAST)
+    checkpoint.restore(tensors, job.network, optimizer)
+    progress = Progress(**facts)
+    if job.ranks.writes:
+        run_directory.cut_log(job.place / LOG, progress.epoch)
+    return progress
+
+
+def autocast_of(device: torch.device, precision: str) -> torch.autocast:
+    """bf16 where asked for, or on a GPU by `auto`; weights and losses stay float32."""
+    wanted = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def check_loss(total: float, learning_rate: float) -> None:
+    """Stop where the loss is no number any more.
+
+    Raises:
+        TrainerError: T12.
+    """
+    if not np.isfinite(total):
+        raise TrainerError(
+            "T12",
+            f"a loss of {total}",
+            "a finite loss",
+            f"Lower the learning rate (now {learning_rate:g}) or use --precision fp32; "
+            "the last finished epoch is kept, --resume goes on from it.",
+        )
+
+
+@contextmanager
+def out_of_memory(batch: int) -> Iterator[None]:
+    """Turn the device's error into ours.
+
+    Raises:
+        TrainerError: T13.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainerError(
+            "T13",
+            f"the device ran out of memory at a batch of {batch}",
+            "a batch that fits",
+            "Use a smaller --batch (scale the learning rate with it), a smaller network, or "
+            "--precision bf16; the last finished epoch is kept.",
+        ) from error
