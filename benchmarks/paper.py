@@ -6,8 +6,8 @@ import numpy as np
 
 from engines.bundle import Bundle
 from engines.graph import INPUT
+from engines.manifest import Precision
 from engines.patch import SPEC
-from engines.protocol import Precision
 
 H100_FLOPS = {"fp32": 67e12, "fp16": 990e12}
 """Peak of the SXM board, dense: float32 without tensor cores, float16 with them."""

@@ -14,9 +14,8 @@ import numpy as np
 
 from engines.errors import EngineError
 from engines.graph import check_graph
-from engines.manifest import VERSION, File, Manifest
+from engines.manifest import VERSION, File, Manifest, Precision
 from engines.patch import SPEC
-from engines.protocol import Precision
 from engines.scores import Scores, check_patches
 from engines.shapes import Patches
 

@@ -5,7 +5,8 @@ from typing import cast
 
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.protocol import Availability, Backend, Engine, Precision
+from engines.manifest import Precision
+from engines.protocol import Availability, Backend, Engine
 
 BACKENDS = {
     "tensorrt": "engines.tensorrt_engine",

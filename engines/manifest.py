@@ -4,12 +4,15 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engines.patch import SPEC
+
+if TYPE_CHECKING:
+    pass
 
 VERSION = 1
 OPSET = 20
@@ -154,3 +157,6 @@ def caution(*, trained: bool, phantom: bool) -> str:
 def patch_rules() -> PatchRules:
     """The rules of `engines.patch` as they stand, for a new manifest."""
     return PatchRules(specification=asdict(SPEC), hash=SPEC.hash)
+
+
+Precision = Literal["fp32", "fp16"]

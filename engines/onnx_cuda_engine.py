@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from engines import cuda_driver, onnx_engine
 from engines.bundle import Bundle
-from engines.protocol import Availability, Precision, installed
+from engines.manifest import Precision
+from engines.protocol import Availability, installed
 
 REQUIRES = {"onnxruntime-gpu": "1.20"}
 

@@ -11,8 +11,9 @@ import numpy as np
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL
+from engines.manifest import Precision
 from engines.patch import SPEC, crop
-from engines.protocol import Availability, Precision, installed
+from engines.protocol import Availability, installed
 from engines.scores import Scores, check_patches, check_scores
 from engines.shapes import Crops, Patches
 

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 
 from engines.errors import EngineError
-from engines.protocol import Precision
+from engines.manifest import Precision
 
 NONE = "none"
 """Driver and GPU of a machine that has neither: TensorRT-RTX builds there as well."""

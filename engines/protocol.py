@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from engines.manifest import Precision
 from engines.scores import Scores
 from engines.shapes import Patches
 
 if TYPE_CHECKING:
     from engines.bundle import Bundle
-
-Precision = Literal["fp32", "fp16"]
 
 
 @dataclass(frozen=True)

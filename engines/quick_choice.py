@@ -17,7 +17,8 @@ import numpy as np
 from engines import load, onnx_engine, parity
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.protocol import Precision, installed
+from engines.manifest import Precision
+from engines.protocol import installed
 
 ROUNDS = 5
 GAIN_MIN = 1.05

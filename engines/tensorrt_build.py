@@ -17,9 +17,10 @@ from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.foreign import TensorRT
 from engines.graph import INPUT, OUTPUTS, check_graph
+from engines.manifest import Precision
 from engines.patch import SPEC
 from engines.plans import PlanRecord
-from engines.protocol import Precision, installed
+from engines.protocol import installed
 from engines.tensorrt_flavours import Flavour, can_build, key_here, refusal
 
 OPT_NODES = 64

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from engines import cuda_driver
 from engines.cuda_driver import Driver
 from engines.errors import EngineError
+from engines.manifest import Precision
 from engines.plan_key import NONE, PlanKey
-from engines.protocol import Availability, Precision, installed
+from engines.protocol import Availability, installed
 
 
 @dataclass(frozen=True)

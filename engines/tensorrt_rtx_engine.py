@@ -2,7 +2,8 @@
 
 from engines import tensorrt_run
 from engines.bundle import Bundle
-from engines.protocol import Availability, Precision
+from engines.manifest import Precision
+from engines.protocol import Availability
 from engines.tensorrt_flavours import RTX, can_run
 
 REQUIRES = RTX.requires

@@ -12,9 +12,9 @@ from engines.errors import EngineError
 from engines.foreign import Handle, TensorRT
 from engines.gpu_pipeline import Pipeline
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL, OUTPUTS
+from engines.manifest import Precision
 from engines.patch import SPEC, crop
 from engines.plans import PlanRecord
-from engines.protocol import Precision
 from engines.scores import Scores, check_patches, check_scores
 from engines.shapes import Patches
 from engines.tensorrt_build import Complaints, logger, sizes

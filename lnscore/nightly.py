@@ -11,7 +11,7 @@ from typing import Any
 from db.lock import writer_lock
 from db.session import Database, open_database
 from engines.errors import EngineError
-from engines.protocol import Precision
+from engines.manifest import Precision
 from lnscore.dicom.sources import find
 from lnscore.errors import EXIT_ENGINE
 from lnscore.ingest.driver import ingest

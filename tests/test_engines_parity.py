@@ -9,7 +9,7 @@ from demo_bundle import DEMO
 from engines import bundle as bundles
 from engines import load, parity
 from engines.errors import EngineError
-from engines.protocol import Precision
+from engines.manifest import Precision
 from engines.scores import Scores
 
 BUNDLE = bundles.read(DEMO)

@@ -12,7 +12,8 @@ from engines import cuda_driver, plans, tensorrt_rtx_engine, tensorrt_run
 from engines.bundle import Bundle
 from engines.cuda_driver import Driver
 from engines.errors import EngineError
-from engines.protocol import Availability, Precision
+from engines.manifest import Precision
+from engines.protocol import Availability
 from engines.tensorrt_flavours import RTX, key_here
 from fake_plans import NEEDS_RTX, files, state_otherwise, with_plan
 

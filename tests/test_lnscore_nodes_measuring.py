@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from fake_ct import affine_of
 from lnscore.dicom.geometry import CtGrid, Geometry
 from lnscore.errors import Refusal
-from lnscore.masks.components import label_components
+from lnscore.masks.components import label_components, split_components
 from lnscore.masks.regions import Region, crop
 from lnscore.nodes.axes import _calipers, _hull
-from lnscore.nodes.measuring import mask_sha256, measure, split_components, tracking_uid
+from lnscore.nodes.measuring import mask_sha256, measure, tracking_uid
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 GRIDS = {

@@ -17,7 +17,7 @@ from PIL import Image
 
 from fake_report import Engine, Hospital, fill, typical_findings, typical_nodes, uid
 from lnscore.report import job as report_job
-from lnscore.report.collecting import folder_name
+from lnscore.short_names import folder_name
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [

@@ -20,7 +20,7 @@ from lnscore.errors import Refusal
 from lnscore.report import job as report_job
 from lnscore.report import pages as report_html
 from lnscore.report import study as report_study
-from lnscore.report.collecting import folder_name
+from lnscore.short_names import folder_name
 
 A = Engine()
 DEMO = Engine("demo", trained=False, calibrated=False, points=(("p50", 0.5),))

@@ -27,8 +27,8 @@ from fake_report import (
 )
 from lnscore.report import job as report_job
 from lnscore.report import study as report_study
-from lnscore.report.collecting import folder_name
 from lnscore.report.pathology import pn_like
+from lnscore.short_names import folder_name
 
 A = Engine()
 DEMO = Engine("demo", trained=False, calibrated=False, points=(("p50", 0.5),))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lnscore.report.tables import FORMULA_STARTS, safe, sheet
+from lnscore.spreadsheet import FORMULA_STARTS, safe, sheet
 
 
 def written(*rows: list) -> str:

@@ -14,8 +14,8 @@ from db.session import open_database
 from engines import load, parity
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.manifest import OperatingPoint
-from engines.protocol import Engine, Precision
+from engines.manifest import OperatingPoint, Precision
+from engines.protocol import Engine
 from engines.shapes import Probabilities
 from lnscore.engine_commands import held_out_nodes
 from lnscore.engine_commands.held_out_nodes import HeldOutNodes, auroc, scored

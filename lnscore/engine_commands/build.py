@@ -6,8 +6,8 @@ from typing import Any, cast, get_args
 from engines import plans, tensorrt_build
 from engines.bundle import Bundle
 from engines.errors import EngineError
+from engines.manifest import Precision
 from engines.plans import PlanRecord
-from engines.protocol import Precision
 from engines.tensorrt_flavours import FLAVOURS, Flavour, key_here
 from engines.tensorrt_run import how_to_build
 from lnscore import console

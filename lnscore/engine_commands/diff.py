@@ -12,9 +12,9 @@ from engines.errors import EngineError
 from lnscore import console
 from lnscore import whole_files as report_files
 from lnscore.errors import EXIT_DONE, Refusal
-from lnscore.report.collecting import engine_key, folder_name
-from lnscore.report.tables import ENCODING, sheet
 from lnscore.settings import Settings
+from lnscore.short_names import engine_key, folder_name
+from lnscore.spreadsheet import ENCODING, sheet
 
 SHOWN = 20
 COLUMNS = (

@@ -1,6 +1,12 @@
 """Connected components of the few voxels of a mask, without its volume."""
 
+from dataclasses import replace
+
 import numpy as np
+
+from lnscore.dicom.geometry import CtGrid
+from lnscore.errors import Refusal
+from lnscore.masks.regions import MAX_REGIONS, Region, from_voxels
 
 _NEIGHBOURS = np.array([step for step in np.ndindex(3, 3, 3) if step > (1, 1, 1)]) - 1
 """Half of the 26 neighbours: the other half sees the same pairs."""
@@ -40,3 +46,49 @@ def _pairs(flat: np.ndarray, step: int) -> np.ndarray:
     there = np.searchsorted(flat, flat + step).clip(max=len(flat) - 1)
     here = np.flatnonzero(flat[there] == flat + step)
     return np.stack([here, there[here]])
+
+
+MIN_VOLUME_MM3 = 10.0
+"""A ball of 2.7 mm: below, a component of a one-label mask is a speck, not a node."""
+
+
+def split_components(region: Region, grid: CtGrid) -> tuple[Region, ...]:
+    """Split a one-label mask into nodes: its 26-connected components.
+
+    Args:
+        region: All nodes in one mask.
+        grid: The CT.
+
+    Returns:
+        One region a component, in the order of their first voxels, named `LABEL.1`,
+        `LABEL.2`. Specks below `MIN_VOLUME_MM3` and components beyond the `MAX_REGIONS`
+        largest are left out; then every region is warned (N09).
+
+    Raises:
+        Refusal: N09 where nothing but specks is left.
+    """
+    if region.mask is None:
+        return (region,)
+    voxels = np.argwhere(region.mask) + region.origin_vox
+    component = label_components(voxels)
+    roots, sizes = np.unique(component, return_counts=True)
+    large = np.flatnonzero(sizes * grid.geometry.voxel_mm3 >= MIN_VOLUME_MM3)
+    if not len(large):
+        raise Refusal(
+            "N09",
+            f"{region.label} has {len(roots)} components, all below {MIN_VOLUME_MM3:g} mm3",
+            "at least one node",
+            "Check that the mask was drawn on this CT and is not noise",
+        )
+    kept = np.sort(large[np.argsort(-sizes[large], kind="stable")[:MAX_REGIONS]])
+    if len(kept) < len(roots):
+        region = replace(region, warnings=(*region.warnings, "N09"))
+    by_component = np.split(voxels[np.argsort(component, kind="stable")], np.cumsum(sizes)[:-1])
+    return tuple(
+        _component(region, number, by_component[place]) for number, place in enumerate(kept, 1)
+    )
+
+
+def _component(region: Region, number: int, voxels: np.ndarray) -> Region:
+    mask, origin = from_voxels(voxels)
+    return replace(region, label=f"{region.label}.{number}", mask=mask, origin_vox=origin)

@@ -17,9 +17,9 @@ import numpy as np
 from lnscore.dicom.geometry import CtGrid
 from lnscore.errors import Refusal
 from lnscore.masks.alignment import Alignment, align
+from lnscore.masks.components import split_components
 from lnscore.masks.legends import read_legend
 from lnscore.masks.regions import MAX_REGIONS, Annotated, Region, from_voxels
-from lnscore.nodes.measuring import split_components
 from lnscore.stations.stated import station_in
 
 if TYPE_CHECKING:

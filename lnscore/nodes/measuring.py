@@ -3,20 +3,17 @@
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from db.records import StationKey
 from lnscore.dicom.geometry import CtGrid
-from lnscore.errors import Refusal
-from lnscore.masks.components import label_components
-from lnscore.masks.regions import MAX_REGIONS, Region, from_voxels
+from lnscore.masks.components import MIN_VOLUME_MM3, label_components
+from lnscore.masks.regions import Region
 from lnscore.nodes.axes import axial_axes_mm
 
-MIN_VOLUME_MM3 = 10.0
-"""A ball of 2.7 mm: below, a component of a one-label mask is a speck, not a node."""
 MAX_VOLUME_MM3 = 30_000.0
 """A ball of 39 mm; larger masks are masses or several nodes."""
 MAX_ELONGATION = 2.2
@@ -111,48 +108,6 @@ def tracking_uid(series_uid: str, mask_hash: str, label: str) -> str:
     """
     name = json.dumps([series_uid, mask_hash, label])
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
-
-
-def split_components(region: Region, grid: CtGrid) -> tuple[Region, ...]:
-    """Split a one-label mask into nodes: its 26-connected components.
-
-    Args:
-        region: All nodes in one mask.
-        grid: The CT.
-
-    Returns:
-        One region a component, in the order of their first voxels, named `LABEL.1`,
-        `LABEL.2`. Specks below `MIN_VOLUME_MM3` and components beyond the `MAX_REGIONS`
-        largest are left out; then every region is warned (N09).
-
-    Raises:
-        Refusal: N09 where nothing but specks is left.
-    """
-    if region.mask is None:
-        return (region,)
-    voxels = np.argwhere(region.mask) + region.origin_vox
-    component = label_components(voxels)
-    roots, sizes = np.unique(component, return_counts=True)
-    large = np.flatnonzero(sizes * grid.geometry.voxel_mm3 >= MIN_VOLUME_MM3)
-    if not len(large):
-        raise Refusal(
-            "N09",
-            f"{region.label} has {len(roots)} components, all below {MIN_VOLUME_MM3:g} mm3",
-            "at least one node",
-            "Check that the mask was drawn on this CT and is not noise",
-        )
-    kept = np.sort(large[np.argsort(-sizes[large], kind="stable")[:MAX_REGIONS]])
-    if len(kept) < len(roots):
-        region = replace(region, warnings=(*region.warnings, "N09"))
-    by_component = np.split(voxels[np.argsort(component, kind="stable")], np.cumsum(sizes)[:-1])
-    return tuple(
-        _component(region, number, by_component[place]) for number, place in enumerate(kept, 1)
-    )
-
-
-def _component(region: Region, number: int, voxels: np.ndarray) -> Region:
-    mask, origin = from_voxels(voxels)
-    return replace(region, label=f"{region.label}.{number}", mask=mask, origin_vox=origin)
 
 
 def _elongation(voxels: np.ndarray, grid: CtGrid) -> float:

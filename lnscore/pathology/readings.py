@@ -8,17 +8,10 @@ from typing import Literal
 
 from lnscore.pathology.spelling import on_side
 from lnscore.stations import vocabulary
+from lnscore.tables.headers import POSITIVE, TOTAL
 
 Role = Literal["total", "positive", ""]
 
-TOTAL = {"tot", "total", "totals", "n", "no", "num", "nb", "all", "exam", "examined", "dissected",
-         "resected", "removed", "retrieved", "harvested", "sampled", "yield", "preleves",
-         "gesamt", "untersucht", "l", "lns", "t", "检出", "检出数", "清扫", "清扫数", "总数",
-         "郭清", "郭清個数", "総数", "検索"}  # fmt: skip
-POSITIVE = {"+", "pos", "positive", "positives", "involved", "inv", "met", "mets", "meta",
-            "metastatic", "metastasis", "metastases", "m", "n+", "pn", "invaded", "envahis",
-            "befallen", "positiv", "阳性", "阳性数", "转移", "转移数", "陽性", "転移",
-            "転移個数", "転移数"}  # fmt: skip
 SIDES = {
     "ipsi": ("ipsi", "homolat"),
     "contra": ("contra", "controlat", "heterolat"),

@@ -1,7 +1,5 @@
 """Database rows to the facts of a report: what is current, in which order, in which words."""
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -25,20 +23,7 @@ from lnscore.report.facts import (
     StudyFacts,
 )
 from lnscore.report.privacy import without_paths
-
-SHORT = 12  # hex digits: 48 bits, no two patients of a hospital share them
-
-
-def short(key: str) -> str:
-    """A name that is safe as a folder's and says nothing: 12 hex digits."""
-    if re.fullmatch(f"[0-9a-f]{{{SHORT},}}", key):
-        return key[:SHORT]
-    return hashlib.sha256(key.encode()).hexdigest()[:SHORT]
-
-
-def folder_name(study_uid: str) -> str:
-    """A study's name in a report: 12 hex digits made from its UID."""
-    return hashlib.sha256(study_uid.encode()).hexdigest()[:SHORT]
+from lnscore.short_names import engine_key, folder_name, short
 
 
 def study_facts(study: schema.Study, refused: Iterable[schema.Quarantine]) -> StudyFacts:
@@ -181,11 +166,6 @@ def _score(row: schema.Score) -> ScoreFacts:
         scored_at=_iso(row.created_at),
         patch_sha256=row.patch_sha256,
     )
-
-
-def engine_key(*parts: str) -> str:
-    """12 hex digits over weights, configuration, patch rules, back end and precision."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:SHORT]
 
 
 def _engine_key(row: schema.Engine) -> str:

@@ -14,7 +14,7 @@ from db.errors import DatabaseError
 from db.patchstore import PatchStore
 from db.schema import Quarantine
 from db.session import open_database
-from lnscore import console
+from lnscore import console, spreadsheet
 from lnscore import whole_files as report_files
 from lnscore.errors import Refusal
 from lnscore.pathology import joining
@@ -23,10 +23,11 @@ from lnscore.report import pages as report_html
 from lnscore.report import station_table as report_stations
 from lnscore.report import study as report_study
 from lnscore.report import tables as report_csv
-from lnscore.report.collecting import folder_name, problem
+from lnscore.report.collecting import problem
 from lnscore.report.facts import Problem, StudyFacts
 from lnscore.report.summary import ReportSummary
 from lnscore.settings import Settings
+from lnscore.short_names import folder_name
 
 INDEX = "index.html"
 ALL, ONE = "all", "one"
@@ -112,12 +113,12 @@ def _write_tables(
     """Every study's folder and its rows; the tables take their names at the end."""
     with ExitStack() as files:
         tables = [
-            files.enter_context(report_files.replacing(source.out / name, report_csv.ENCODING))
+            files.enter_context(report_files.replacing(source.out / name, spreadsheet.ENCODING))
             for name in ("nodes.csv", "studies.csv", "stations.csv")
         ]
-        add_node = report_csv.sheet(tables[0], report_csv.NODE_COLUMNS)
-        add_study = report_csv.sheet(tables[1], report_csv.STUDY_COLUMNS)
-        add_station = report_csv.sheet(tables[2], report_stations.COLUMNS)
+        add_node = spreadsheet.sheet(tables[0], report_csv.NODE_COLUMNS)
+        add_study = spreadsheet.sheet(tables[1], report_csv.STUDY_COLUMNS)
+        add_station = spreadsheet.sheet(tables[2], report_stations.COLUMNS)
         for facts in _studies(source, uids, summary, told):
             add_study(report_csv.study_row(facts))
             for row in report_csv.node_rows(facts):
@@ -185,8 +186,8 @@ def _write_problems(out: Path, told: _Told) -> None:
     """Latest first; what this report found itself has no time and comes before."""
     told.problems.sort(key=lambda p: (p.study_uid or "", p.series_uid or "", p.code, p.sha256))
     told.problems.sort(key=lambda p: p.last_seen or "~", reverse=True)
-    with report_files.replacing(out / "problems.csv", report_csv.ENCODING) as file:
-        add = report_csv.sheet(file, report_csv.PROBLEM_COLUMNS)
+    with report_files.replacing(out / "problems.csv", spreadsheet.ENCODING) as file:
+        add = spreadsheet.sheet(file, report_csv.PROBLEM_COLUMNS)
         for one in told.problems:
             uid = one.study_uid
             name = None if uid is None else folder_name(uid)

@@ -10,10 +10,10 @@ import jinja2
 
 from lnscore.report import pathology_words as report_pathology_words
 from lnscore.report import station_table as report_stations
-from lnscore.report.collecting import folder_name
 from lnscore.report.facts import NOTICE, EngineFacts, NodeFacts, Problem, ScoreFacts, StudyFacts
 from lnscore.report.pictures import PIXEL_MM, SIZE_PX, Picture
 from lnscore.report.tables import positives
+from lnscore.short_names import folder_name
 
 TEMPLATES = Path(__file__).parent / "templates"
 SOURCES = {

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from lnscore.report.facts import StationFacts, StationPathology, StudyFacts
-from lnscore.report.tables import Cell, training
+from lnscore.report.tables import training
+from lnscore.spreadsheet import Cell
 
 COLUMNS = (
     "patient",

@@ -5,21 +5,10 @@ question. A cell that a spreadsheet would run as a formula is prefixed with an a
 numbers are never.
 """
 
-import csv
-import re
-from collections.abc import Callable, Iterable, Iterator
-from io import TextIOBase
+from collections.abc import Iterable, Iterator
 
 from lnscore.report.facts import EngineFacts, NodeFacts, Problem, ScoreFacts, StudyFacts
-
-ENCODING = "utf-8-sig"
-
-FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""OWASP, CSV Injection; the last four are what full-width input methods type."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-Cell = str | int | float | None
+from lnscore.spreadsheet import Cell
 
 NODE_COLUMNS = (
     "patient",
@@ -89,27 +78,6 @@ PROBLEM_COLUMNS = (
     "series_uid",
     "sha256",
 )
-
-
-def safe(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, on one line.
-
-    A bare carriage return would end the row in some spreadsheets and start the next with
-    what follows it; blanks before the sign do not hide it, some strip them.
-    """
-    line = _CONTROL.sub(" ", text)
-    return "'" + line if line.lstrip().startswith(FORMULA_STARTS) else line
-
-
-def sheet(file: TextIOBase, columns: Iterable[str]) -> Callable[[Iterable[Cell]], None]:
-    """Begin a table with its heading; the function that is returned adds a row."""
-    writer = csv.writer(file)
-    writer.writerow(columns)
-
-    def add(row: Iterable[Cell]) -> None:
-        writer.writerow([_cell(value) for value in row])
-
-    return add
 
 
 def node_rows(study: StudyFacts) -> Iterator[list[Cell]]:
@@ -200,10 +168,3 @@ def _score_cells(score: ScoreFacts | None) -> list[Cell]:
 
 def _six(probability: float | None) -> float | None:
     return None if probability is None else round(probability, 6)
-
-
-def _cell(value: Cell) -> str:
-    if isinstance(value, float):
-        # 1e-06 is a number too, but not to every spreadsheet.
-        return f"{value:.6f}".rstrip("0").rstrip(".")
-    return safe(value) if isinstance(value, str) else "" if value is None else str(value)

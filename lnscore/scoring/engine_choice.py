@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from db import engines as engine_rows
 from engines import bundle as bundles
 from engines import layer_compare, load, parity, plans
 from engines.bundle import MANIFEST, Bundle
 from engines.errors import EngineError
 from engines.layer_compare import Layer
 from engines.manifest import caution
+from engines.protocol import Engine
 from lnscore.scoring import default_engine
 from lnscore.scoring.default_engine import FIX, Default
 
@@ -226,3 +228,19 @@ def _check(bundle: Bundle, backend: str, precision: str, state: load.Availabilit
         lossy = outcome == "failed" and precision == "fp16"
         layers = tuple(layer_compare.worst(bundle)) if lossy else ()
         return Checked(backend, precision, outcome, str(error), None, layers)
+
+
+def engine_record(engine: Engine) -> engine_rows.EngineRecord:
+    """The engine's row: everything that shapes its scores."""
+    manifest = engine.bundle.manifest
+    return engine_rows.EngineRecord(
+        manifest.name,
+        manifest.weights_sha256,
+        manifest.config_hash,
+        manifest.patch.hash,
+        engine.backend,
+        engine.precision,
+        manifest.models[engine.precision].sha256,
+        manifest.trained,
+        manifest.model_dump(mode="json"),
+    )

@@ -21,12 +21,13 @@ from db.scores import NodeToScore
 from db.session import Database, open_database
 from engines import load, parity
 from engines.errors import EngineError
-from engines.protocol import Engine, Precision
+from engines.manifest import Precision
+from engines.protocol import Engine
 from engines.scores import Scores
 from lnscore import console
 from lnscore.errors import EXIT_ENGINE, Refusal
 from lnscore.scoring.batches import Batch, read_batches
-from lnscore.scoring.engine_choice import choose
+from lnscore.scoring.engine_choice import choose, engine_record
 from lnscore.scoring.storing import Storing
 from lnscore.scoring.summary import Scored
 from lnscore.settings import Settings, actor
@@ -189,19 +190,3 @@ def _begin(
         database, run_id, engine_id, manifest, summary, wanted.again, missing, refused
     )
     return storing, nodes
-
-
-def engine_record(engine: Engine) -> engine_rows.EngineRecord:
-    """The engine's row: everything that shapes its scores."""
-    manifest = engine.bundle.manifest
-    return engine_rows.EngineRecord(
-        manifest.name,
-        manifest.weights_sha256,
-        manifest.config_hash,
-        manifest.patch.hash,
-        engine.backend,
-        engine.precision,
-        manifest.models[engine.precision].sha256,
-        manifest.trained,
-        manifest.model_dump(mode="json"),
-    )

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from lnscore.pathology.readings import POSITIVE, TOTAL
-
 LOOKED_AT = 40
 """Rows that are looked at to find where the headings end."""
 
@@ -81,3 +79,15 @@ def says_what_is_counted(row: Sequence[str]) -> bool:
 
 def _line(cell: str) -> str:
     return " ".join(cell.split())
+
+
+TOTAL = {"tot", "total", "totals", "n", "no", "num", "nb", "all", "exam", "examined", "dissected",
+         "resected", "removed", "retrieved", "harvested", "sampled", "yield", "preleves",
+         "gesamt", "untersucht", "l", "lns", "t", "检出", "检出数", "清扫", "清扫数", "总数",
+         "郭清", "郭清個数", "総数", "検索"}  # fmt: skip
+
+
+POSITIVE = {"+", "pos", "positive", "positives", "involved", "inv", "met", "mets", "meta",
+            "metastatic", "metastasis", "metastases", "m", "n+", "pn", "invaded", "envahis",
+            "befallen", "positiv", "阳性", "阳性数", "转移", "转移数", "陽性", "転移",
+            "転移個数", "転移数"}  # fmt: skip

@@ -16,7 +16,7 @@ from engines.errors import EngineError
 from lnscore.engine_commands import importing as engine_import
 from lnscore.errors import LOCKED
 from lnscore.scoring import engine_choice as engine_jobs
-from lnscore.scoring.job import engine_record
+from lnscore.scoring.engine_choice import engine_record
 from lnscore.settings import Settings, actor
 
 FOLDER = "engine"

@@ -1,30 +1,15 @@
 """`lnscore eval`: predictions of runs to tables and pictures."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lnscore import console
 from lnscore.errors import EXIT_DONE, Refusal
+from lnscore.train.extra import train_extra
 
 if TYPE_CHECKING:
     from trainer.evaluation.evaluate import Evaluation
-
-EXTRA = frozenset(
-    {
-        "monai",
-        "onnxscript",
-        "safetensors",
-        "sklearn",
-        "tensorboard",
-        "timm",
-        "torch",
-        "torchvision",
-    }
-)
-"""What only the [train] extra brings."""
 
 
 @dataclass(frozen=True)
@@ -105,27 +90,6 @@ def run(
         () if out is None else _write(out, found, models, dict(zip(called, folders, strict=True)))
     )
     return Evaluated(found, files, out)
-
-
-@contextmanager
-def train_extra() -> Iterator[None]:
-    """Say how to get what an import inside this block lacks.
-
-    Raises:
-        Refusal: T29.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRA:
-            raise
-        raise Refusal(
-            "T29",
-            f"{package} is not installed",
-            "the libraries of the trainer",
-            "Install them with: pip install 'lnscore[train]'",
-        ) from error
 
 
 def _write(

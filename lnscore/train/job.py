@@ -7,15 +7,15 @@ beside a training of days.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lnscore.errors import EXIT_DONE, Refusal
+from lnscore.errors import Refusal
 from lnscore.settings import Settings
-from lnscore.train.data import digest, divide, load_cohort, shown, split_name
-from lnscore.train.engine import engine_name, make_engine, refuse_taken
-from lnscore.train.evaluate import train_extra
+from lnscore.train.data import digest, divide, load_cohort, shown
+from lnscore.train.engine import engine_name, refuse_taken
+from lnscore.train.extra import train_extra
+from lnscore.train.finishing import Trained, cohort_summary_of, engine_of, makes_engine
 from lnscore.train.options import STAGES, TrainOptions, facts_of, network_of, values_of
 
 if TYPE_CHECKING:
@@ -24,24 +24,6 @@ if TYPE_CHECKING:
     from trainer.networks.config import NetworkConfig
     from trainer.steps.devices import Device
     from trainer.steps.distributed import Ranks
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run made."""
-
-    run: Path
-    done: list[str]
-    advice: str
-    exit_code: int = EXIT_DONE
-
-    def lines(self) -> list[str]:
-        """What happened, and what to do next."""
-        return [*self.done, self.advice]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
-        return asdict(self) | {"run": str(self.run)}
 
 
 def run(options: TrainOptions, settings: Settings) -> Trained:
@@ -172,36 +154,6 @@ def _supervised(
         put_json(root / cohort_summary.FILE, cohort_summary_of(options, cohort))
         done += engine_of(options, settings, network, root)
     return Trained(root, done, f"Next: lnscore eval {root}")
-
-
-def makes_engine(options: TrainOptions, network: "NetworkConfig") -> bool:
-    """Whether the run ends with an engine; one that needs outlines cannot score patches alone."""
-    return options.engine and options.stage != "pretrain" and not network.needs_mask
-
-
-def engine_of(
-    options: TrainOptions, settings: Settings, network: "NetworkConfig", root: Path
-) -> list[str]:
-    """The engine of a complete run, or why there is none, in sentences.
-
-    Raises:
-        TrainerError, EngineError, DatabaseError: It cannot be made or does not work here.
-    """
-    from trainer.runs.directory import undone
-
-    if not makes_engine(options, network):
-        why = "as asked" if not options.engine else "the network needs every node's outline"
-        return [f"no engine made: {why}"]
-    if left := undone(root):
-        return [f"no engine yet: fold {', '.join(map(str, left))} is still to be trained"]
-    return make_engine(root, settings).lines()
-
-
-def cohort_summary_of(options: TrainOptions, cohort: "Cohort") -> dict[str, Any]:
-    """Counts for the engine's model card."""
-    from trainer.bundle.cohort_summary import summary
-
-    return summary(cohort, split_name(options, cohort))
 
 
 @contextmanager

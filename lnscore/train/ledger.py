@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lnscore import console
 from lnscore.errors import EXIT_DONE
 from lnscore.settings import Settings
-from lnscore.train.evaluate import train_extra
+from lnscore.train.extra import train_extra
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from lnscore.errors import Refusal
 from lnscore.settings import Settings
-from lnscore.train import job as training
 from lnscore.train.data import digest, divide, load_cohort, shown
 from lnscore.train.engine import engine_name, refuse_taken
-from lnscore.train.job import Trained
+from lnscore.train.finishing import Trained, cohort_summary_of, engine_of, makes_engine
 from lnscore.train.options import USUAL, TrainOptions, knob
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
     source = read_source(_source(options))
     config = _config(options)
     options = _of_source(options, source.facts)
-    if training.makes_engine(options, source.network):
+    if makes_engine(options, source.network):
         refuse_taken(engine_name(options.name), settings.engine_home, options.out / options.name)
     device = choose(options.device, ranks)
     cohort = load_cohort(options, settings, source.network, ranks)
@@ -90,8 +89,8 @@ def _finish(
     from trainer.bundle.cohort_summary import FILE
     from trainer.runs.directory import put_json
 
-    put_json(run.root / FILE, training.cohort_summary_of(options, cohort))
-    engine = training.engine_of(options, settings, run.source.network, run.root)
+    put_json(run.root / FILE, cohort_summary_of(options, cohort))
+    engine = engine_of(options, settings, run.source.network, run.root)
     return warnings_of(run.root, run.config) + engine
 
 

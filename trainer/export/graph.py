@@ -26,10 +26,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from engines import bundle as bundles
 from engines.bundle import MANIFEST, Bundle
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL, OUTPUTS
-from engines.manifest import OPSET, About, File, Manifest, ModelFile, patch_rules
+from engines.manifest import OPSET, About, File, Manifest, ModelFile, Precision, patch_rules
 from engines.parity import golden_spread
 from engines.patch import SPEC, crop
-from engines.protocol import Precision
 from engines.scores import Scores, check_patches
 from engines.shapes import Patches
 from trainer.errors import TrainerError

@@ -11,7 +11,7 @@ from trainer.data.cohort import Cohort
 from trainer.data.folds import TEST, VALIDATION, Fold
 from trainer.runs.predictions import Predictions, concat, sigmoid
 from trainer.steps.forward import logits_of
-from trainer.supervised.stage import autocast_of
+from trainer.steps.guards import autocast_of
 
 
 def predict(network: nn.Module, cohort: Cohort, fold: Fold, device: torch.device) -> Predictions:

@@ -18,7 +18,7 @@ from trainer.semi_supervised.student import Student
 from trainer.semi_supervised.teacher import make_teacher
 from trainer.semi_supervised.unlabelled import Unlabelled
 from trainer.steps.distributed import Ranks, spread
-from trainer.supervised.stage import Watch, autocast_of
+from trainer.steps.guards import Watch, autocast_of
 
 
 @dataclass

@@ -30,8 +30,8 @@ from trainer.semi_supervised.fold import SslJob
 from trainer.semi_supervised.stage import train_fold
 from trainer.semi_supervised.unlabelled import Unlabelled
 from trainer.steps.distributed import Ranks, wait
+from trainer.steps.guards import Watch
 from trainer.supervised.run import check_split, keep_split, refuse_unoutlined, within
-from trainer.supervised.stage import Watch
 from trainer.whole_files import put
 
 OTHER_FILE = {"teacher": NETWORK_FILES["student"], "student": NETWORK_FILES["teacher"]}

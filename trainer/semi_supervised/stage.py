@@ -29,9 +29,9 @@ from trainer.semi_supervised.teacher import alpha_at, update_teacher
 from trainer.semi_supervised.teacher_session import TeacherSession
 from trainer.steps.distributed import gathered, wait
 from trainer.steps.forward import logits_of
+from trainer.steps.guards import CHECK_EVERY, check_loss, out_of_memory
 from trainer.steps.losses import sharpening_loss, sup_loss
 from trainer.steps.optimizers import build_optimizer, set_rates
-from trainer.supervised.stage import CHECK_EVERY, check_loss, out_of_memory
 
 THIN_EPOCHS = 5
 """So many epochs with hardly a malignant pseudo-label are told to the user."""

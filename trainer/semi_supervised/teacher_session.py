@@ -25,7 +25,7 @@ from trainer.networks.slices_2d import Slices
 from trainer.networks.two_stream import TwoStream
 from trainer.semi_supervised.fold import SslJob
 from trainer.steps.forward import logits_of
-from trainer.supervised.stage import autocast_of
+from trainer.steps.guards import autocast_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto

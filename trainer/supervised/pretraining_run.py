@@ -15,9 +15,9 @@ from trainer.networks.config import NetworkConfig
 from trainer.networks.registry import build, placed
 from trainer.runs import directory as run_directory
 from trainer.runs.directory import DONE, LAST
+from trainer.steps.guards import Watch
 from trainer.supervised.pretraining_stage import NO_FOLD, PretrainConfig, PretrainJob, pretrain
 from trainer.supervised.pretraining_targets import measurable
-from trainer.supervised.stage import Watch
 
 BODY = "body.safetensors"
 BN_MOMENTUM = 0.1

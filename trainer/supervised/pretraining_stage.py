@@ -30,9 +30,9 @@ from trainer.runs import checkpoint
 from trainer.runs import directory as run_directory
 from trainer.runs.directory import LAST, LOG
 from trainer.steps.forward import forward
+from trainer.steps.guards import Watch, autocast_of, check_loss, out_of_memory
 from trainer.steps.schedule import factor
 from trainer.supervised.pretraining_targets import NAMES, measure
-from trainer.supervised.stage import Watch, autocast_of, check_loss, out_of_memory
 
 NO_FOLD = 0
 

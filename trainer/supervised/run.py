@@ -25,8 +25,9 @@ from trainer.runs.predicting import predict
 from trainer.runs.predictions import FILE, LAST_FILE
 from trainer.runs.tracking import Tracker
 from trainer.steps.distributed import Ranks, wait
+from trainer.steps.guards import Watch
 from trainer.supervised.config import SupervisedConfig
-from trainer.supervised.stage import FoldJob, Watch, train_fold
+from trainer.supervised.stage import FoldJob, train_fold
 from trainer.whole_files import put
 
 

@@ -1,0 +1,63 @@
+"""What both trainings end with: the summary, and the engine of a complete run."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lnscore.errors import EXIT_DONE
+from lnscore.settings import Settings
+from lnscore.train.data import split_name
+from lnscore.train.engine import make_engine
+from lnscore.train.options import TrainOptions
+
+if TYPE_CHECKING:
+    from trainer.data.cohort import Cohort
+    from trainer.networks.config import NetworkConfig
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run made."""
+
+    run: Path
+    done: list[str]
+    advice: str
+    exit_code: int = EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """What happened, and what to do next."""
+        return [*self.done, self.advice]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        return asdict(self) | {"run": str(self.run)}
+
+
+def makes_engine(options: TrainOptions, network: "NetworkConfig") -> bool:
+    """Whether the run ends with an engine; one that needs outlines cannot score patches alone."""
+    return options.engine and options.stage != "pretrain" and not network.needs_mask
+
+
+def engine_of(
+    options: TrainOptions, settings: Settings, network: "NetworkConfig", root: Path
+) -> list[str]:
+    """The engine of a complete run, or why there is none, in sentences.
+
+    Raises:
+        TrainerError, EngineError, DatabaseError: It cannot be made or does not work here.
+    """
+    from trainer.runs.directory import undone
+
+    if not makes_engine(options, network):
+        why = "as asked" if not options.engine else "the network needs every node's outline"
+        return [f"no engine made: {why}"]
+    if left := undone(root):
+        return [f"no engine yet: fold {', '.join(map(str, left))} is still to be trained"]
+    return make_engine(root, settings).lines()
+
+
+def cohort_summary_of(options: TrainOptions, cohort: "Cohort") -> dict[str, Any]:
+    """Counts for the engine's model card."""
+    from trainer.bundle.cohort_summary import summary
+
+    return summary(cohort, split_name(options, cohort))
