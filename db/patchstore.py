@@ -3,16 +3,14 @@
 import hashlib
 import io
 import os
-import tempfile
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 
 from db.errors import DatabaseError
+from ground import whole_files
 
-ABANDONED_S = 3600.0
 """Age at which an unfinished file is a killed run's."""
 
 _HEADERS = threading.Lock()
@@ -97,25 +95,15 @@ class PatchStore:
             return sha256
         for folder in (self.root, path.parent, self._unfinished):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._sweep()
-        with tempfile.NamedTemporaryFile(dir=self._unfinished, delete=False) as file:
+        with whole_files.replacing(path, mode=0o600, unfinished_in=self._unfinished) as file:
             file.write(header)
             file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, path)
         _sync_folder(path.parent)
         return sha256
 
     @property
     def _unfinished(self) -> Path:
         return self.root / "unfinished"
-
-    def _sweep(self) -> None:
-        """Remove what a killed run left; a living run's file is young."""
-        for file in self._unfinished.iterdir():
-            if time.time() - file.stat().st_mtime > ABANDONED_S:
-                file.unlink()
 
     def _existing(self, sha256: str) -> Path:
         path = self.path(sha256)

@@ -65,18 +65,8 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> Added:
     return Added(series.id, "new" if current is None else "revised", len(record.nodes))
 
 
-def current_contents(session: Session, study_uid: str) -> dict[str, str]:
-    """Series UID to content SHA-256 of every current revision of a study."""
-    query = (
-        select(schema.Series.series_uid, schema.Series.content_sha256)
-        .join(schema.Study)
-        .where(schema.Study.study_uid == study_uid, schema.Series.status != "superseded")
-    )
-    return {series_uid: content for series_uid, content in session.execute(query)}
-
-
 def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
-    """As `current_contents`, of series that could be used.
+    """Series UID to content SHA-256 of every current series of a study that could be used.
 
     What was refused or waits is read again each time: a newer version may accept it.
     """
@@ -86,6 +76,33 @@ def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
         .where(schema.Study.study_uid == study_uid, schema.Series.status.in_(("ready", "scored")))
     )
     return {series_uid: content for series_uid, content in session.execute(query)}
+
+
+def located_studies(
+    session: Session, study_uid: str | None = None
+) -> list[tuple[int, str, str | None, str]]:
+    """Id, UID, date and patient's pseudonymous key of every study, or of one, by UID."""
+    query = (
+        select(
+            schema.Study.id,
+            schema.Study.study_uid,
+            schema.Study.study_date,
+            schema.Patient.pseudo_key,
+        )
+        .join(schema.Patient, schema.Study.patient_id == schema.Patient.id)
+        .order_by(schema.Study.study_uid)
+    )
+    if study_uid is not None:
+        query = query.where(schema.Study.study_uid == study_uid)
+    return [(row[0], row[1], row[2], row[3]) for row in session.execute(query)]
+
+
+def patients_with_studies(session: Session) -> set[str]:
+    """Pseudonymous keys of the patients that have a study."""
+    query = select(schema.Patient.pseudo_key).join(
+        schema.Study, schema.Study.patient_id == schema.Patient.id
+    )
+    return set(session.scalars(query))
 
 
 def any_patient(session: Session) -> bool:

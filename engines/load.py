@@ -30,7 +30,6 @@ def load(
     name: str = AUTO,
     precision: Precision = "fp32",
     threads: int | None = None,
-    provider: str = "cpu",
 ) -> Engine:
     """Load a bundle with a back end.
 
@@ -40,7 +39,6 @@ def load(
             name is never replaced by another.
         precision: Which of the bundle's graphs.
         threads: CPU threads, where the back end uses the CPU.
-        provider: ONNX Runtime's provider; other back ends ignore it.
 
     Returns:
         The engine; its `reason` says which back end it is and why.
@@ -54,7 +52,7 @@ def load(
             "E14", f"back end '{name}'", f"one of {AUTO}, {', '.join(BACKENDS)}", "Choose one."
         )
     if name == AUTO:
-        return _best(bundle, precision, threads, provider)
+        return _best(bundle, precision, threads)
     state = _module(name).is_available()
     if not state:
         usable = ", ".join(known for known, there in availability().items() if there)
@@ -64,17 +62,17 @@ def load(
             f"a back end that can: {usable or 'none can'}",
             state.fix,
         )
-    return _module(name).load(bundle, precision, threads, provider, "asked for")
+    return _module(name).load(bundle, precision, threads, "asked for")
 
 
-def _best(bundle: Bundle, precision: Precision, threads: int | None, provider: str) -> Engine:
+def _best(bundle: Bundle, precision: Precision, threads: int | None) -> Engine:
     """The first back end that can run here; why no better one is taken goes into its reason."""
     lacks: dict[str, str] = {}
     for name in BACKENDS:
         against = _against(name, bundle, precision, threads)
         if against is None:
             try:
-                return _module(name).load(bundle, precision, threads, provider, _why(lacks))
+                return _module(name).load(bundle, precision, threads, _why(lacks))
             except EngineError as error:
                 if name == list(BACKENDS)[-1]:
                     raise  # nothing is left to choose

@@ -25,13 +25,12 @@ def load(
     bundle: Bundle,
     precision: Precision = "fp32",
     threads: int | None = None,
-    provider: str = "cuda",
     why: str = "asked for",
 ) -> onnx_engine.OnnxEngine:
-    """Make a session on the GPU; threads and provider have no say.
+    """Make a session on the GPU; `threads` is not used.
 
     Raises:
-        EngineError: E02 the provider does not start, E14 no such precision.
+        EngineError: E02 CUDA does not start in ONNX Runtime, E14 no such precision.
     """
-    engine = onnx_engine.load(bundle, precision, None, "cuda", why)
+    engine = onnx_engine.load_on("cuda", bundle, precision, 1, why)
     return replace(engine, backend="onnx-cuda")

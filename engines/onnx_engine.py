@@ -1,10 +1,10 @@
-"""ONNX Runtime: the engine that every installation has; CUDA and OpenVINO are its options."""
+"""ONNX Runtime: the back end that every installation has."""
 
 import importlib.util
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 REQUIRES = {"onnxruntime": "1.20"}
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
+Provider = Literal["cpu", "cuda"]
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # TF32 would round fp32 to ten bits of mantissa: the golden gate would refuse it.
 PROVIDER_OPTIONS = {"cuda": {"use_tf32": "0"}}
 RUN_NODES = 8
@@ -120,35 +117,52 @@ def load(
     bundle: Bundle,
     precision: Precision = "fp32",
     threads: int | None = None,
-    provider: str = "cpu",
     why: str = "asked for",
 ) -> OnnxEngine:
-    """Make a session of the bundle's graph.
+    """Make a session of the bundle's graph on the CPU.
 
     Args:
         bundle: The bundle.
         precision: Which of its graphs.
         threads: CPU threads; as many as this process may use by default.
-        provider: `cpu`, `cuda` or `openvino`; never replaced by another.
-        why: Why this back end; goes into the engine's `reason`.
+        why: Why this back end was chosen; it becomes part of the engine's `reason`.
 
     Returns:
         The engine.
 
     Raises:
-        EngineError: E02 the provider cannot run here, E14 no such provider or precision.
+        EngineError: E14 the bundle has no graph of this precision.
+    """
+    return load_on("cpu", bundle, precision, threads or cpu_threads(), why)
+
+
+def load_on(
+    provider: Provider, bundle: Bundle, precision: Precision, threads: int, why: str
+) -> OnnxEngine:
+    """Make a session of the bundle's graph on a provider of ONNX Runtime.
+
+    Args:
+        provider: `cpu` or `cuda`; it is never replaced by another.
+        bundle: The bundle.
+        precision: Which of its graphs.
+        threads: Threads that run the session; 1 on a GPU.
+        why: Why this back end was chosen; it becomes part of the engine's `reason`.
+
+    Raises:
+        EngineError: E02 the provider cannot run here, E14 no graph of this precision.
     """
     import onnxruntime
 
-    wanted = _provider(provider)
-    threads = (threads or cpu_threads()) if provider == "cpu" else 1
+    _refuse_absent(provider)
     session = session_of(bundle.model_bytes(precision), provider)
-    if session.get_providers()[0] != wanted:  # it falls back to the CPU without an error
+    # ONNX Runtime falls back to the CPU without an error.
+    if session.get_providers()[0] != PROVIDERS[provider]:
         raise EngineError(
             "E02",
-            f"ONNX Runtime could not start {wanted} and offers {session.get_providers()[0]}",
+            f"ONNX Runtime could not start {PROVIDERS[provider]} and offers "
+            f"{session.get_providers()[0]}",
             f"provider '{provider}'",
-            "Check the driver, or choose provider 'cpu'.",
+            "Check the driver, or choose the back end `onnx`.",
         )
     reason = f"onnx on {provider}, {precision}, onnxruntime {onnxruntime.__version__}: {why}"
     run_nodes = RUN_NODES if provider == "cpu" else MOST_NODES
@@ -157,12 +171,12 @@ def load(
     return OnnxEngine(bundle, "onnx", precision, reason, at_once, session, runners, run_nodes)
 
 
-def session_of(graph: bytes, provider: str = "cpu") -> "InferenceSession":
+def session_of(graph: bytes, provider: Provider = "cpu") -> "InferenceSession":
     """A session of a graph; on a CPU one run has one thread, and several runs go at once.
 
     Args:
         graph: The ONNX file.
-        provider: `cpu`, `cuda` or `openvino`; ONNX Runtime replaces one that cannot start.
+        provider: `cpu` or `cuda`; ONNX Runtime replaces one that cannot start.
     """
     import onnxruntime
 
@@ -174,22 +188,17 @@ def session_of(graph: bytes, provider: str = "cpu") -> "InferenceSession":
     return onnxruntime.InferenceSession(graph, options, providers=[chosen])
 
 
-def _provider(provider: str) -> str:
+def _refuse_absent(provider: Provider) -> None:
     import onnxruntime
 
-    if provider not in PROVIDERS:
-        raise EngineError(
-            "E14", f"provider '{provider}'", f"one of {', '.join(PROVIDERS)}", "Choose one."
-        )
     there = onnxruntime.get_available_providers()
     if PROVIDERS[provider] not in there:
         raise EngineError(
             "E02",
             f"this onnxruntime without {PROVIDERS[provider]} (it has {', '.join(there)})",
             f"provider '{provider}'",
-            f"Install onnxruntime with {provider} support, or choose provider 'cpu'.",
+            "Install onnxruntime-gpu, or choose the back end `onnx`.",
         )
-    return PROVIDERS[provider]
 
 
 def cpu_threads() -> int:

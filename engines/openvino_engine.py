@@ -81,7 +81,6 @@ def load(
     bundle: Bundle,
     precision: Precision = "fp32",
     threads: int | None = None,
-    provider: str = "cpu",
     why: str = "asked for",
 ) -> OpenvinoEngine:
     """Compile the bundle's graph; arithmetic is float32 in either precision.

@@ -6,9 +6,7 @@ It cannot stand in the bundle's manifest, whose hash is what the engine's maker 
 """
 
 import hashlib
-import os
 import sys
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from engines.bundle import PLANS, Bundle
 from engines.errors import EngineError
 from engines.manifest import Sha256
 from engines.plan_key import PlanKey, check_fits
+from ground import whole_files
 
 PLAN, RECORD = ".plan", ".json"
 MAX_RECORD_BYTES = 1 << 16
@@ -63,8 +62,8 @@ def keep(bundle: Bundle, record: PlanRecord, data: bytes) -> Path:
     try:
         bundle.plans.mkdir(exist_ok=True)
         file.with_suffix(RECORD).unlink(missing_ok=True)  # of the plan that is replaced
-        _put(file, data)
-        _put(file.with_suffix(RECORD), text.encode())
+        whole_files.put(file, data)
+        whole_files.put(file.with_suffix(RECORD), text.encode())
     except OSError as error:
         raise EngineError(
             "E39",
@@ -177,17 +176,3 @@ def _plan_bytes(file: Path, record: PlanRecord, fix: str) -> bytes:
         found = f"'{file.name}' of {len(data)} bytes with SHA-256 {sha256[:16]}…"
         raise EngineError("E37", found, f"{record.size_bytes} and {record.sha256[:16]}…", fix)
     return data
-
-
-def _put(file: Path, data: bytes) -> None:
-    """All or nothing, and only this account may write it: loading it runs code."""
-    descriptor, made = tempfile.mkstemp(prefix=f".{file.stem}.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(descriptor)
-        Path(made).chmod(0o644)
-        os.replace(made, file)
-    finally:
-        Path(made).unlink(missing_ok=True)

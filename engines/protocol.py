@@ -45,11 +45,16 @@ class Engine(Protocol):
         batch_nodes: How many nodes at a time it scores fastest.
     """
 
-    bundle: "Bundle"
-    backend: str
-    precision: Precision
-    reason: str
-    batch_nodes: int
+    @property
+    def bundle(self) -> "Bundle": ...  # noqa: D102
+    @property
+    def backend(self) -> str: ...  # noqa: D102
+    @property
+    def precision(self) -> Precision: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def batch_nodes(self) -> int: ...  # noqa: D102
 
     def score(self, patches: Patches) -> Scores:
         """Score HU patches of shape (node, 18, 80, 80); no node at all is fine."""
@@ -71,7 +76,6 @@ class Backend(Protocol):
         bundle: "Bundle",
         precision: Precision,
         threads: int | None,
-        provider: str,
         why: str,
     ) -> Engine:
         """Load the bundle's model; `why` it was chosen goes into the engine's `reason`."""

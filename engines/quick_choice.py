@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engines import load, onnx_engine, parity
+from engines import onnx_engine, openvino_engine, parity
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.manifest import Precision
 from engines.protocol import installed
+from ground import whole_files
 
 ROUNDS = 5
 GAIN_MIN = 1.05
@@ -48,9 +49,9 @@ def against_openvino(bundle: Bundle, precision: Precision, threads: int | None) 
 def measure(bundle: Bundle, precision: Precision, threads: int | None) -> dict[str, float | str]:
     """Milliseconds a node of both, medians of rounds in turn; or why it fails its gate."""
     try:
-        engine = load.load(bundle, "openvino", precision, threads)
+        engine = openvino_engine.load(bundle, precision, threads)
         parity.gate(bundle, engine)
-        onnx = load.load(bundle, "onnx", precision, threads)
+        onnx = onnx_engine.load(bundle, precision, threads)
         golden = bundle.golden().patches
         patches = golden[np.arange(onnx.batch_nodes) % len(golden)]
         both = [lambda: engine.score(patches), lambda: onnx.score(patches)]
@@ -94,9 +95,7 @@ def remember(
     file = _file(bundle, precision, threads)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        made = file.with_suffix(f".{os.getpid()}")
-        made.write_text(json.dumps(known))
-        os.replace(made, file)
+        whole_files.put(file, json.dumps(known).encode())
     except OSError:
         return
 

@@ -18,10 +18,9 @@ def load(
     bundle: Bundle,
     precision: Precision = "fp32",
     threads: int | None = None,
-    provider: str = "cpu",
     why: str = "asked for",
 ) -> tensorrt_run.GpuEngine:
-    """Load the plan that was built on this machine; threads and provider have no say.
+    """Load the plan that was built on this machine; `threads` is not used.
 
     Raises:
         EngineError: E02, E31 to E38, E40 to E42, E45, E47 (see `engines.tensorrt_run.load`).

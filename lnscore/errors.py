@@ -4,6 +4,8 @@ A refusal names the code, what was found, what was wanted and what to do. `db` a
 raise their own exceptions of the same four parts; their codes are listed here too.
 """
 
+from ground.errors import CodedError
+
 EXIT_DONE = 0
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -114,7 +116,7 @@ CODES: dict[str, str] = {
     "W04": "an unexpected error, stored with its traceback",
     # --- engines (E) ---
     "E01": "a file of the engine bundle is missing",
-    "E02": "the back end or provider cannot run here",
+    "E02": "the back end cannot run here",
     "E03": "a file of the engine bundle has other bytes than its manifest says",
     "E04": "the bundle's manifest or golden inputs cannot be read, or are of another version",
     "E05": "the engine bundle holds a file that can run code",
@@ -126,7 +128,7 @@ CODES: dict[str, str] = {
     "E11": "there is no engine of that name",
     "E12": "another engine of that name is already there",
     "E13": "the engine archive is refused: its paths, its size, or its SHA-256",
-    "E14": "no such back end, provider or precision",
+    "E14": "no such back end or precision",
     "E15": "the engine gave something that is not a probability",
     "E16": "a stored patch is not the one that was cut",
     "E17": "several engines are trained and none was named",
@@ -274,14 +276,5 @@ CODES: dict[str, str] = {
 }
 
 
-class Refusal(Exception):
+class Refusal(CodedError):
     """Something that lnscore will not use: a study, a series, a file, a mask."""
-
-    def __init__(self, code: str, found: str, wanted: str, fix: str) -> None:
-        """Keep the four parts; `args` holds them all, so that a worker can send it."""
-        super().__init__(code, found, wanted, fix)
-        self.code, self.found, self.wanted, self.fix = code, found, wanted, fix
-
-    def __str__(self) -> str:
-        """Return the sentence: code, found; wanted. What to do."""
-        return f"{self.code}: {self.found}; wanted {self.wanted}. {self.fix}"

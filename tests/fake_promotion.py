@@ -58,9 +58,7 @@ def _divide(database: Database, settings: Settings) -> HeldOut:
     with database.begin() as session:
         nodes = nodes_of(session)
         batch = read_batch(to_score(session, None), PatchStore(settings.store_root))
-        fused = (
-            onnx_engine.load(bundles.read(DEMO), "fp32", 1, "cpu", "").score(batch.patches).fused
-        )
+        fused = onnx_engine.load(bundles.read(DEMO), "fp32", 1, "").score(batch.patches).fused
         labels = (fused > np.median(fused)).astype(int)
         now = datetime.now(UTC)
         session.add_all(

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from db import runs, schema, studies
 from db.errors import IdentityConflict
 from db.records import PatientRecord, StationKey
-from db.studies import add_series, current_contents
+from db.studies import add_series, usable_contents
 from db_rows import digest, node, series, study
 
 pytest_plugins = ["db_fixtures"]
@@ -123,15 +123,15 @@ def test_second_series_joins_its_study(session, run):
     add_series(session, series(), run)
     add_series(session, series(series_uid="1.2.1.2"), run)
     assert counts(session)[:3] == [1, 1, 2]
-    contents = current_contents(session, "1.2.1")
+    contents = usable_contents(session, "1.2.1")
     assert contents == {uid: digest(f"{uid} first") for uid in ("1.2.1.1", "1.2.1.2")}
 
 
-def test_current_contents_leave_out_what_is_superseded(session, run):
+def test_usable_contents_leave_out_what_is_superseded(session, run):
     add_series(session, series("first"), run)
     add_series(session, series("second"), run)
-    assert current_contents(session, "1.2.1") == {"1.2.1.1": digest("1.2.1.1 second")}
-    assert current_contents(session, "9.9") == {}
+    assert usable_contents(session, "1.2.1") == {"1.2.1.1": digest("1.2.1.1 second")}
+    assert usable_contents(session, "9.9") == {}
 
 
 def test_station_is_stored_once(session, run):

@@ -399,7 +399,8 @@ def test_a_run_that_dies_leaves_whole_pages_and_the_old_tables(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lnscore import report_files, report_job
+from ground import whole_files
+from lnscore.report import job
 from lnscore.settings import Settings
 left = int(sys.argv[3])
 real = os.fsync
@@ -409,8 +410,8 @@ def fsync(file):
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     real(file)
-report_files.os.fsync = fsync
-report_job.run(Settings(db=sys.argv[1]), Path(sys.argv[2]))
+whole_files.os.fsync = fsync
+job.run(Settings(db=sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -426,11 +427,11 @@ def test_after_a_kill_every_named_file_is_whole_and_a_second_run_ends_the_report
     arguments = [hospital.settings.db, str(out), str(moment)]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
     assert killed.returncode == -9
-    named = {n: b for n, b in contents(out).items() if not n.endswith(".part")}
+    named = {n: b for n, b in contents(out).items() if not n.endswith(".half")}
     assert named == {name: wanted[name] for name in named}
     assert len(named) == moment
     report(hospital)
-    ended = {n: b for n, b in contents(out).items() if not n.endswith(".part")}
+    ended = {n: b for n, b in contents(out).items() if not n.endswith(".half")}
     assert ended == wanted
 
 

@@ -1,14 +1,7 @@
 """What the trainer says when it cannot go on."""
 
+from ground.errors import CodedError
 
-class TrainerError(Exception):
-    """One sentence: code, what was found, what was wanted, what to do."""
 
-    def __init__(self, code: str, found: str, wanted: str, fix: str) -> None:
-        """Keep the four parts; `args` holds them all, so that the error can be pickled."""
-        super().__init__(code, found, wanted, fix)
-        self.code, self.found, self.wanted, self.fix = code, found, wanted, fix
-
-    def __str__(self) -> str:
-        """Return the sentence: code, found; wanted. What to do."""
-        return f"{self.code}: {self.found}; wanted {self.wanted}. {self.fix}"
+class TrainerError(CodedError):
+    """The trainer cannot go on (exit code 1)."""

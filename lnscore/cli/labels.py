@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from lnscore.cli.options import AsJson, Db
-from lnscore.labels.limits import TOLERANCE_MM
 
 app = typer.Typer(
     help="Import readers' labels of nodes; show their agreement.", no_args_is_help=True
@@ -24,7 +23,7 @@ def import_labels(
         typer.Option(
             "--tolerance-mm", min=0, max=50, help="From a point to its node's centroid, at most."
         ),
-    ] = TOLERANCE_MM,
+    ] = 5.0,
     coord: Annotated[
         str | None,
         typer.Option("--coord", help="Of points: LPS_MM, RAS_MM or IJK."),
@@ -36,7 +35,7 @@ def import_labels(
     from lnscore import console, settings
     from lnscore.labels import importing as job
 
-    options = job.Options(reader or "", coord or "", tolerance_mm)
+    options = job.Options(tolerance_mm, reader or "", coord or "")
     summary = job.run(settings.load(db), file, options)
     console.finish(summary, as_json=as_json)
 

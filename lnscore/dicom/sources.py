@@ -5,14 +5,15 @@ a worker (`unpack`, `list_dicomdir`), because both are written by others.
 """
 
 import hashlib
+import lzma
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lnscore.dicom.archives import DAMAGED
 from lnscore.errors import Refusal
 
 MAX_ENTRIES = 200_000
@@ -20,6 +21,12 @@ MAX_UNPACKED_BYTES = 64 << 30
 MAX_GROWTH = 200  # a DICOM series compresses two- to twentyfold
 FREE_GROWTH_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError)
+"""What a damaged zip archive raises, depending on how its files were packed.
+
+Beside these, bzip2 raises an OSError without a number, and zipfile a RuntimeError where it wants
+a password.
+"""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from db import reading, score_pairs
 from db.score_pairs import Pair, ScoringEngine
 from db.session import open_database
 from engines.errors import EngineError
-from lnscore import console
-from lnscore import whole_files as report_files
+from lnscore import console, output_files
 from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.settings import Settings
 from lnscore.short_names import engine_key, folder_name
@@ -150,7 +149,7 @@ def compare(first: ScoringEngine, second: ScoringEngine, pairs: Sequence[Pair]) 
 
 def write(out: Path, found: Difference) -> None:
     """The flips as a table for spreadsheets."""
-    with report_files.replacing(out, ENCODING) as file:
+    with output_files.replacing(out, ENCODING) as file:
         add = sheet(file, COLUMNS)
         for one in found.flips:
             add(

@@ -17,7 +17,7 @@ from engines import bundle as bundles
 from engines import load, parity
 from engines.bundle import MANIFEST, Bundle
 from engines.errors import EngineError
-from lnscore.dicom.archives import DAMAGED
+from lnscore.dicom.sources import DAMAGED
 from lnscore.scoring.engine_choice import roots
 
 MAX_FILES = 64

@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
 from db import audit, quarantine, runs, studies
 from db.errors import IdentityConflict
 from db.patchstore import PatchStore
 from db.records import PatchFileRecord, RefusedRecord
-from db.session import Database
+from db.session import Database, Session
 from engines.patch import SPEC
 from lnscore import console
 from lnscore.dicom.headers import FileHeader
@@ -28,7 +26,8 @@ from lnscore.errors import EXIT_ERROR, Refusal
 from lnscore.ingest.first_pass import Headers, in_chunks, read_headers
 from lnscore.ingest.studies import Sorted, StudyFiles, sort_studies, unusable_dates
 from lnscore.ingest.summary import Ingested
-from lnscore.ingest.task import Options, SeriesResult, StudyResult, StudyTask, read_study
+from lnscore.ingest.task import Options, SeriesResult, StudyResult, StudyTask
+from lnscore.ingest.worker import read_study
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.refused import record_of
 from lnscore.settings import Settings, actor

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from lnscore.dicom.sources import find
 from lnscore.ingest.task import Options
-from lnscore.loading import no_collection
 from lnscore.settings import Settings
-from lnscore.workers import Limits, Workers
+from lnscore.workers import Limits, Workers, no_collection
 
 if TYPE_CHECKING:
     from lnscore.ingest.summary import Ingested

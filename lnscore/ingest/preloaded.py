@@ -5,7 +5,7 @@ Frozen, they are never searched for garbage, and a worker's copy of them stays s
 
 import gc
 
-from lnscore.loading import no_collection
+from lnscore.workers import no_collection
 
 with no_collection():
     import lnscore.ingest.study  # noqa: F401

@@ -128,10 +128,3 @@ class StudyResult:
     refused: tuple[RefusedRecord, ...] = ()
     localizers: int = 0
     used: tuple[str, ...] = ()
-
-
-def read_study(task: StudyTask) -> StudyResult:
-    """Read, check, measure and cut one study (see `study`)."""
-    from lnscore.ingest import study
-
-    return study.read_study(task)

@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from db import audit, labels, node_places, runs
 from db.labels import LabelRecord
 from db.lock import writer_lock
-from db.session import Database, open_database
+from db.session import Database, Session, open_database
 from lnscore.errors import EXIT_DONE, EXIT_ERROR
 from lnscore.labels.checking import Stated, check
-from lnscore.labels.limits import TOLERANCE_MM
 from lnscore.labels.matching import Match, Scans, match, twice
 from lnscore.labels.table import Table, read_table
 from lnscore.settings import Settings, actor
@@ -34,9 +31,9 @@ class Options:
         tolerance_mm: How far a node's centroid may lie from its point.
     """
 
+    tolerance_mm: float
     reader: str = ""
     coord: str = ""
-    tolerance_mm: float = TOLERANCE_MM
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from sqlalchemy.orm import Session
-
 from db import pathology, station_status
 from db.pathology import Key, KnownReport, ReportRecord
 from db.records import StationKey
+from db.session import Session
 from db.station_rule import MAX_DAYS, StationFinding, days_to_surgery, exclusions
 from lnscore.pathology import patients
 from lnscore.pathology.collecting import Collected, Report

@@ -4,12 +4,10 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
 from db import audit, pathology, runs, studies
 from db.errors import DatabaseError
 from db.lock import writer_lock
-from db.session import open_database
+from db.session import Session, open_database
 from db.station_rule import MAX_DAYS
 from lnscore import console
 from lnscore.errors import Refusal

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy.orm import Session
-
 from db import station_status
 from db.records import StationKey
 from db.schema import Study
+from db.session import Session
 from db.station_rule import (
     BEFORE_THERAPY,
     MAX_DAYS,

@@ -6,13 +6,10 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from db import station_status
+from db import studies as stored_studies
 from db.records import StationKey
-from db.schema import Patient, Study
-from db.session import open_database
+from db.session import Session, open_database
 from db.station_rule import Relations, StationFinding
 from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.pathology.joining import JoinedStudy, join
@@ -128,14 +125,7 @@ def _studies(
     session: Session, study_uid: str | None, location: str
 ) -> list[tuple[int, str, str | None, str]]:
     """Id, UID, date and patient's key of the studies that are asked for."""
-    query = (
-        select(Study.id, Study.study_uid, Study.study_date, Patient.pseudo_key)
-        .join(Patient, Study.patient_id == Patient.id)
-        .order_by(Study.study_uid)
-    )
-    if study_uid is not None:
-        query = query.where(Study.study_uid == study_uid)
-    found = [(row[0], row[1], row[2], row[3]) for row in session.execute(query)]
+    found = stored_studies.located_studies(session, study_uid)
     if study_uid is not None and not found:
         raise Refusal(
             "U04",
@@ -161,8 +151,7 @@ def _relations(session: Session, crosswalk: str | None) -> tuple[Relations | Non
 def _pending(
     session: Session, findings: Mapping[str, Sequence[StationFinding]]
 ) -> dict[str, Sequence[StationFinding]]:
-    here = select(Patient.pseudo_key).join(Study, Study.patient_id == Patient.id)
-    waiting = sorted(set(findings) - set(session.scalars(here)))
+    waiting = sorted(set(findings) - stored_studies.patients_with_studies(session))
     return {key: [one for one in findings[key] if not one.superseded] for key in waiting}
 
 

@@ -6,16 +6,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
-
 from db import quarantine, reading
 from db.errors import DatabaseError
 from db.patchstore import PatchStore
 from db.schema import Quarantine
-from db.session import open_database
-from lnscore import console, spreadsheet
-from lnscore import whole_files as report_files
+from db.session import Session, SQLAlchemyError, open_database
+from lnscore import console, output_files, spreadsheet
 from lnscore.errors import Refusal
 from lnscore.pathology import joining
 from lnscore.pathology.joining import KnownStations
@@ -85,7 +81,7 @@ def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummar
             told.problems += _of_no_study(refused, told)
             _write_problems(out, told)
             page = report_html.index_page(told.rows, told.problems, ONE if study else ALL)
-            report_files.write(out / INDEX, page)
+            output_files.write(out / INDEX, page)
     summary.problems = len(told.problems)
     return summary
 
@@ -113,7 +109,7 @@ def _write_tables(
     """Every study's folder and its rows; the tables take their names at the end."""
     with ExitStack() as files:
         tables = [
-            files.enter_context(report_files.replacing(source.out / name, spreadsheet.ENCODING))
+            files.enter_context(output_files.replacing(source.out / name, spreadsheet.ENCODING))
             for name in ("nodes.csv", "studies.csv", "stations.csv")
         ]
         add_node = spreadsheet.sheet(tables[0], report_csv.NODE_COLUMNS)
@@ -186,7 +182,7 @@ def _write_problems(out: Path, told: _Told) -> None:
     """Latest first; what this report found itself has no time and comes before."""
     told.problems.sort(key=lambda p: (p.study_uid or "", p.series_uid or "", p.code, p.sha256))
     told.problems.sort(key=lambda p: p.last_seen or "~", reverse=True)
-    with report_files.replacing(out / "problems.csv", spreadsheet.ENCODING) as file:
+    with output_files.replacing(out / "problems.csv", spreadsheet.ENCODING) as file:
         add = spreadsheet.sheet(file, report_csv.PROBLEM_COLUMNS)
         for one in told.problems:
             uid = one.study_uid

@@ -12,7 +12,7 @@ import numpy as np
 from db import schema
 from db.errors import DatabaseError
 from db.patchstore import PatchStore
-from lnscore import whole_files as report_files
+from lnscore import output_files
 from lnscore.errors import CODES
 from lnscore.pathology.joining import JoinedStudy
 from lnscore.report import facts as report_json
@@ -76,7 +76,7 @@ def make(
         facts = with_pathology(facts, joined)
     place = folder(out, facts.study)
     if content_key(place / PAGE) == (key := _key(study, facts)):
-        report_files.write(place / "study.json", report_json.text(facts))
+        output_files.write(place / "study.json", report_json.text(facts))
         return Made(facts, is_new=False, is_whole=True)
     shown, lost = _pictures(study, facts, store)
     if lost:
@@ -85,14 +85,14 @@ def make(
         key = _key(study, facts)
     is_new = content_key(place / PAGE) != key
     if is_new:
-        report_files.write(place / PAGE, report_html.study_page(facts, shown, key))
-    report_files.write(place / "study.json", report_json.text(facts))
+        output_files.write(place / PAGE, report_html.study_page(facts, shown, key))
+    output_files.write(place / "study.json", report_json.text(facts))
     return Made(facts, is_new, is_whole=not lost)
 
 
 def content_key(page: Path) -> str:
     """What a written page was made of; empty where there is none."""
-    found = _KEY.search(report_files.head(page))
+    found = _KEY.search(output_files.head(page))
     return found[1] if found else ""
 
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from lnscore import whole_files as report_files
+from lnscore import output_files
 
 FILE = "default.json"
 FIX = "Promote an engine with `lnscore engine promote`, name one with --engine, or delete the file."
@@ -72,4 +72,4 @@ def write(home: Path, default: Default) -> None:
     Raises:
         Refusal: R02 it cannot be written.
     """
-    report_files.write(home / FILE, json.dumps(asdict(default), indent=2) + "\n")
+    output_files.write(home / FILE, json.dumps(asdict(default), indent=2) + "\n")

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy.orm import Session
 
 from db import quarantine, scores
 from db.records import RefusedRecord
 from db.scores import NodeToScore, ScoreRecord
-from db.session import Database
+from db.session import Database, Session
 from engines.manifest import Manifest
 from engines.scores import Scores
 from lnscore.errors import Refusal

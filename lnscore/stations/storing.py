@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy.orm import Session
-
 from db import vocabulary as stored
 from db.records import StationKey
+from db.session import Session
 from db.vocabulary import CrosswalkRecord, StationRecord
 from lnscore.stations import crosswalks
 from lnscore.stations.vocabulary import VERSIONS, Station, find, systems

@@ -12,8 +12,8 @@ from lnscore.train.extra import train_extra
 
 if TYPE_CHECKING:
     import numpy as np
-    from sqlalchemy.orm import Session
 
+    from db.session import Session
     from trainer.semi_supervised.ledger_summary import Told
 
 TABLE = "ledger.csv"

@@ -10,12 +10,12 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from sqlalchemy.orm import Session
 from torch import Tensor
 
 from db import cohort as rows
 from db.cohort import CohortNode
 from db.patchstore import PatchStore
+from db.session import Session
 from engines.patch import SPEC
 from trainer.errors import TrainerError
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trainer import whole_files
+from ground import whole_files
 from trainer.errors import TrainerError
 from trainer.evaluation.evaluate import Evaluation, Row
 from trainer.evaluation.tables import as_markdown

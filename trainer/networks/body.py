@@ -7,8 +7,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from ground.whole_files import put
 from trainer.errors import TrainerError
-from trainer.whole_files import put
 
 HEADS = ("fused_head", "local_head", "global_head")
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ground.whole_files import put
 from trainer.evaluation.tables import percent
 from trainer.reproduction import figures, finished, results, tables
 from trainer.reproduction.labels import HEADINGS, label
 from trainer.reproduction.recipe import Recipe
 from trainer.reproduction.results import Reproduced
 from trainer.reproduction.rows import Table
-from trainer.whole_files import put
 
 
 @dataclass(frozen=True)

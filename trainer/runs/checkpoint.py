@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ground.whole_files import put
 from trainer.errors import TrainerError
-from trainer.whole_files import put
 
 WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
+from ground.whole_files import put
 from trainer.errors import TrainerError
-from trainer.whole_files import put
 
 LAST, BEST, LOG, DONE = "last.safetensors", "best.safetensors", "log.jsonl", "done.json"
 SPLIT = "split.json"

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from trainer.errors import TrainerError
-from trainer.whole_files import put_parquet
+from trainer.runs.parquet import put_parquet
 
 VALIDATION, TEST = "validation", "test"
 PROBABILITY_TOLERANCE = 0.01  # half-precision logits are rounded

@@ -11,9 +11,9 @@ import polars as pl
 
 from trainer.data.cohort import Cohort
 from trainer.errors import TrainerError
+from trainer.runs.parquet import put_parquet
 from trainer.semi_supervised.sharpen import RULES, PseudoLabels
 from trainer.semi_supervised.unlabelled import CODES, Unlabelled
-from trainer.whole_files import put_parquet
 
 FILE = "ledger.parquet"
 NAMES = {code: name for name, code in CODES.items()}

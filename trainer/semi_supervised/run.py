@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ground.whole_files import put
 from trainer.data.cohort import Cohort
 from trainer.data.folds import FOLDS, Fold, check_fold
 from trainer.data.sampling import positives_of
@@ -32,7 +33,6 @@ from trainer.semi_supervised.unlabelled import Unlabelled
 from trainer.steps.distributed import Ranks, wait
 from trainer.steps.guards import Watch
 from trainer.supervised.run import check_split, keep_split, refuse_unoutlined, within
-from trainer.whole_files import put
 
 OTHER_FILE = {"teacher": NETWORK_FILES["student"], "student": NETWORK_FILES["teacher"]}
 """By the reported network: the other's predictions, of the same weights' epoch."""

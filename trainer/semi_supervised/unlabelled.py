@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sqlalchemy.orm import Session
 
 from db import labels, station_status
 from db.cohort import CohortNode
+from db.session import Session
 from db.station_rule import StationStatus
 from trainer.data.cohort import UNLABELLED, Cohort
 from trainer.data.folds import UNLABELLED_PART, Fold

@@ -1,17 +1,42 @@
 """The optimiser of a stage: which parameters decay, which learn faster."""
 
 from collections.abc import Collection
+from typing import Protocol
 
 import torch
 from torch import nn
 
-from trainer.semi_supervised.config import SslConfig
-from trainer.steps.schedule import factor
-from trainer.supervised.config import SupervisedConfig
+from trainer.steps.schedule import Schedule, factor
+
+
+class Rates(Protocol):
+    """What the optimiser needs of a stage's configuration.
+
+    Attributes:
+        optimizer: `sgd` or `adamw`.
+        learning_rate: Peak of the schedule.
+        head_lr_mult: Factor of the learning rate for parameters that no pretrained file filled.
+        momentum: Momentum of SGD.
+        weight_decay: Decay of the weights; biases and BatchNorm have none.
+        schedule: Name of the schedule (see `trainer.steps.schedule`).
+    """
+
+    @property
+    def optimizer(self) -> str: ...  # noqa: D102
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def head_lr_mult(self) -> float: ...  # noqa: D102
+    @property
+    def momentum(self) -> float: ...  # noqa: D102
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+    @property
+    def schedule(self) -> Schedule: ...  # noqa: D102
 
 
 def build_optimizer(
-    network: nn.Module, config: SupervisedConfig | SslConfig, fresh: Collection[str]
+    network: nn.Module, config: Rates, fresh: Collection[str]
 ) -> torch.optim.Optimizer:
     """SGD or AdamW over four groups: fresh or pretrained, with or without decay.
 
@@ -40,7 +65,7 @@ def build_optimizer(
 
 def set_rates(
     optimizer: torch.optim.Optimizer,
-    config: SupervisedConfig | SslConfig,
+    config: Rates,
     step: int,
     steps: int,
 ) -> None:

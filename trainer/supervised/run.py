@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ground.whole_files import put
 from trainer.data.cohort import Cohort
 from trainer.data.folds import TEST, TRAIN, VALIDATION, Fold, check_fold
 from trainer.data.sampling import INIT_STREAM, positives_of, seed_of, stream
@@ -28,7 +29,6 @@ from trainer.steps.distributed import Ranks, wait
 from trainer.steps.guards import Watch
 from trainer.supervised.config import SupervisedConfig
 from trainer.supervised.stage import FoldJob, train_fold
-from trainer.whole_files import put
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files that are whole or not at all (trainer.whole_files)."""
+"""Files that are whole or not at all (ground.whole_files)."""
 
 import os
 import subprocess
@@ -6,12 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-from trainer.whole_files import ABANDONED_S, put
+from ground.whole_files import ABANDONED_S, put
 
 WRITES = """
 import sys
 from pathlib import Path
-from trainer.whole_files import put
+from ground.whole_files import put
 for _ in range(300):
     put(Path(sys.argv[1]), sys.argv[2].encode() * 1000)
 """

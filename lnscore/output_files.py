@@ -1,28 +1,21 @@
-"""Files of a report: each appears whole or not at all, and only when its bytes change."""
+"""Text files of a report: each appears whole or not at all, and only when its bytes change."""
 
-import filecmp
-import os
-import secrets
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 
+from ground import whole_files
 from lnscore.errors import Refusal
-
-ABANDONED_S = 3600.0
-"""Age at which an unfinished file is a killed run's."""
 
 HEAD_BYTES = 4096
 
 
 @contextmanager
 def replacing(path: Path, encoding: str = "utf-8") -> Iterator[TextIOWrapper]:
-    """A text file that takes its name at the end of the block.
+    """Open a text file that takes its name at the end of the block.
 
-    Written beside the old one, synced, renamed; after an error, or where the bytes are the
-    same as before, the old file stays as it is. The new file has the user's usual mode.
+    After an error, or where the bytes are the same as before, the old file stays as it is.
 
     Args:
         path: The file; its folder is made.
@@ -33,17 +26,11 @@ def replacing(path: Path, encoding: str = "utf-8") -> Iterator[TextIOWrapper]:
     """
     with _refusing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-        _sweep(path)
-        try:
-            with unfinished.open("x", encoding=encoding, newline="") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            if not (path.is_file() and filecmp.cmp(unfinished, path, shallow=False)):
-                unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_files.replacing(path, keep_equal=True) as file:
+            text = TextIOWrapper(file, encoding, newline="")
+            yield text
+            text.flush()
+            text.detach()
 
 
 def write(path: Path, text: str) -> None:
@@ -59,14 +46,6 @@ def head(path: Path) -> str:
             return file.read(HEAD_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a killed run left of this file; a living run's is young."""
-    for file in path.parent.glob(f".{path.name}.*.part"):
-        with suppress(OSError):  # another run was faster
-            if time.time() - file.stat().st_mtime > ABANDONED_S:
-                file.unlink()
 
 
 @contextmanager
