@@ -98,14 +98,14 @@ def torch_scorer(
 
     from engines.patch import crop
     from trainer.bundle.demo import untrained
-    from trainer.export.graph import Exported, halved, torch_scores
+    from trainer.export.graph import ExportedGraph, halved, torch_scores
     from trainer.networks.registry import parse
 
     golden = bundle.golden().patches
     network = untrained(parse(bundle.manifest.network), golden, 0)
     expected = torch_scores(network, golden).fused
     device = torch.device("cuda" if name == "torch-cuda" else "cpu")
-    model = Exported(halved(network) if precision == "fp16" else network).eval().to(device)
+    model = ExportedGraph(halved(network) if precision == "fp16" else network).eval().to(device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     def score(patches: np.ndarray) -> np.ndarray:

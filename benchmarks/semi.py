@@ -21,7 +21,7 @@ from benchmarks.data import SCORED_NODES, SSL_STEPS
 from benchmarks.training import WARM_UP, time_steps, training_job, write_seconds
 
 if TYPE_CHECKING:
-    from trainer.semi_supervised.batches import Batch
+    from trainer.semi_supervised.batches import TrainingBatch
     from trainer.semi_supervised.fold import SslJob
 
 
@@ -135,7 +135,7 @@ def _job(folder: Path, epochs: int = 1) -> "SslJob":
     )
 
 
-def _batch(job: "SslJob") -> "Batch":
+def _batch(job: "SslJob") -> "TrainingBatch":
     from trainer.semi_supervised.batches import Pools, draw, labelled_pool
     from trainer.semi_supervised.methods.choose import needs_of
 

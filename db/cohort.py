@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.schema import Label, LymphNode, PatchFile, Patient, Series, Station, Study
+from db.schema import Label, LymphNode, PatchFile, Patient, Series, StationRow, Study
 from db.scores import SCORABLE
 
 
@@ -45,12 +45,12 @@ class CohortNode:
 def nodes(session: Session) -> list[CohortNode]:
     """Every node of a current, usable revision, in the order in which they lie in the store."""
     query = (
-        select(LymphNode, Series, Study.study_uid, Patient, PatchFile, Station)
+        select(LymphNode, Series, Study.study_uid, Patient, PatchFile, StationRow)
         .join(Series, LymphNode.series_id == Series.id)
         .join(Study, Series.study_id == Study.id)
         .join(Patient, Study.patient_id == Patient.id)
         .join(PatchFile, Series.patch_file_id == PatchFile.id)
-        .outerjoin(Station, LymphNode.station_id == Station.id)
+        .outerjoin(StationRow, LymphNode.station_id == StationRow.id)
         .where(Series.status.in_(SCORABLE))
         .order_by(Study.id, Series.id, LymphNode.patch_index)
     )
@@ -74,7 +74,7 @@ def _node(
     study_uid: str,
     patient: Patient,
     file: PatchFile,
-    station: Station | None,
+    station: StationRow | None,
 ) -> CohortNode:
     return CohortNode(
         node_id=node.id,

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from db.schema import Engine, LymphNode, Patient, Quarantine, Score, Series, Study
+from db.schema import EngineRow, LymphNode, Patient, Quarantine, Score, Series, Study
 from db.session import Database
 
 CURRENT = Series.status != "superseded"
@@ -20,13 +20,13 @@ def summary(session: Session) -> dict[str, Any]:
         code to open refusals.
     """
     scored = (
-        select(Engine.name, func.count(Score.lymph_node_id.distinct()))
-        .join(Score, Score.engine_id == Engine.id)
+        select(EngineRow.name, func.count(Score.lymph_node_id.distinct()))
+        .join(Score, Score.engine_id == EngineRow.id)
         .join(LymphNode, Score.lymph_node_id == LymphNode.id)
         .join(Series, LymphNode.series_id == Series.id)
         .where(CURRENT)
-        .group_by(Engine.name)
-        .order_by(Engine.name)
+        .group_by(EngineRow.name)
+        .order_by(EngineRow.name)
     )
     by_status = select(Series.status, func.count()).group_by(Series.status)
     by_code = select(Quarantine.code, func.count()).where(Quarantine.resolved_at.is_(None))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.schema import Engine
+from db.schema import EngineRow
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def register(session: Session, record: EngineRecord) -> int:
         The engine's id.
     """
     found = session.scalar(
-        select(Engine.id).filter_by(
+        select(EngineRow.id).filter_by(
             weights_sha256=record.weights_sha256,
             config_hash=record.config_hash,
             spec_hash=record.spec_hash,
@@ -43,7 +43,7 @@ def register(session: Session, record: EngineRecord) -> int:
     if found is not None:
         return found
     fields = asdict(record) | {"trained": int(record.trained), "created_at": datetime.now(UTC)}
-    engine = Engine(**fields)
+    engine = EngineRow(**fields)
     session.add(engine)
     session.flush()
     return engine.id

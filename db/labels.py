@@ -92,7 +92,7 @@ def readers(session: Session) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReaderLabel:
     """One reader's label of one node of a current series.
 
     Attributes:
@@ -110,7 +110,7 @@ class Reading:
     value: int
 
 
-def readings(session: Session) -> list[Reading]:
+def readings(session: Session) -> list[ReaderLabel]:
     """Every label of a current series' node, by node and reader."""
     columns = (LymphNode.id, Study.study_uid, LymphNode.tracking_uid, Label.reader, Label.value)
     query = (
@@ -121,7 +121,7 @@ def readings(session: Session) -> list[Reading]:
         .where(CURRENT)
         .order_by(LymphNode.id, Label.reader)
     )
-    return [Reading(*row) for row in session.execute(query)]
+    return [ReaderLabel(*row) for row in session.execute(query)]
 
 
 def consensus(session: Session, rule: str = UNANIMOUS) -> dict[int, int]:
@@ -143,7 +143,7 @@ def consensus(session: Session, rule: str = UNANIMOUS) -> dict[int, int]:
     return agreed(readings(session), rule)
 
 
-def agreed(given: Sequence[Reading], rule: str) -> dict[int, int]:
+def agreed(given: Sequence[ReaderLabel], rule: str) -> dict[int, int]:
     """As `consensus`, of labels that were read already."""
     names = sorted({reading.reader for reading in given})
     if rule not in RULES and rule not in names:

@@ -84,7 +84,7 @@ Key = tuple[str, str]
 
 
 @dataclass
-class Added:
+class AddedReports:
     """What became of reports.
 
     Attributes:
@@ -114,7 +114,7 @@ def add_reports(
     session: Session,
     records: Iterable[ReportRecord],
     advance: Callable[[int], None] | None = None,
-) -> Added:
+) -> AddedReports:
     """Add reports with their findings; what is there already is not added again.
 
     Of several versions of one report the latest by report date counts, of one date the one
@@ -129,7 +129,7 @@ def add_reports(
     Raises:
         ValueError: A finding names no station.
     """
-    added, stations, gone_by = Added(), _Stations(session), 0
+    added, stations, gone_by = AddedReports(), _Stations(session), 0
     rest = iter(records)
     while some := list(islice(rest, AT_ONCE)):
         for record in some:
@@ -174,7 +174,7 @@ _New = list[tuple[ReportRecord, KnownReport | None]]
 """Reports to add, each with the version that counts so far."""
 
 
-def _unknown(session: Session, records: Sequence[ReportRecord], added: Added) -> _New:
+def _unknown(session: Session, records: Sequence[ReportRecord], added: AddedReports) -> _New:
     known = known_reports(session, (record.patient_key for record in records))
     new: _New = []
     for record in records:
@@ -190,7 +190,7 @@ def _unknown(session: Session, records: Sequence[ReportRecord], added: Added) ->
     return new
 
 
-def _add(session: Session, new: _New, stations: "_Stations", added: Added) -> None:
+def _add(session: Session, new: _New, stations: "_Stations", added: AddedReports) -> None:
     if not new:
         return
     now = datetime.now(UTC)
@@ -243,7 +243,7 @@ def _add_findings(
         for report_id, one in findings
     ]
     stations.learn(key for _, one in findings for key in one.stations)
-    finding_ids = _inserted(session, schema.Finding, rows)
+    finding_ids = _inserted(session, schema.FindingRow, rows)
     links = [
         {"finding_id": finding_id, "station_id": stations.ids[key]}
         for finding_id, (_, one) in zip(finding_ids, findings, strict=True)

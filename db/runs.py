@@ -35,7 +35,7 @@ def start(
     Returns:
         The run's id.
     """
-    run = schema.Run(
+    run = schema.RunRow(
         kind=kind,
         argv=[_redacted(word) for word in argv],
         version=version,
@@ -51,7 +51,7 @@ def start(
 
 def finish(session: Session, run_id: int, exit_code: int, summary: dict[str, Any]) -> None:
     """Note how a run ended."""
-    run = session.get_one(schema.Run, run_id)
+    run = session.get_one(schema.RunRow, run_id)
     run.finished_at, run.exit_code, run.summary = datetime.now(UTC), exit_code, summary
 
 

@@ -188,7 +188,7 @@ class Annotation(Base):
     details: Mapped[dict[str, Any] | None]
 
 
-class Station(Base):
+class StationRow(Base):
     """One station of one system: `(system, version, code)`, never a bare number."""
 
     __tablename__ = "station"
@@ -274,7 +274,7 @@ class LymphNode(Base):
     """4x4, patch voxel z y x to LPS mm (a snapped grid has the source's slice step)."""
     padded_fraction: Mapped[float]
     series: Mapped[Series] = relationship(back_populates="nodes")
-    station: Mapped[Station | None] = relationship()
+    station: Mapped[StationRow | None] = relationship()
     scores: Mapped[list["Score"]] = relationship(back_populates="node")
 
 
@@ -306,7 +306,7 @@ class PathologyReport(Base):
     created_at: Mapped[datetime]
 
 
-class Finding(Base):
+class FindingRow(Base):
     """One line of a report: a station, or several that were sent as one specimen."""
 
     __tablename__ = "finding"
@@ -338,7 +338,7 @@ class FindingStation(Base):
     station_id: Mapped[int] = mapped_column(ForeignKey("station.id"), primary_key=True)
 
 
-class Engine(Base):
+class EngineRow(Base):
     """One engine that has scored: weights, configuration, patch rules, back end, precision."""
 
     __tablename__ = "engine"
@@ -365,7 +365,7 @@ class Engine(Base):
     created_at: Mapped[datetime]
 
 
-class Run(Base):
+class RunRow(Base):
     """One command that wrote: who, with what, when, how it ended."""
 
     __tablename__ = "run"
@@ -412,7 +412,7 @@ class Score(Base):
     patch_sha256: Mapped[str]
     created_at: Mapped[datetime]
     node: Mapped[LymphNode] = relationship(back_populates="scores")
-    engine: Mapped[Engine] = relationship()
+    engine: Mapped[EngineRow] = relationship()
 
 
 class Label(Base):

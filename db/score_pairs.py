@@ -7,7 +7,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from db.reading import CURRENT
-from db.schema import Engine, LymphNode, Score, Series, Station, Study
+from db.schema import EngineRow, LymphNode, Score, Series, StationRow, Study
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ScoringEngine:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ScorePair:
     """One node; probability and calls are None where that engine has not scored it."""
 
     study_uid: str
@@ -45,9 +45,9 @@ def engines(session: Session) -> list[ScoringEngine]:
         select(Score.engine_id, func.count().label("given")).group_by(Score.engine_id).subquery()
     )
     query = (
-        select(Engine, func.coalesce(given.c.given, 0))
-        .outerjoin(given, given.c.engine_id == Engine.id)
-        .order_by(Engine.id)
+        select(EngineRow, func.coalesce(given.c.given, 0))
+        .outerjoin(given, given.c.engine_id == EngineRow.id)
+        .order_by(EngineRow.id)
     )
     return [
         ScoringEngine(
@@ -65,7 +65,9 @@ def engines(session: Session) -> list[ScoringEngine]:
     ]
 
 
-def pairs(session: Session, first: int, second: int, study_uid: str | None = None) -> list[Pair]:
+def pairs(
+    session: Session, first: int, second: int, study_uid: str | None = None
+) -> list[ScorePair]:
     """Nodes of current revisions that either engine has scored.
 
     Args:
@@ -80,8 +82,8 @@ def pairs(session: Session, first: int, second: int, study_uid: str | None = Non
             Study.study_uid,
             LymphNode.tracking_uid,
             LymphNode.short_axis_mm,
-            Station.system,
-            Station.code,
+            StationRow.system,
+            StationRow.code,
             ours.probability,
             ours.calls,
             theirs.probability,
@@ -89,7 +91,7 @@ def pairs(session: Session, first: int, second: int, study_uid: str | None = Non
         )
         .join(Series, LymphNode.series_id == Series.id)
         .join(Study, Series.study_id == Study.id)
-        .outerjoin(Station, LymphNode.station_id == Station.id)
+        .outerjoin(StationRow, LymphNode.station_id == StationRow.id)
         .outerjoin(ours, (ours.lymph_node_id == LymphNode.id) & (ours.engine_id == first))
         .outerjoin(theirs, (theirs.lymph_node_id == LymphNode.id) & (theirs.engine_id == second))
         .where(CURRENT, or_(ours.id.is_not(None), theirs.id.is_not(None)))
@@ -98,6 +100,6 @@ def pairs(session: Session, first: int, second: int, study_uid: str | None = Non
     if study_uid is not None:
         query = query.where(Study.study_uid == study_uid)
     return [
-        Pair(uid, node, axis, f"{system}:{code}" if code else "", p, calls, q, other_calls)
+        ScorePair(uid, node, axis, f"{system}:{code}" if code else "", p, calls, q, other_calls)
         for uid, node, axis, system, code, p, calls, q, other_calls in session.execute(query)
     ]

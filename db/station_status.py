@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from db.batches import batches
 from db.records import StationKey
 from db.schema import (
-    Finding,
+    FindingRow,
     FindingStation,
     LymphNode,
     PathologyReport,
     Patient,
     Series,
-    Station,
     StationCrosswalk,
+    StationRow,
     Study,
 )
 from db.station_rule import MAX_DAYS, Relations, StationFinding, StationStatus, decide
@@ -65,11 +65,11 @@ _OF_FINDING: Sequence[Any] = (
     PathologyReport.surgery_date,
     PathologyReport.neoadjuvant,
     PathologyReport.superseded_by_id,
-    Finding.report_id,
-    Finding.id,
-    Finding.status,
-    Finding.n_examined,
-    Finding.n_positive,
+    FindingRow.report_id,
+    FindingRow.id,
+    FindingRow.status,
+    FindingRow.n_examined,
+    FindingRow.n_positive,
     FindingStation.station_id,
 )
 
@@ -177,8 +177,8 @@ def findings_of(
     stations = station_keys(session) if stations is None else stations
     query = (
         select(*_OF_FINDING)
-        .join(Finding, Finding.report_id == PathologyReport.id)
-        .join(FindingStation, FindingStation.finding_id == Finding.id)
+        .join(FindingRow, FindingRow.report_id == PathologyReport.id)
+        .join(FindingStation, FindingStation.finding_id == FindingRow.id)
     )
     rows: dict[int, Any] = {}
     members = defaultdict(set)
@@ -209,13 +209,13 @@ def relations(session: Session, crosswalk: str) -> Relations:
 
 def station_keys(session: Session) -> dict[int, StationKey]:
     """Every station by its id."""
-    query = select(Station.id, Station.system, Station.version, Station.code)
+    query = select(StationRow.id, StationRow.system, StationRow.version, StationRow.code)
     return {station_id: StationKey(*key) for station_id, *key in session.execute(query)}
 
 
 def meanings(session: Session) -> dict[StationKey, str]:
     """What every station means, in words."""
-    query = select(Station.system, Station.version, Station.code, Station.meaning)
+    query = select(StationRow.system, StationRow.version, StationRow.code, StationRow.meaning)
     return {StationKey(*key): meaning for *key, meaning in session.execute(query)}
 
 

@@ -20,7 +20,7 @@ from db.records import (
 
 
 @dataclass(frozen=True)
-class Added:
+class AddedSeries:
     """What became of a series: a first revision, nothing, or one more revision."""
 
     series_id: int
@@ -28,7 +28,7 @@ class Added:
     node_count: int
 
 
-def add_series(session: Session, record: SeriesRecord, run_id: int) -> Added:
+def add_series(session: Session, record: SeriesRecord, run_id: int) -> AddedSeries:
     """Add a series with all that belongs to it, or find that it is there already.
 
     The same content with the same verdict (waiting, quarantined, usable) is the same
@@ -52,7 +52,7 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> Added:
     study = identity.find_study(session, record.study.study_uid, patient)
     current = identity.find_current_series(session, record.series_uid, study)
     if current is not None and _is_same(current, record):
-        return Added(current.id, "same", len(current.nodes))
+        return AddedSeries(current.id, "same", len(current.nodes))
     revision = 1 if current is None else current.revision + 1
     if current is not None:
         current.status = "superseded"
@@ -62,7 +62,7 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> Added:
     study = study or _write_study(session, patient, record.study, now)
     series = _write_series(session, study, record, revision, run_id, now)
     _write_content(session, series.id, record)
-    return Added(series.id, "new" if current is None else "revised", len(record.nodes))
+    return AddedSeries(series.id, "new" if current is None else "revised", len(record.nodes))
 
 
 def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
@@ -113,7 +113,7 @@ def any_patient(session: Session) -> bool:
 
 def station_ids(session: Session, keys: Iterable[StationKey]) -> dict[StationKey, int]:
     """Id of every station, adding those that are new."""
-    table = schema.Station
+    table = schema.StationRow
     ids = {}
     for key in sorted(set(keys), key=lambda key: (key.system, key.version, key.code)):
         found = session.scalar(select(table.id).filter_by(**asdict(key)))

@@ -44,7 +44,7 @@ class CrosswalkRecord:
 
 def unnamed(session: Session) -> list[StationKey]:
     """Stations of the database that have no meaning yet."""
-    table = schema.Station
+    table = schema.StationRow
     query = select(table.system, table.version, table.code).where(table.meaning == "")
     return [StationKey(*row) for row in session.execute(query)]
 
@@ -76,7 +76,7 @@ def store(
 def _ids(session: Session, keys: list[StationKey]) -> dict[StationKey, int]:
     """Ids of many stations: one query a system, then one row for each that is new."""
     ids: dict[StationKey, int] = {}
-    table = schema.Station
+    table = schema.StationRow
     for system, version in sorted({(key.system, key.version) for key in keys}):
         query = select(table.code, table.id).filter_by(system=system, version=version)
         ids |= {StationKey(system, version, code): id_ for code, id_ in session.execute(query)}
@@ -88,7 +88,7 @@ def _write_meanings(
 ) -> None:
     for chunk in _chunks(stations):
         wanted = {ids[one.key]: one.meaning for one in chunk}
-        query = select(schema.Station).where(schema.Station.id.in_(wanted))
+        query = select(schema.StationRow).where(schema.StationRow.id.in_(wanted))
         for row in session.scalars(query):
             row.meaning = wanted[row.id]
     session.flush()

@@ -16,18 +16,18 @@ from lnscore.dicom.sources import find
 from lnscore.errors import EXIT_ENGINE
 from lnscore.ingest.driver import ingest
 from lnscore.ingest.job import limits
-from lnscore.ingest.summary import Ingested
-from lnscore.ingest.task import Options
+from lnscore.ingest.summary import IngestSummary
+from lnscore.ingest.task import IngestOptions
 from lnscore.report import job as report_job
 from lnscore.report.summary import ReportSummary
 from lnscore.scoring import job as scoring
-from lnscore.scoring.summary import Scored
+from lnscore.scoring.summary import ScoringSummary
 from lnscore.settings import Settings
 from lnscore.workers import Workers
 
 
 @dataclass(frozen=True)
-class Nightly:
+class NightlySummary:
     """What one night did (see `summary.Summary`).
 
     Attributes:
@@ -36,8 +36,8 @@ class Nightly:
         reported: What was written.
     """
 
-    ingested: Ingested
-    scored: Scored | EngineError
+    ingested: IngestSummary
+    scored: ScoringSummary | EngineError
     reported: ReportSummary
 
     @property
@@ -58,7 +58,7 @@ class Nightly:
         ingested, scored = self.ingested, self.scored
         refused = len(ingested.refused)
         nodes = 0
-        if isinstance(scored, Scored):
+        if isinstance(scored, ScoringSummary):
             refused, nodes = refused + len(scored.refused), scored.nodes
         return (
             f"nightly: {ingested.studies} studies seen, {ingested.nodes} nodes added, {nodes} "
@@ -85,7 +85,7 @@ def run(
     engine: str | None,
     backend: str,
     precision: Precision = "fp32",
-) -> Nightly:
+) -> NightlySummary:
     """Do a night's work.
 
     Args:
@@ -103,9 +103,9 @@ def run(
     found = find([inbox])
     with writer_lock(settings.db), open_database(settings.db, create=True) as database:
         with Workers(limits(settings)) as workers:
-            ingested = ingest(database, found, settings, Options(), workers)
+            ingested = ingest(database, found, settings, IngestOptions(), workers)
         scored = _score(database, settings, engine, backend, precision)
-        return Nightly(ingested, scored, report_job.run(settings, out))
+        return NightlySummary(ingested, scored, report_job.run(settings, out))
 
 
 def _score(
@@ -114,7 +114,7 @@ def _score(
     engine: str | None,
     backend: str,
     precision: Precision,
-) -> Scored | EngineError:
+) -> ScoringSummary | EngineError:
     try:
         ready = scoring.ready_engine(settings, engine, backend, precision)
         return scoring.score(database, settings, scoring.PENDING, ready)

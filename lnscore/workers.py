@@ -77,7 +77,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Done(Generic[Task, Result]):
+class TaskResult(Generic[Task, Result]):
     """One task and what came of it: a value, a refusal, or an unforeseen error's traceback."""
 
     task: Task
@@ -120,7 +120,7 @@ class Workers:
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
-    ) -> Iterator[Done[Task, Result]]:
+    ) -> Iterator[TaskResult[Task, Result]]:
         """Run `function` on every task; yields in the order of the tasks.
 
         A bounded number is under way at a time, so that results do not pile up in memory.
@@ -130,7 +130,7 @@ class Workers:
             tasks: Picklable arguments.
 
         Yields:
-            One `Done` a task.
+            One `TaskResult` a task.
         """
         ahead = 2 * self.limits.jobs + 1
         running: deque[tuple[Task, ProcessFuture]] = deque()
@@ -142,21 +142,21 @@ class Workers:
         while running:
             yield self._wait(*running.popleft())
 
-    def _wait(self, task: Task, future: "ProcessFuture") -> Done[Task, Any]:
+    def _wait(self, task: Task, future: "ProcessFuture") -> TaskResult[Task, Any]:
         from pebble import ProcessExpired
 
         try:
-            return Done(task, value=future.result())
+            return TaskResult(task, value=future.result())
         except Refusal as refusal:
-            return Done(task, refusal=refusal)
+            return TaskResult(task, refusal=refusal)
         except TimedOut:
-            return Done(task, refusal=_too_slow(self.limits))
+            return TaskResult(task, refusal=_too_slow(self.limits))
         except ProcessExpired as death:
-            return Done(task, refusal=_died(death))
+            return TaskResult(task, refusal=_died(death))
         except MemoryError:
-            return Done(task, refusal=_too_large(self.limits))
+            return TaskResult(task, refusal=_too_large(self.limits))
         except Exception as error:  # noqa: BLE001 - the one boundary: a study's failure is its own
-            return Done(task, refusal=_unforeseen(error), traceback=_remote_traceback(error))
+            return TaskResult(task, refusal=_unforeseen(error), traceback=_remote_traceback(error))
 
 
 def _limit_memory(memory_mb: int) -> None:

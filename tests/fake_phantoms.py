@@ -7,7 +7,7 @@ from db.patchstore import PatchStore
 from db.session import open_database
 from lnscore import settings
 from lnscore.phantom import filling
-from lnscore.phantom.patients import Plan
+from lnscore.phantom.patients import PatientPlan
 from lnscore.phantom.records import make_patient
 from lnscore.pseudonym import open_pseudonyms
 
@@ -17,7 +17,7 @@ LABELLED, HIDDEN = 16, 6
 def fill(location: Path) -> None:
     """Sixteen labelled patients, six without labels; two benign nodes each, one malignant."""
     place = settings.load(str(location))
-    plans = [Plan(3, n, 2, 1, n <= LABELLED) for n in range(1, LABELLED + HIDDEN + 1)]
+    plans = [PatientPlan(3, n, 2, 1, n <= LABELLED) for n in range(1, LABELLED + HIDDEN + 1)]
     with open_database(place.db, create=True) as database:
         store = PatchStore(place.store_root)
         with database.begin() as session:

@@ -202,7 +202,7 @@ class Hospital:
     def _name_station(session: Any, node: Node) -> None:
         if node.station is not None:
             ids = studies.station_ids(session, [node.station])
-            session.get(schema.Station, ids[node.station]).meaning = node.meaning
+            session.get(schema.StationRow, ids[node.station]).meaning = node.meaning
 
 
 @cache

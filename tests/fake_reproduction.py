@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from fake_predictions import cohort
-from trainer.evaluation.scored import SHORT_AXIS, Scored
+from trainer.evaluation.scored import SHORT_AXIS, OutOfFoldScores
 from trainer.runs.predictions import TEST, Predictions, sigmoid
 
 LABEL = (1, 1, 0, 0)
@@ -15,7 +15,7 @@ PERFECT, THREE_QUARTERS, HALF = (0.9, 0.8, 0.2, 0.1), (0.9, 0.2, 0.8, 0.1), (0.9
 FACTS = cohort(240, 48)
 
 
-def scored(score, label=LABEL, node=None, patient=None, fold=None, name="run") -> Scored:
+def scored(score, label=LABEL, node=None, patient=None, fold=None, name="run") -> OutOfFoldScores:
     """A run by hand; each node is a patient of its own, two folds in turn."""
     nodes = len(score)
     number = np.arange(1, nodes + 1) if node is None else np.asarray(node)
@@ -33,18 +33,18 @@ def scored(score, label=LABEL, node=None, patient=None, fold=None, name="run") -
     return _of(facts, logit, name)
 
 
-def of_cohort(separation: float, seed: int, name: str = "run") -> Scored:
+def of_cohort(separation: float, seed: int, name: str = "run") -> OutOfFoldScores:
     """A binormal run on `FACTS`."""
     noise = np.random.default_rng(seed).normal(size=len(FACTS["label"]))
     return _of(FACTS, noise + separation * FACTS["label"] - 2, name)
 
 
-def short_axis(model: Scored, axis) -> Scored:
+def short_axis(model: OutOfFoldScores, axis) -> OutOfFoldScores:
     """The short axis of the same nodes as a score."""
     return replace(model, name=SHORT_AXIS, score=np.asarray(axis, dtype=float))
 
 
-def _of(facts: dict, logit: np.ndarray, name: str) -> Scored:
+def _of(facts: dict, logit: np.ndarray, name: str) -> OutOfFoldScores:
     nothing = np.full(len(logit), np.nan)
     rows = Predictions(
         **facts,
@@ -54,4 +54,4 @@ def _of(facts: dict, logit: np.ndarray, name: str) -> Scored:
         local=nothing,
         context=nothing,
     )
-    return Scored(name, rows, rows.probability, nothing, {})
+    return OutOfFoldScores(name, rows, rows.probability, nothing, {})

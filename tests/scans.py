@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lnscore.dicom.headers import read_header
 from lnscore.dicom.pixels import fingerprint
-from lnscore.dicom.series import Stack, split_series
+from lnscore.dicom.series import SliceStack, split_series
 from lnscore.dicom.slice_headers import SliceHeader
 from lnscore.dicom.volume import Scan, place_stack
 
@@ -16,7 +16,7 @@ def slices_of(paths: Iterable[Path]) -> list[SliceHeader]:
     return [one for header in headers if header for one in header.slices]
 
 
-def stacks_of(paths: Iterable[Path]) -> list[Stack]:
+def stacks_of(paths: Iterable[Path]) -> list[SliceStack]:
     """The stacks of one series."""
     slices = slices_of(paths)
     hashes = {}

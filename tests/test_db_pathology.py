@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from db import pathology
 from db.pathology import FindingRecord, ReportRecord
 from db.records import StationKey
-from db.schema import Finding, FindingStation, PathologyReport, Station
+from db.schema import FindingRow, FindingStation, PathologyReport, StationRow
 
 pytest_plugins = ["db_fixtures"]
 
@@ -35,10 +35,10 @@ def _add(database, record: ReportRecord) -> int:
 
 def _stations_of_findings(database) -> list[tuple[str, int | None, str]]:
     query = (
-        select(Finding.status, Finding.n_positive, Station.code)
-        .join(FindingStation, FindingStation.finding_id == Finding.id)
-        .join(Station, Station.id == FindingStation.station_id)
-        .order_by(Finding.source_row, Station.code)
+        select(FindingRow.status, FindingRow.n_positive, StationRow.code)
+        .join(FindingStation, FindingStation.finding_id == FindingRow.id)
+        .join(StationRow, StationRow.id == FindingStation.station_id)
+        .order_by(FindingRow.source_row, StationRow.code)
     )
     with database.read() as session:
         return [tuple(row) for row in session.execute(query)]
@@ -134,10 +134,10 @@ def test_many_reports_are_added_in_several_steps_with_their_own_findings(databas
     with database.begin() as session:
         added = pathology.add_reports(session, iter(records))
     query = (
-        select(PathologyReport.patient_key, Station.code)
-        .join(Finding, Finding.report_id == PathologyReport.id)
-        .join(FindingStation, FindingStation.finding_id == Finding.id)
-        .join(Station, Station.id == FindingStation.station_id)
+        select(PathologyReport.patient_key, StationRow.code)
+        .join(FindingRow, FindingRow.report_id == PathologyReport.id)
+        .join(FindingStation, FindingStation.finding_id == FindingRow.id)
+        .join(StationRow, StationRow.id == FindingStation.station_id)
     )
     with database.read() as session:
         assert sorted(tuple(row) for row in session.execute(query)) == [

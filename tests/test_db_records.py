@@ -29,7 +29,7 @@ def session(database):
 def test_run_has_a_beginning_and_an_end(session):
     before = datetime.now(UTC)
     run_id = runs.start(session, "score", ["lnscore", "score"], "0.1.0", engine_reason="only one")
-    run = session.get_one(schema.Run, run_id)
+    run = session.get_one(schema.RunRow, run_id)
     assert before <= run.started_at <= datetime.now(UTC)
     assert (run.finished_at, run.exit_code, run.engine_reason) == (None, None, "only one")
     assert run.host
@@ -50,7 +50,7 @@ def test_run_has_a_beginning_and_an_end(session):
 )
 def test_run_stores_no_password(session, word, stored):
     run_id = runs.start(session, "ingest", ["--db", word], "0.1.0")
-    assert session.get_one(schema.Run, run_id).argv == ["--db", stored]
+    assert session.get_one(schema.RunRow, run_id).argv == ["--db", stored]
 
 
 def three_rows(session):

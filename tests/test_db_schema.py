@@ -296,9 +296,9 @@ def test_audit_log_is_not_truncated(new_server_database):
 def test_time_is_stored_in_utc(database):
     there = datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=8)))
     with database.begin() as writing:
-        writing.add(schema.Run(kind="x", argv=[], version="0", host="h", started_at=there))
+        writing.add(schema.RunRow(kind="x", argv=[], version="0", host="h", started_at=there))
     with database.read() as reading:
-        stored = reading.scalar(sa.select(schema.Run.started_at))
+        stored = reading.scalar(sa.select(schema.RunRow.started_at))
         text = reading.scalar(sa.text("SELECT started_at FROM run"))
     assert stored == there
     assert stored.tzinfo == UTC
@@ -308,7 +308,7 @@ def test_time_is_stored_in_utc(database):
 def test_time_without_a_zone_is_refused(database):
     with database.read() as reading, pytest.raises(StatementError, match="naive datetime"):
         reading.execute(
-            sa.insert(schema.Run).values(
+            sa.insert(schema.RunRow).values(
                 kind="x", argv=[], version="0", host="h", started_at=datetime(2026, 1, 31)
             )
         )
@@ -323,7 +323,7 @@ def test_number_that_is_none_is_refused(database, value):
 def test_json_has_one_spelling(database):
     facts = {"kind": "x", "version": "0", "host": "h", "started_at": datetime.now(UTC)}
     with database.begin() as writing:
-        writing.add(schema.Run(**facts, argv=["ü"], summary={"b": 0.1, "a": None}))
+        writing.add(schema.RunRow(**facts, argv=["ü"], summary={"b": 0.1, "a": None}))
     with database.read() as reading:
         assert reading.scalar(sa.text("SELECT summary FROM run")) == '{"a": null, "b": 0.1}'
-        assert reading.scalar(sa.select(schema.Run.argv)) == ["ü"]
+        assert reading.scalar(sa.select(schema.RunRow.argv)) == ["ü"]

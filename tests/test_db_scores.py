@@ -192,7 +192,7 @@ def test_stored_names_only_what_is_there(session, run, engine, monkeypatch):
 def test_engine_is_found_again(session, engine):
     renamed = replace(DEMO, name="other", manifest={"name": "other"})
     assert engines.register(session, renamed) == engine
-    stored = session.scalars(sa.select(schema.Engine)).one()
+    stored = session.scalars(sa.select(schema.EngineRow)).one()
     assert (stored.name, stored.trained, stored.manifest) == ("demo", 0, {"name": "demo"})
 
 

@@ -32,43 +32,43 @@ def a_run(writing):
 def test_block_commits_at_its_end(database):
     with database.begin() as writing:
         a_run(writing)
-    assert count(database, schema.Run) == 1
+    assert count(database, schema.RunRow) == 1
 
 
 def test_error_in_a_block_leaves_nothing(database):
     with suppress(ZeroDivisionError), database.begin() as writing:
         a_run(writing)
         raise ZeroDivisionError
-    assert count(database, schema.Run) == 0
+    assert count(database, schema.RunRow) == 0
 
 
 def test_reader_cannot_write(database):
     with database.read() as reading, pytest.raises(sa.exc.DBAPIError, match=r"read-?only"):
         a_run(reading)
-    assert count(database, schema.Run) == 0
+    assert count(database, schema.RunRow) == 0
 
 
 def test_connection_writes_again_after_it_has_read(database):
-    count(database, schema.Run)
+    count(database, schema.RunRow)
     with database.begin() as writing:
         a_run(writing)
-    assert count(database, schema.Run) == 1
+    assert count(database, schema.RunRow) == 1
 
 
 def test_reader_sees_one_moment(database):
     with database.read() as reading:
-        before = reading.scalar(sa.select(sa.func.count()).select_from(schema.Run))
+        before = reading.scalar(sa.select(sa.func.count()).select_from(schema.RunRow))
         with database.begin() as writing:
             a_run(writing)
-        after = reading.scalar(sa.select(sa.func.count()).select_from(schema.Run))
-    assert (before, after, count(database, schema.Run)) == (0, 0, 1)
+        after = reading.scalar(sa.select(sa.func.count()).select_from(schema.RunRow))
+    assert (before, after, count(database, schema.RunRow)) == (0, 0, 1)
 
 
 def test_opening_again_keeps_the_rows(empty_location):
     with open_database(empty_location, create=True) as database, database.begin() as writing:
         a_run(writing)
     with open_database(empty_location, create=True) as database:
-        assert count(database, schema.Run) == 1
+        assert count(database, schema.RunRow) == 1
 
 
 @pytest.mark.parametrize("name", [":memory:", "a?mode=ro&b", "50%.db", "ein Fall#1 ü.db"])
@@ -286,7 +286,7 @@ def test_killed_writer_leaves_what_it_committed(empty_location):
     done = subprocess.run([sys.executable, "-c", KILLED_WRITER, empty_location], check=False)
     assert done.returncode == -signal.SIGKILL
     with open_database(empty_location) as database, database.read() as reading:
-        assert reading.scalars(sa.select(schema.Run.kind)).all() == ["ingest"]
+        assert reading.scalars(sa.select(schema.RunRow.kind)).all() == ["ingest"]
 
 
 def test_creation_that_was_killed_is_taken_up_again(tmp_path):
@@ -307,7 +307,7 @@ def test_creation_that_was_killed_is_taken_up_again(tmp_path):
     with pytest.raises(DatabaseError, match=r"^D01: no study database"):
         open_database(location)
     with open_database(location, create=True) as database:
-        assert count(database, schema.Run) == 0
+        assert count(database, schema.RunRow) == 0
 
 
 def test_processes_may_create_at_once(empty_location):
@@ -326,7 +326,7 @@ def test_full_disk_is_told(sqlite_database):
 
     with pytest.raises(DatabaseError, match=r"^D04: .*full; wanted room on the disk"):
         fill()
-    assert count(sqlite_database, schema.Run) == 0
+    assert count(sqlite_database, schema.RunRow) == 0
 
 
 @pytest.mark.postgres
@@ -338,7 +338,7 @@ def test_connection_that_breaks_is_told(emptied_server_database):
     with open_database(emptied_server_database) as database:
         with pytest.raises(DatabaseError, match=r"^D07: postgresql://.* does not answer"):
             break_off()
-        assert count(database, schema.Run) == 0, "the next block connects anew"
+        assert count(database, schema.RunRow) == 0, "the next block connects anew"
 
 
 def test_other_errors_stay_what_they_are_but_hide_the_values(database):

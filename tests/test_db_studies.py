@@ -138,7 +138,7 @@ def test_station_is_stored_once(session, run):
     station = StationKey("IASLC", "8", "7")
     both = [node(0, station=station), node(1, station=station)]
     add_series(session, replace(series(), nodes=both), run)
-    assert session.scalar(sa.select(sa.func.count()).select_from(schema.Station)) == 1
+    assert session.scalar(sa.select(sa.func.count()).select_from(schema.StationRow)) == 1
 
 
 def test_station_of_another_version_is_another(session):

@@ -15,7 +15,7 @@ WALK = CrosswalkRecord("A-B", SEVEN, OTHER, "equal", "version 1")
 
 
 def meaning(database, key: StationKey) -> str:
-    table = schema.Station
+    table = schema.StationRow
     with database.read() as session:
         query = select(table.meaning).filter_by(
             system=key.system, version=key.version, code=key.code
@@ -24,7 +24,7 @@ def meaning(database, key: StationKey) -> str:
 
 
 def counts(database) -> list[int]:
-    tables = schema.Station, schema.StationAlias, schema.StationCrosswalk
+    tables = schema.StationRow, schema.StationAlias, schema.StationCrosswalk
     with database.read() as session:
         return [session.scalar(select(func.count()).select_from(table)) for table in tables]
 

@@ -13,7 +13,7 @@ from pydicom.fileset import FileSet
 from damaged_archive import damaged
 from fake_ct import make_ct, save
 from lnscore.dicom import sources
-from lnscore.dicom.sources import Source, Unpacking, find, list_dicomdir, unpack
+from lnscore.dicom.sources import SourceFile, Unpacking, find, list_dicomdir, unpack
 from lnscore.errors import Refusal
 
 
@@ -23,20 +23,20 @@ def touch(path: Path) -> Path:
     return path
 
 
-def zipped(path: Path, *names: str, data: bytes = b"DICM") -> Source:
+def zipped(path: Path, *names: str, data: bytes = b"DICM") -> SourceFile:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
             archive.writestr(name, data)
-    return Source(str(path), path.name)
+    return SourceFile(str(path), path.name)
 
 
-def unpacked(tmp_path: Path, archive: Source) -> list[Source]:
+def unpacked(tmp_path: Path, archive: SourceFile) -> list[SourceFile]:
     folder = tmp_path / "out"
     folder.mkdir()
     return unpack(Unpacking(archive, str(folder)))
 
 
-def refusal(tmp_path: Path, archive: Source) -> Refusal:
+def refusal(tmp_path: Path, archive: SourceFile) -> Refusal:
     with pytest.raises(Refusal) as caught:
         unpacked(tmp_path, archive)
     return caught.value
@@ -100,7 +100,7 @@ def test_a_link_in_an_archive_refuses_it(tmp_path):
         entry = zipfile.ZipInfo("link")
         entry.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(entry, "/etc/passwd")
-    assert refusal(tmp_path, Source(str(path), "a.zip")).code == "F14"
+    assert refusal(tmp_path, SourceFile(str(path), "a.zip")).code == "F14"
 
 
 def test_an_archive_in_an_archive_is_refused(tmp_path):
@@ -112,7 +112,7 @@ def test_a_password_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
-    assert refusal(tmp_path, Source(str(path), "a.zip")).code == "F14"
+    assert refusal(tmp_path, SourceFile(str(path), "a.zip")).code == "F14"
 
 
 def test_an_archive_that_grows_without_end_is_stopped(tmp_path, monkeypatch):
@@ -133,13 +133,13 @@ def test_a_damaged_archive_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[2000] ^= 0xFF
     path.write_bytes(data)
-    assert refusal(tmp_path, Source(str(path), "a.zip")).code == "F16"
+    assert refusal(tmp_path, SourceFile(str(path), "a.zip")).code == "F16"
 
 
 @pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_an_archive_damaged_inside_what_is_packed_is_refused(how, tmp_path):
     path = damaged(tmp_path / "a.zip", how)
-    assert refusal(tmp_path, Source(str(path), "a.zip")).code == "F16"
+    assert refusal(tmp_path, SourceFile(str(path), "a.zip")).code == "F16"
 
 
 def dicomdir(tmp_path: Path) -> Path:
@@ -166,7 +166,7 @@ def test_a_dicomdir_names_its_files(tmp_path):
 
 def test_a_dicomdir_cannot_name_files_outside_its_folder(tmp_path):
     path = dicomdir(tmp_path)
-    files, _ = list_dicomdir(Source(str(path), "DICOMDIR"))
+    files, _ = list_dicomdir(SourceFile(str(path), "DICOMDIR"))
     touch(tmp_path / "passwd")
     name = os.path.relpath(files[0].path, path.parent).split(os.sep)
     data = path.read_bytes()
@@ -174,16 +174,16 @@ def test_a_dicomdir_cannot_name_files_outside_its_folder(tmp_path):
     assert old in data
     new = b"..\\passwd".ljust(len(old), b" ")
     path.write_bytes(data.replace(old, new))
-    files, notes = list_dicomdir(Source(str(path), "DICOMDIR"))
+    files, notes = list_dicomdir(SourceFile(str(path), "DICOMDIR"))
     assert len(files) == 2
     assert notes == ["DICOMDIR: a name that leads out of the folder, ignored"]
 
 
 def test_a_dicomdir_with_a_missing_file_says_so(tmp_path):
     path = dicomdir(tmp_path)
-    files, _ = list_dicomdir(Source(str(path), "DICOMDIR"))
+    files, _ = list_dicomdir(SourceFile(str(path), "DICOMDIR"))
     os.remove(files[1].path)
-    left, notes = list_dicomdir(Source(str(path), "DICOMDIR"))
+    left, notes = list_dicomdir(SourceFile(str(path), "DICOMDIR"))
     assert len(left) == 2
     assert notes[0].endswith("is missing")
 
@@ -191,4 +191,4 @@ def test_a_dicomdir_with_a_missing_file_says_so(tmp_path):
 def test_a_damaged_dicomdir_is_refused(tmp_path):
     path = touch(tmp_path / "DICOMDIR")
     with pytest.raises(Refusal, match="F17"):
-        list_dicomdir(Source(str(path), "DICOMDIR"))
+        list_dicomdir(SourceFile(str(path), "DICOMDIR"))

@@ -19,7 +19,7 @@ from fake_cohort import filled, settings_in
 from lnscore.doctor import job
 from lnscore.doctor import machine as machine_checks
 from lnscore.doctor import place as place_checks
-from lnscore.doctor.machine import Finding
+from lnscore.doctor.machine import Check
 from lnscore.engine_commands.importing import import_bundle
 from lnscore.scoring import job as scoring
 from lnscore.settings import Settings
@@ -57,7 +57,7 @@ def with_refusal(settings: Settings) -> Settings:
     return settings
 
 
-def findings(settings: Settings) -> dict[str, Finding]:
+def findings(settings: Settings) -> dict[str, Check]:
     return {one.name: one for one in place_checks.check_place(settings)}
 
 

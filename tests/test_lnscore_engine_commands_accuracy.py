@@ -10,7 +10,7 @@ from fake_promotion import engine, planted_cohort
 from lnscore.engine_commands import accuracy as engine_accuracy
 from lnscore.engine_commands import held_out_nodes
 from lnscore.engine_commands.accuracy import compare
-from lnscore.scoring.engine_choice import Checked
+from lnscore.scoring.engine_choice import GoldenCheck
 
 LABEL = np.array([0, 0, 1, 1, 1])
 REFERENCE = np.array([0.1, 0.4, 0.45, 0.6, 0.9], np.float32)
@@ -59,8 +59,8 @@ def test_the_reference_is_scored_once_for_all_back_ends(tmp_path: Path, monkeypa
         return held_out_nodes.scored(loaded, *given)
 
     monkeypatch.setattr(engine_accuracy, "scored", scored)
-    rows = [Checked("onnx", precision, "passed", "", None) for precision in ("fp32", "fp16")]
-    absent = Checked("tensorrt", "fp32", "absent", "not here", None)
+    rows = [GoldenCheck("onnx", precision, "passed", "", None) for precision in ("fp32", "fp16")]
+    absent = GoldenCheck("tensorrt", "fp32", "absent", "not here", None)
     found = engine_accuracy.verify(settings, "mine", [*rows, rows[1], absent])
     assert [one.outcome for one in found] == ["passed", "passed", "passed"]
     assert runs == [("onnx", "fp32"), ("onnx", "fp16"), ("onnx", "fp16")]

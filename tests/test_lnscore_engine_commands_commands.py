@@ -14,7 +14,7 @@ from lnscore.engine_commands import commands as engine_commands
 from lnscore.engine_commands import importing as engine_import
 from lnscore.scoring import default_engine
 from lnscore.scoring import engine_choice as engine_jobs
-from lnscore.scoring.default_engine import Default
+from lnscore.scoring.default_engine import DefaultEngine
 from lnscore.settings import Settings
 
 CAUTION = bundles.read_manifest(DEMO).caution
@@ -107,7 +107,7 @@ def test_verify_of_an_engine_off_its_golden_outputs_exits_4(settings, mine, caps
 
 
 def test_verify_where_no_back_end_can_run_exits_4(settings, monkeypatch) -> None:
-    absent = [engine_jobs.Checked("onnx", "fp32", "absent", "not installed", None)]
+    absent = [engine_jobs.GoldenCheck("onnx", "fp32", "absent", "not installed", None)]
     monkeypatch.setattr(engine_jobs, "verify", lambda *_: absent)
     assert engine_commands.verify(settings, "demo", "auto") == 4
 
@@ -199,7 +199,7 @@ def test_the_promoted_default_goes_before_all_and_is_marked(settings, tmp_path, 
     for name in ("a", "b"):
         imported(settings, tmp_path, name)
     weights = engine_jobs.show("b", settings.engine_home).manifest.weights_sha256
-    default_engine.write(settings.engine_home, Default("b", weights))
+    default_engine.write(settings.engine_home, DefaultEngine("b", weights))
     choice = engine_jobs.choose(None, settings.engine_home)
     assert (choice.bundle.name, choice.why) == ("b", "the promoted default")
     engine_commands.list_all(settings)

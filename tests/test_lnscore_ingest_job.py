@@ -31,7 +31,7 @@ from lnscore.dicom.sources import find
 from lnscore.errors import Refusal
 from lnscore.ingest import driver as ingesting
 from lnscore.ingest import job as ingest
-from lnscore.ingest.task import Options
+from lnscore.ingest.task import IngestOptions
 from lnscore.settings import Settings
 from lnscore.workers import Limits, Workers
 
@@ -83,7 +83,7 @@ class Site:
         database = open_database(self.settings.db, create=True)
         try:
             return ingesting.ingest(
-                database, found, self.settings, Options(**options), self.workers
+                database, found, self.settings, IngestOptions(**options), self.workers
             )
         finally:
             database.close()
@@ -368,7 +368,7 @@ def test_a_run_that_an_error_stops_is_closed_with_its_exit_code(site, tmp_path):
     points.write_text("x,y,z\n25.6,25.6,50\n")
     with pytest.raises(Refusal):
         site.ingest(points=(str(points),), coord="LPS_MM")
-    assert site.rows(schema.Run, "kind", "exit_code") == [("ingest", 1)]
+    assert site.rows(schema.RunRow, "kind", "exit_code") == [("ingest", 1)]
 
 
 def test_points_give_a_node_without_a_mask(site, tmp_path):
@@ -400,7 +400,7 @@ def test_a_station_map_gives_a_node_its_station(site, tmp_path):
     (tmp_path / "stations.json").write_text('{"1": "AJCC8:7"}')
     site.ingest(stations=str(tmp_path / "stations.nrrd"))
     assert site.rows(schema.LymphNode, "station_source") == [("overlap",)]
-    assert site.rows(schema.Station, "system", "code") == [("AJCC8", "7")]
+    assert site.rows(schema.StationRow, "system", "code") == [("AJCC8", "7")]
 
 
 def test_only_regions_of_the_wanted_names_become_nodes(site):
@@ -485,7 +485,7 @@ def test_two_workers_store_what_one_does(tmp_path, workers):
             site.put(str(number), *copy.deepcopy(datasets))
     sites[0].ingest()
     settings = sites[1].settings.model_copy(update={"jobs": 2})
-    ingest.run([sites[1].inbox], settings, Options())
+    ingest.run([sites[1].inbox], settings, IngestOptions())
     columns = ("tracking_uid", "patch_sha256", "centroid_x_mm", "mask_sha256")
     assert sites[0].rows(schema.LymphNode, *columns) == sites[1].rows(schema.LymphNode, *columns)
 
@@ -493,7 +493,7 @@ def test_two_workers_store_what_one_does(tmp_path, workers):
 def test_a_second_run_is_refused_while_one_holds_the_lock(site):
     site.put("a", ct()[0])
     with writer_lock(site.settings.db), pytest.raises(DatabaseError) as caught:
-        ingest.run([site.inbox], site.settings, Options())
+        ingest.run([site.inbox], site.settings, IngestOptions())
     assert caught.value.code == "D10"
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from db.node_places import NodePlace, SeriesPlaces
 from lnscore.labels.checking import LabelRow
-from lnscore.labels.matching import Match, Scans, match
+from lnscore.labels.matching import Match, SeriesIndex, match
 from lnscore.tables.messages import Message
 
 MM = st.floats(-300, 300, allow_nan=False)
@@ -34,7 +34,7 @@ def test_a_shift_of_less_than_half_the_tolerance_finds_the_same_node(
     others = np.array(places[1:]).reshape(-1, 3)
     for point in (start, end):
         assume((np.linalg.norm(others - point, axis=1) > tolerance_mm).all())
-    scans = Scans([scan(places)])
+    scans = SeriesIndex([scan(places)])
     for point in (start, end):
         found = match(label(point), scans, tolerance_mm)
         assert isinstance(found, Match)
@@ -46,7 +46,7 @@ def test_a_shift_of_less_than_half_the_tolerance_finds_the_same_node(
 def test_a_match_is_the_one_node_within_and_anything_else_a_message(places, point, tolerance_mm):
     apart_mm = np.linalg.norm(np.array(places) - np.array(point), axis=1)
     within = np.flatnonzero(apart_mm <= tolerance_mm)
-    found = match(label(point), Scans([scan(places)]), tolerance_mm)
+    found = match(label(point), SeriesIndex([scan(places)]), tolerance_mm)
     if len(within) == 1:
         assert isinstance(found, Match)
         assert found.node.node_id == within[0]
@@ -56,13 +56,13 @@ def test_a_match_is_the_one_node_within_and_anything_else_a_message(places, poin
 
 
 def test_a_node_at_the_very_tolerance_is_within():
-    scans = Scans([scan([(0, 0, 0)])])
+    scans = SeriesIndex([scan([(0, 0, 0)])])
     assert isinstance(match(label((3, 4, 0)), scans, 5.0), Match)
     assert isinstance(match(label((3, 4.01, 0)), scans, 5.0), Message)
 
 
 def test_a_scan_without_nodes_is_l01():
-    found = match(label((0, 0, 0)), Scans([scan([])]), 5.0)
+    found = match(label((0, 0, 0)), SeriesIndex([scan([])]), 5.0)
     assert isinstance(found, Message)
     assert found.text == "(0.0, 0.0, 0.0) mm LPS: the scan has no node"
 
@@ -70,7 +70,7 @@ def test_a_scan_without_nodes_is_l01():
 def test_a_plain_series_uid_means_every_acquisition_of_that_series():
     first = scan([(0, 0, 0)])
     second = SeriesPlaces("1.2", "1.2.3#2", "1.9", None, (NodePlace(7, "2.25.7", (90, 0, 0)),))
-    scans = Scans([first, second])
+    scans = SeriesIndex([first, second])
     found = match(label((90, 0, 0)), scans, 5.0)
     assert isinstance(found, Match)
     assert found.node.node_id == 7

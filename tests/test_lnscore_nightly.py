@@ -44,7 +44,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(db=str(tmp_path / "study.db"), engines=tmp_path / "engines")
 
 
-def run(inbox: Path, settings: Settings, engine: str | None = None) -> nightly.Nightly:
+def run(inbox: Path, settings: Settings, engine: str | None = None) -> nightly.NightlySummary:
     return nightly.run(inbox, Path(settings.db).parent / "report", settings, engine, "auto")
 
 
@@ -58,7 +58,7 @@ def test_a_night_scores_what_has_arrived_and_reports_it(inbox, settings) -> None
     )
     assert (report / "nodes.csv").is_file()
     with open_database(settings.db) as database, database.read() as session:
-        kinds = session.scalars(select(schema.Run.kind).order_by(schema.Run.id)).all()
+        kinds = session.scalars(select(schema.RunRow.kind).order_by(schema.RunRow.id)).all()
         assert kinds == ["ingest", "score"]
         assert session.scalar(text("SELECT count(*) FROM score")) == 1
 

@@ -14,7 +14,7 @@ from lnscore.phantom import job as phantom_job
 from lnscore.phantom.cohorts import plan_cohort
 from lnscore.phantom.dicom_ct import write_ct
 from lnscore.phantom.dicom_seg import write_seg
-from lnscore.phantom.patients import PhantomPatient, Plan, draw_patient
+from lnscore.phantom.patients import PatientPlan, PhantomPatient, draw_patient
 from lnscore.phantom.render import paint_nodes
 
 PADDED, TURNED = 3, 4
@@ -34,7 +34,7 @@ def cohort(tmp_path_factory):
     return {
         number: (patient, _write(patient, root / str(number)))
         for number in (PADDED, TURNED)
-        for patient in [draw_patient(Plan(7, number, 4, 2))]
+        for patient in [draw_patient(PatientPlan(7, number, 4, 2))]
     }
 
 
@@ -70,7 +70,7 @@ def test_same_seed_gives_the_same_bytes_in_a_worker_and_here(tmp_path):
 
 
 def test_another_seed_gives_other_patients_and_other_uids():
-    ours, theirs = (draw_patient(Plan(seed, 1, 3, 1)) for seed in (1, 2))
+    ours, theirs = (draw_patient(PatientPlan(seed, 1, 3, 1)) for seed in (1, 2))
     assert ours.uid("study") != theirs.uid("study")
     assert ours.nodes[0].traits != theirs.nodes[0].traits
 
@@ -117,7 +117,7 @@ def test_outside_the_field_of_view_lies_the_padding_value(cohort):
 
 
 def test_a_localizer_lies_in_the_series_of_the_first_scanner(tmp_path):
-    patient = draw_patient(Plan(7, 1, 2, 1))
+    patient = draw_patient(PatientPlan(7, 1, 2, 1))
     write_ct(patient, [None] * 3, tmp_path / "CT")
     found = [pydicom.dcmread(path) for path in (tmp_path / "CT").iterdir()]
     scouts = [ds for ds in found if "LOCALIZER" in ds.ImageType]
@@ -160,7 +160,7 @@ def test_truth_has_every_node_and_pathology_every_patient(tmp_path):
 
 
 def test_a_large_cohort_is_measured_while_it_is_written(tmp_path):
-    plan = Plan(7, 8, 3, 1)
+    plan = PatientPlan(7, 8, 3, 1)
     images, samples = phantom_job._write_patient((plan, tmp_path, True))
     assert images == draw_patient(plan).scan.count
     assert [sample.malignant for sample in samples].count(True) == 1
@@ -168,4 +168,4 @@ def test_a_large_cohort_is_measured_while_it_is_written(tmp_path):
 
 
 def test_one_scanner_writes_lossless_jpeg_ls():
-    assert draw_patient(Plan(0, 2, 1, 0)).scan.habit.syntax == "1.2.840.10008.1.2.4.80"
+    assert draw_patient(PatientPlan(0, 2, 1, 0)).scan.habit.syntax == "1.2.840.10008.1.2.4.80"

@@ -17,8 +17,8 @@ from lnscore.phantom.difficulty import (
     measurements,
     out_of_fold,
 )
-from lnscore.phantom.patients import Plan
-from lnscore.phantom.records import Filling, make_patient
+from lnscore.phantom.patients import PatientPlan
+from lnscore.phantom.records import PatientToFill, make_patient
 from lnscore.workers import Limits, Workers
 
 SEED, PATIENTS, BENIGN, MALIGNANT = 19, 60, 6, 6
@@ -28,9 +28,9 @@ SEED, PATIENTS, BENIGN, MALIGNANT = 19, 60, 6, 6
 def difficulty():
     """Of 720 nodes, enriched with malignant ones so that the figures are steady."""
     nobody = PatientRecord("nobody")
-    plans = [Plan(SEED, number, BENIGN, MALIGNANT) for number in range(1, PATIENTS + 1)]
+    plans = [PatientPlan(SEED, number, BENIGN, MALIGNANT) for number in range(1, PATIENTS + 1)]
     with Workers(Limits(jobs=2)) as workers:
-        made = workers.map(make_patient, [Filling(plan, nobody) for plan in plans])
+        made = workers.map(make_patient, [PatientToFill(plan, nobody) for plan in plans])
         samples = [sample for done in made for sample in done.value.samples]
     return assess(samples)
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from db.patchstore import PatchStore
-from db.schema import Finding, Label, LymphNode, PatchFile, PathologyReport, Patient, Series
+from db.schema import FindingRow, Label, LymphNode, PatchFile, PathologyReport, Patient, Series
 from db.session import open_database
 from engines.patch import SPEC
 from lnscore.nodes.patches import cut_patch
@@ -14,7 +14,7 @@ from lnscore.phantom import job as phantom_job
 from lnscore.phantom.cohorts import plan_cohort, plan_paper
 from lnscore.phantom.dicom_ct import write_ct
 from lnscore.phantom.direct import RenderedScan, cut_nodes, scan_grid
-from lnscore.phantom.patients import Plan, draw_patient
+from lnscore.phantom.patients import PatientPlan, draw_patient
 from lnscore.phantom.render import paint_nodes
 from lnscore.pseudonym import open_pseudonyms
 from lnscore.settings import load
@@ -37,7 +37,7 @@ def _count(database, column, *where) -> int:
 @pytest.mark.parametrize("number", [4, 7])
 def test_a_patch_agrees_with_the_one_cut_from_the_dicom_files_within_noise(number, tmp_path):
     """5 mm slices stored turned round, and 3 mm slices in padded files."""
-    patient = draw_patient(Plan(3, number, 3, 1))
+    patient = draw_patient(PatientPlan(3, number, 3, 1))
     write_ct(patient, paint_nodes(patient.nodes, patient.scan.slices), tmp_path / "CT")
     whole = RenderedScan(scan_grid(patient), _stored_volume(tmp_path / "CT"))
     for cut in cut_nodes(patient):
@@ -65,7 +65,7 @@ def _stored_volume(folder) -> np.ndarray:
 
 def test_noise_of_a_thick_and_a_thin_scan_is_what_the_exposure_says():
     for number in (1, 5):
-        patient = draw_patient(Plan(3, number, 2, 0))
+        patient = draw_patient(PatientPlan(3, number, 2, 0))
         cuts = [cut for cut in cut_nodes(patient) if cut.patch.rule in ("snap", "slab")]
         hu = np.concatenate([cut.patch.hu[np.abs(cut.patch.hu + 102) < 60] for cut in cuts])
         slices = 5.0 / patient.scan.habit.spacing_mm
@@ -92,7 +92,7 @@ def test_every_node_is_a_mask_and_no_point(filled):
 
 
 def test_measured_axes_follow_the_true_short_axis():
-    patient = draw_patient(Plan(5, 1, 12, 4))
+    patient = draw_patient(PatientPlan(5, 1, 12, 4))
     cuts = cut_nodes(patient)
     true = [cut.node.traits.short_axis_mm for cut in cuts]
     measured = [cut.measured.short_axis_mm for cut in cuts]
@@ -102,7 +102,7 @@ def test_measured_axes_follow_the_true_short_axis():
 
 def test_filling_again_adds_nothing(filled):
     location, database, _ = filled
-    tables = (Patient, Series, LymphNode, Label, PathologyReport, Finding, PatchFile)
+    tables = (Patient, Series, LymphNode, Label, PathologyReport, FindingRow, PatchFile)
     before = [_count(database, table.id) for table in tables]
     phantom_job.fill(location, 3, 4, 1)
     assert [_count(database, table.id) for table in tables] == before

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from db.patchstore import PatchStore
-from db.schema import LymphNode, Station
+from db.schema import LymphNode, StationRow
 from db.session import open_database
 from lnscore.ingest import job as ingest
 from lnscore.ingest.study import Options
@@ -29,7 +29,9 @@ def both(tmp_path_factory):
 
 def _nodes(settings: Settings) -> dict[str, dict]:
     store = PatchStore(settings.store_root)
-    query = select(LymphNode, Station.code).join(Station, LymphNode.station_id == Station.id)
+    query = select(LymphNode, StationRow.code).join(
+        StationRow, LymphNode.station_id == StationRow.id
+    )
     found = {}
     with open_database(settings.db) as database, database.read() as session:
         for node, station in session.execute(query):

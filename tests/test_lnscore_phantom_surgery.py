@@ -6,14 +6,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from lnscore.phantom.patients import Plan, draw_patient
+from lnscore.phantom.patients import PatientPlan, draw_patient
 from lnscore.phantom.surgery import PAIRS, operate
 
 
 @pytest.fixture(scope="module")
 def operated():
     """Fifty patients with their reports."""
-    patients = [draw_patient(Plan(2, number, 8, 2)) for number in range(1, 51)]
+    patients = [draw_patient(PatientPlan(2, number, 8, 2)) for number in range(1, 51)]
     return [(patient, operate(patient)) for patient in patients]
 
 

@@ -26,7 +26,7 @@ from lnscore.errors import Refusal
 from lnscore.scoring import batches as stored_patches
 from lnscore.scoring import job
 from lnscore.scoring import storing as storing_scores
-from lnscore.scoring.summary import Scored
+from lnscore.scoring.summary import ScoringSummary
 from lnscore.settings import Settings
 
 STUDIES, NODES = 5, 7
@@ -63,7 +63,7 @@ def batches_of_16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_engine, "MOST_NODES", 16)
 
 
-def pending(settings: Settings, engine: str | None = None) -> Scored:
+def pending(settings: Settings, engine: str | None = None) -> ScoringSummary:
     return job.run(settings, job.PENDING, engine, "auto")
 
 
@@ -186,14 +186,14 @@ def test_scores_do_not_depend_on_how_studies_share_batches(settings, database) -
 @pytest.mark.usefixtures("batches_of_16")
 def test_a_study_is_stored_whole_or_not_at_all(settings, database, monkeypatch) -> None:
     monkeypatch.setattr(storing_scores, "STORE_EVERY_S", 0.0)
-    seen, store = [], storing_scores.Storing.store
+    seen, store = [], storing_scores.ScoreStorage.store
 
-    def counted(self: storing_scores.Storing) -> None:
+    def counted(self: storing_scores.ScoreStorage) -> None:
         store(self)
         with database.read() as session:
             seen.append(session.scalar(text("SELECT count(*) FROM score")))
 
-    monkeypatch.setattr(storing_scores.Storing, "store", counted)
+    monkeypatch.setattr(storing_scores.ScoreStorage, "store", counted)
     pending(settings)
     # Batches of 16 nodes complete two, then four of the studies of seven.
     assert seen == [14, 28, 35, 35]
@@ -355,7 +355,7 @@ def test_scoring_reads_no_dicom(settings) -> None:
 def test_the_run_row_holds_the_engine_and_why(settings, database) -> None:
     pending(settings)
     with database.read() as session:
-        run = session.scalars(select(schema.Run).where(schema.Run.kind == "score")).one()
+        run = session.scalars(select(schema.RunRow).where(schema.RunRow.kind == "score")).one()
         assert (run.exit_code, run.engine_id) == (0, 1)
         assert run.finished_at is not None
         assert (run.engine_reason or "").startswith("no trained engine is here")
@@ -385,7 +385,7 @@ def test_an_engine_off_its_golden_outputs_scores_nothing(settings, database, tmp
     with pytest.raises(EngineError, match=r"^E09"):
         pending(settings, str(broken))
     with database.read() as session:
-        assert list(session.scalars(select(schema.Engine))) == []
+        assert list(session.scalars(select(schema.EngineRow))) == []
 
 
 @pytest.mark.usefixtures("batches_of_16")
@@ -405,7 +405,7 @@ def test_what_was_scored_before_the_engine_broke_is_kept(settings, database, mon
     assert calls[:3] == [5, 16, 16]
     assert len(table(database)) == 2 * NODES
     with database.read() as session:
-        run = session.scalars(select(schema.Run).where(schema.Run.kind == "score")).one()
+        run = session.scalars(select(schema.RunRow).where(schema.RunRow.kind == "score")).one()
         assert (run.exit_code, run.summary["studies"] if run.summary else None) == (4, 2)
 
 

@@ -23,7 +23,7 @@ def database(tmp_path: Path):
 
 
 def meanings(database: Database) -> dict[str, str]:
-    table = schema.Station
+    table = schema.StationRow
     with database.read() as session:
         rows = session.execute(select(table.system, table.code, table.meaning))
         return {f"{system}:{code}": meaning for system, code, meaning in rows}

@@ -9,7 +9,7 @@ from pydicom.sr.codedict import codes
 
 from lnscore.stations.spelling import normal
 from lnscore.stations.stated import _NO_PLACE
-from lnscore.stations.vocabulary import VERSIONS, Found, anywhere, find, system_of, systems
+from lnscore.stations.vocabulary import VERSIONS, StationMatch, anywhere, find, system_of, systems
 
 EVERY = sorted(VERSIONS)
 STATIONS = [station for system in EVERY for station in systems()[system].stations]
@@ -160,7 +160,7 @@ def test_a_sided_station_without_its_side_gives_the_sides(system, text, sides):
 
 
 def test_a_typing_error_gives_what_is_near_best_first():
-    assert find("JES11", "106recX") == Found(None, near=("106recR", "106recL"))
+    assert find("JES11", "106recX") == StationMatch(None, near=("106recR", "106recL"))
 
 
 def test_a_code_cut_short_gives_how_it_goes_on():

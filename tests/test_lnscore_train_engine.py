@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from db.schema import AuditLog, Engine
+from db.schema import AuditLog, EngineRow
 from db.session import open_database
 from demo_bundle import copy_demo, edit_manifest
 from engines import bundle as bundles
@@ -86,7 +86,7 @@ def test_phantoms_train_an_engine_that_is_promoted_scores_and_is_compared(
     card = (bundle.path / "model_card.md").read_text()
     assert card.startswith("**This engine was trained on computer-made phantoms.")
     with open_database("a.db") as database, database.read() as session:
-        names = session.scalars(select(Engine.name)).all()
+        names = session.scalars(select(EngineRow.name)).all()
         actions = session.scalars(select(AuditLog.action)).all()
     assert "tiny-1" in names
     assert "train" in actions

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from command_line import Run
 from db import cohort, station_status
-from db.schema import Finding, Label, PathologyReport
+from db.schema import FindingRow, Label, PathologyReport
 from db.session import open_database
 from fake_phantoms import fill
 
@@ -63,11 +63,11 @@ def turn_pathology(database: Path, keys: set[str]) -> None:
     """Positive to negative and back, in the reports of some patients."""
     with open_database(str(database)) as opened, opened.begin() as session:
         theirs = select(PathologyReport.id).where(PathologyReport.patient_key.in_(keys))
-        for finding in session.scalars(select(Finding).where(Finding.report_id.in_(theirs))):
+        for finding in session.scalars(select(FindingRow).where(FindingRow.report_id.in_(theirs))):
             status = {"positive": "negative", "negative": "positive"}.get(finding.status)
             session.execute(
-                update(Finding)
-                .where(Finding.id == finding.id)
+                update(FindingRow)
+                .where(FindingRow.id == finding.id)
                 .values(status=status or finding.status, n_examined=None, n_positive=None)
             )
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from lnscore.workers import Done, Limits, Workers
+from lnscore.workers import Limits, TaskResult, Workers
 from worker_tasks import behave
 
 TASKS = ["a", "crash", "b", "hang", "c", "bomb", "d", "refuse", "e", "defect", "f"]
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one job", "two jobs"])
-def outcomes(request) -> dict[str, Done]:
+def outcomes(request) -> dict[str, TaskResult]:
     with Workers(Limits(jobs=request.param, memory_mb=2048, timeout_s=2)) as workers:
         results = list(workers.map(behave, TASKS))
     assert [done.task for done in results] == TASKS

@@ -21,7 +21,7 @@ from fake_run import finished_run
 from fake_training import TINY, make_cohort, quick_ssl
 from trainer.bundle import cohort_summary, model_card
 from trainer.bundle import from_run as run_bundle
-from trainer.bundle.from_run import Choice, best_fold, make_bundle, read_run
+from trainer.bundle.from_run import FoldChoice, best_fold, make_bundle, read_run
 from trainer.errors import TrainerError
 from trainer.evaluation import calibrate, held_out
 from trainer.export.golden_inputs import APART, at_quantiles, golden_patches
@@ -154,7 +154,7 @@ def test_the_card_says_what_the_nodes_without_labels_taught(
     facts = {"stage": "ssl", "method": method, "from": "first", "unlabelled": counts}
     values = quick_ssl(method=method).model_dump(mode="json")
     run = read_run(finished_run(tmp_path / "run", **facts, values=values))
-    about = run_bundle.describe(run, Choice(2, "asked for"), "x", (), 100)
+    about = run_bundle.describe(run, FoldChoice(2, "asked for"), "x", (), 100)
     assert (
         f"Then semi-supervised by {method} from the run 'first', with 20 nodes without labels"
         f"{stations}.\n" in model_card.card(about, TINY)
@@ -163,7 +163,7 @@ def test_the_card_says_what_the_nodes_without_labels_taught(
 
 def test_an_engine_of_phantoms_says_first_that_it_means_nothing(tmp_path: Path) -> None:
     run = read_run(finished_run(tmp_path / "run", phantom=True))
-    bundle = make_bundle(run, Choice(2, "asked for"), "phantoms", tmp_path / "b", draws=100)
+    bundle = make_bundle(run, FoldChoice(2, "asked for"), "phantoms", tmp_path / "b", draws=100)
     assert bundle.manifest.caution == "trained on phantoms: its scores mean nothing for patients"
     text = (tmp_path / "b" / "model_card.md").read_text()
     assert text.startswith(
@@ -183,7 +183,7 @@ def test_a_fp16_graph_that_is_off_is_left_out_and_the_card_says_so(
         return gate(bundle, engine)
 
     monkeypatch.setattr(parity, "gate", strict)
-    bundle = make_bundle(read_run(root), Choice(0, "asked"), "half", tmp_path / "b", draws=100)
+    bundle = make_bundle(read_run(root), FoldChoice(0, "asked"), "half", tmp_path / "b", draws=100)
     assert list(bundle.manifest.models) == ["fp32"]
     assert not (tmp_path / "b" / "model.fp16.onnx").exists()
     assert (

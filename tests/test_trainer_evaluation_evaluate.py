@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from fake_predictions import cohort, predicted, write_run
 from trainer.errors import TrainerError
 from trainer.evaluation import evaluate, predicted_run
-from trainer.evaluation.evaluate import Evaluation, Row
+from trainer.evaluation.evaluate import Evaluation, EvaluationRow
 from trainer.evaluation.predicted_run import PredictedRun
 from trainer.evaluation.scored import RULE, SHORT_AXIS
 from trainer.runs.predictions import FILE, LAST_FILE, TEST, VALIDATION, Predictions, sigmoid
@@ -29,7 +29,7 @@ def found() -> Evaluation:
     return evaluated(GOOD, POOR)
 
 
-def row(found: Evaluation, model: str, by: str = "all", group: str = "all") -> Row:
+def row(found: Evaluation, model: str, by: str = "all", group: str = "all") -> EvaluationRow:
     return next(r for r in found.rows if (r.model, r.by, r.group) == (model, by, group))
 
 

@@ -11,13 +11,13 @@ from fake_predictions import cohort, predicted
 from trainer.evaluation import figures, metrics
 from trainer.evaluation.evaluate import models
 from trainer.evaluation.predicted_run import PredictedRun
-from trainer.evaluation.scored import Scored
+from trainer.evaluation.scored import OutOfFoldScores
 from trainer.runs.predictions import TEST, Predictions
 
 ROWS = predicted(cohort(120, 30))
 
 
-def scored(rows: Predictions, runs: int = 1) -> list[Scored]:
+def scored(rows: Predictions, runs: int = 1) -> list[OutOfFoldScores]:
     return models([PredictedRun(f"network-{n}", {}, rows, ()) for n in range(runs)])
 
 

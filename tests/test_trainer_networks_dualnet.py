@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from trainer.errors import TrainerError
 from trainer.networks.config import DualNetConfig
 from trainer.networks.cost import cost
-from trainer.networks.dualnet import DualNet, Masked, box_grid, box_net, refuse_points, small_net
+from trainer.networks.dualnet import (
+    DualNet,
+    MaskedInput,
+    box_grid,
+    box_net,
+    refuse_points,
+    small_net,
+)
 
 BARE = DualNetConfig(dilate_mm=0)
 
@@ -70,7 +77,7 @@ def test_layers_are_those_of_the_original() -> None:
 
 
 def test_outside_the_widened_outline_nothing_is_seen() -> None:
-    views, mask, hu = Masked(DualNetConfig()), box_mask((6, 28, 28), (9, 36, 36)), random_hu(1)
+    views, mask, hu = MaskedInput(DualNetConfig()), box_mask((6, 28, 28), (9, 36, 36)), random_hu(1)
     changed = hu.clone()
     changed[:, 6:9, :22] = changed[:, :6] = changed[:, 9:] = 200
     for before, after in zip(views(hu, mask), views(changed, mask), strict=True):
@@ -78,14 +85,14 @@ def test_outside_the_widened_outline_nothing_is_seen() -> None:
 
 
 def test_the_rim_is_4_mm_in_plane_and_none_along_z() -> None:
-    seen = Masked(DualNetConfig()).widen(box_mask((6, 28, 28), (9, 36, 36)))
+    seen = MaskedInput(DualNetConfig()).widen(box_mask((6, 28, 28), (9, 36, 36)))
     assert torch.equal(seen, box_mask((6, 23, 23), (9, 41, 41)))  # 5 pixels of 0.795 mm
 
 
 def test_window_ends_are_0_and_1() -> None:
     mask = torch.ones(1, 16, 64, 64)
     for hu, scaled in [(-1000, 0.0), (-175, 0.0), (50, 0.5), (275, 1.0), (3000, 1.0)]:
-        box, cube = Masked(BARE)(torch.full_like(mask, hu), mask)
+        box, cube = MaskedInput(BARE)(torch.full_like(mask, hu), mask)
         torch.testing.assert_close(box, torch.full((1, 1, 16, 64, 64), scaled))
         torch.testing.assert_close(cube, torch.full((1, 1, 32, 32, 32), scaled))
 
@@ -95,7 +102,7 @@ def test_window_ends_are_0_and_1() -> None:
 def test_the_cube_is_scipys_zoom_of_the_nodes_box(spans: tuple[tuple[int, int], ...]) -> None:
     low, high = tuple(a for a, _ in spans), tuple(a + n for a, n in spans)
     hu = random_hu(1)
-    _, cube = Masked(BARE)(hu, box_mask(low, high))
+    _, cube = MaskedInput(BARE)(hu, box_mask(low, high))
     window = np.clip((hu[0].numpy().astype(float) + 175) / 450, 0, 1)
     inside = window[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
     expected = ndimage.zoom(inside, [32 / n for n in inside.shape], order=1)
@@ -111,8 +118,8 @@ def test_the_box_spans_first_to_last_voxel() -> None:
 
 def test_a_node_that_fills_no_voxel_by_half_has_an_outline() -> None:
     mask = box_mask((6, 28, 28), (9, 36, 36))
-    assert torch.equal(Masked(BARE).widen(mask * 0.2), mask)
-    assert Masked(BARE).widen(torch.zeros_like(mask)).sum() == 0
+    assert torch.equal(MaskedInput(BARE).widen(mask * 0.2), mask)
+    assert MaskedInput(BARE).widen(torch.zeros_like(mask)).sum() == 0
 
 
 def test_one_node_does_not_change_another() -> None:

@@ -9,7 +9,7 @@ from fake_reproduction import HALF, PERFECT, THREE_QUARTERS, of_cohort, scored, 
 from trainer.evaluation.bootstrap import Interval
 from trainer.reproduction import ladders
 from trainer.reproduction.figures import FALSE_RATES, draw, mean_curve
-from trainer.reproduction.results import Reproduced, summarise
+from trainer.reproduction.results import TableResult, summarise
 from trainer.reproduction.rows import TABLES
 
 
@@ -18,12 +18,12 @@ def drawn(table: str, *rows: str, baseline=None) -> dict[str, bytes]:
     return draw(summarise(TABLES[table], runs, 20, 0, baseline), runs, baseline)
 
 
-def truth(**scores) -> Reproduced:
+def truth(**scores) -> TableResult:
     runs = {row.replace("_", "-"): {0: scored(one)} for row, one in scores.items()}
     return summarise(TABLES["truth"], runs, draws=20)
 
 
-def ladder(made: Reproduced):
+def ladder(made: TableResult):
     assert made.room is not None
     return ladders.with_room(made, made.room)
 

@@ -24,7 +24,7 @@ def option(words: tuple[str, ...], name: str) -> str:
     return words[words.index(name) + 1]
 
 
-def of(name: str, runs: list[plan.Run]) -> plan.Run:
+def of(name: str, runs: list[plan.PlannedRun]) -> plan.PlannedRun:
     return next(run for run in runs if run.name == name)
 
 

@@ -21,11 +21,11 @@ from trainer.evaluation import metrics, significance
 from trainer.evaluation.bootstrap import patient_draws
 from trainer.reproduction import averaged
 from trainer.reproduction.results import summarise
-from trainer.reproduction.rows import Comparison, Table
+from trainer.reproduction.rows import Comparison, PaperTable
 
 ROWS = ("two-stream", "two-stream-mt", "all-labels")
 PLANNED = (Comparison("two-stream-mt", "two-stream"), Comparison("all-labels", "two-stream"))
-TABLE = Table("truth", "Truth", ROWS, PLANNED, "two-stream", "all-labels")
+TABLE = PaperTable("truth", "Truth", ROWS, PLANNED, "two-stream", "all-labels")
 
 
 def made(runs, draws=50, **given):

@@ -7,12 +7,12 @@ import pytest
 
 from fake_reproduction import HALF, PERFECT, THREE_QUARTERS, of_cohort, scored, short_axis
 from trainer.reproduction.labels import label, parts
-from trainer.reproduction.results import Reproduced, summarise
-from trainer.reproduction.rows import ROWS, TABLES, Table
+from trainer.reproduction.results import TableResult, summarise
+from trainer.reproduction.rows import ROWS, TABLES, PaperTable
 from trainer.reproduction.tables import as_markdown, as_texts
 
 
-def made(name: str, **scores) -> Reproduced:
+def made(name: str, **scores) -> TableResult:
     """A table of rows (with _ for -) whose seeds have these scores."""
     runs = {
         row.replace("_", "-"): {seed: scored(one) for seed, one in enumerate(seeds)}
@@ -31,11 +31,11 @@ def sheet(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-ROOMLESS = Table("ours", "Ours", ("null", "all-labels"), ())
+ROOMLESS = PaperTable("ours", "Ours", ("null", "all-labels"), ())
 
 
 @pytest.fixture(scope="module")
-def truth() -> Reproduced:
+def truth() -> TableResult:
     return made(
         "truth", two_stream=[HALF], two_stream_mt=[THREE_QUARTERS, HALF], all_labels=[PERFECT]
     )
@@ -89,7 +89,7 @@ def test_table_2_checks_the_parts_of_each_row() -> None:
     ]  # fmt: skip
 
 
-def test_only_table_2_has_check_marks(truth: Reproduced) -> None:
+def test_only_table_2_has_check_marks(truth: TableResult) -> None:
     assert "✓" not in as_markdown(truth)
     assert parts(ROWS["pgls"]) == ("2.5D", "TS", "MS", "MT", "PGLS")
 
@@ -108,19 +108,19 @@ def test_a_figure_that_the_paper_never_prints_has_no_column() -> None:
     assert head == ["Method", "AUROC", "S@R75", "R@S75", "A@R75", "A@S75"]
 
 
-def test_a_test_has_its_seeds_nodes_and_p(truth: Reproduced) -> None:
+def test_a_test_has_its_seeds_nodes_and_p(truth: TableResult) -> None:
     line = cells(as_markdown(truth), "2.5D + TS + MS + MT − Ours (supervised)")
     assert line[1:4] == ["0", "4", "4"]
     assert line[4].startswith("25.0 (")
     assert all(p.startswith((".", "1.")) for p in line[5:8])
 
 
-def test_a_test_that_was_not_run_is_empty_and_says_why(truth: Reproduced) -> None:
+def test_a_test_that_was_not_run_is_empty_and_says_why(truth: TableResult) -> None:
     line = cells(as_markdown(truth), "2.5D + TS + MS + MT − supervised, trained on as long")
     assert line[1:] == [*[""] * 7, "not run: supervised, trained on as long"]
 
 
-def test_room_gain_and_share_are_told(truth: Reproduced) -> None:
+def test_room_gain_and_share_are_told(truth: TableResult) -> None:
     text = as_markdown(truth)
     assert "The room, all labels (upper bound) − Ours (supervised): 50.0 (" in text
     assert "so this cohort can show a gain" in text
@@ -143,7 +143,7 @@ def test_a_table_without_room_has_no_such_section() -> None:
     assert "## Room" not in as_markdown(summarise(ROOMLESS, {}, draws=5))
 
 
-def test_seeds_and_nodes_have_their_line(truth: Reproduced) -> None:
+def test_seeds_and_nodes_have_their_line(truth: TableResult) -> None:
     text = as_markdown(truth)
     seeds = text[text.index("## Seeds") :]
     assert cells(seeds, "2.5D + TS + MS + MT")[1:] == ["0, 1", "75.0, 50.0", "17.7", "4 (2)", "4"]
@@ -162,7 +162,7 @@ def test_the_short_axis_is_the_last_line() -> None:
     assert text.index("| Short axis") > text.index("| Ours (semi-supervised)")
 
 
-def test_every_table_row_has_as_many_cells_as_its_head(truth: Reproduced) -> None:
+def test_every_table_row_has_as_many_cells_as_its_head(truth: TableResult) -> None:
     for block in as_markdown(truth).split("\n\n"):
         widths = {len(line.split("|")) for line in block.splitlines() if line.startswith("|")}
         assert len(widths) <= 1
@@ -174,14 +174,14 @@ def test_notes_stand_at_the_end() -> None:
     assert text.endswith("## Notes\n\n- two-stream, seed 1, is left out: fold 1 is missing\n")
 
 
-def test_the_sheets_of_a_table_are_named_for_it(truth: Reproduced) -> None:
+def test_the_sheets_of_a_table_are_named_for_it(truth: TableResult) -> None:
     assert list(as_texts(truth)) == [
         "truth.md", "truth.csv", "truth-seeds.csv", "truth-tests.csv", "truth-gains.csv",
     ]  # fmt: skip
     assert list(as_texts(summarise(ROOMLESS, {}, draws=5))) == ["ours.md", "ours.csv"]
 
 
-def test_the_sheet_of_figures_has_shares_and_empty_cells(truth: Reproduced) -> None:
+def test_the_sheet_of_figures_has_shares_and_empty_cells(truth: TableResult) -> None:
     lines = sheet(as_texts(truth)["truth.csv"])
     found = {(line["row"], line["figure"]): line for line in lines}
     assert len(lines) == 5 * len(TABLES["truth"].rows)
@@ -190,7 +190,7 @@ def test_the_sheet_of_figures_has_shares_and_empty_cells(truth: Reproduced) -> N
     assert found["null", "auroc"]["value"] == ""
 
 
-def test_the_sheet_of_seeds_has_a_line_a_training(truth: Reproduced) -> None:
+def test_the_sheet_of_seeds_has_a_line_a_training(truth: TableResult) -> None:
     lines = sheet(as_texts(truth)["truth-seeds.csv"])
     assert [(line["row"], line["seed"], line["auroc"]) for line in lines] == [
         ("two-stream", "0", "0.5"),
@@ -200,13 +200,13 @@ def test_the_sheet_of_seeds_has_a_line_a_training(truth: Reproduced) -> None:
     ]
 
 
-def test_the_sheet_of_gains_has_their_shares(truth: Reproduced) -> None:
+def test_the_sheet_of_gains_has_their_shares(truth: TableResult) -> None:
     lines = {line["row"]: line for line in sheet(as_texts(truth)["truth-gains.csv"])}
     assert lines["two-stream-mt"]["share_of_room"] == "0.5"
     assert lines["pgls-both"]["value"] == ""
 
 
-def test_the_sheet_of_tests_names_its_rows(truth: Reproduced) -> None:
+def test_the_sheet_of_tests_names_its_rows(truth: TableResult) -> None:
     first = sheet(as_texts(truth)["truth-tests.csv"])[0]
     assert (first["first"], first["second"], first["seeds"]) == ("all-labels", "two-stream", "0")
     assert first["difference"] == "0.5"

@@ -15,7 +15,7 @@ from trainer.errors import TrainerError
 from trainer.networks.body import HEADS, body_weights, save_body
 from trainer.networks.registry import build
 from trainer.networks.starting import Start
-from trainer.supervised.pretraining_run import BODY, Pretrained, pretrain_run
+from trainer.supervised.pretraining_run import BODY, PretrainedBody, pretrain_run
 from trainer.supervised.pretraining_stage import PretrainConfig
 from trainer.supervised.pretraining_targets import NAMES, measurable, measure
 
@@ -31,7 +31,7 @@ class Killed(Exception):
     """Stands for SIGKILL."""
 
 
-def run(root: Path, cohort: Cohort, stop_at: int | None = None) -> Pretrained:
+def run(root: Path, cohort: Cohort, stop_at: int | None = None) -> PretrainedBody:
     def watch(done: int, total: int, note: str) -> None:
         if done == stop_at:
             raise Killed

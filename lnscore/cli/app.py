@@ -96,9 +96,9 @@ def ingest(
     workers.start_server()  # it loads the readers while this process loads the rest
     from lnscore import settings
     from lnscore.ingest import job
-    from lnscore.ingest.task import Options
+    from lnscore.ingest.task import IngestOptions
 
-    options = Options.of(masks, points, coord, stations, series, fill_gaps, assume_hu, only)
+    options = IngestOptions.of(masks, points, coord, stations, series, fill_gaps, assume_hu, only)
     summary = job.run(paths, settings.load(db, jobs), options)
     _finish(summary, as_json)
 

@@ -35,7 +35,7 @@ def import_labels(
     from lnscore import console, settings
     from lnscore.labels import importing as job
 
-    options = job.Options(tolerance_mm, reader or "", coord or "")
+    options = job.LabelOptions(tolerance_mm, reader or "", coord or "")
     summary = job.run(settings.load(db), file, options)
     console.finish(summary, as_json=as_json)
 

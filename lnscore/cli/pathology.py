@@ -63,10 +63,10 @@ def import_file(
     """Import FILE whole, or nothing of it and every error."""
     from lnscore import console, settings
     from lnscore.pathology import importing as job
-    from lnscore.pathology.reading import Options
+    from lnscore.pathology.reading import TableOptions
 
-    options = Options(_kind(format_), mapping, sheet, id_column, layout, encoding)
-    wanted = job.Wanted(options, issuer, key_file, allow_pending, max_days, _order(dates))
+    options = TableOptions(_kind(format_), mapping, sheet, id_column, layout, encoding)
+    wanted = job.ImportRequest(options, issuer, key_file, allow_pending, max_days, _order(dates))
     console.finish(job.run(file, settings.load(db), wanted), as_json=as_json)
 
 
@@ -90,11 +90,11 @@ def preview(
     """Show what an import would store and say; nothing is written."""
     from lnscore import console, settings
     from lnscore.pathology import preview as job
-    from lnscore.pathology.importing import Wanted
-    from lnscore.pathology.reading import Options
+    from lnscore.pathology.importing import ImportRequest
+    from lnscore.pathology.reading import TableOptions
 
-    options = Options(_kind(format_), mapping, sheet, id_column, layout, encoding)
-    wanted = Wanted(options, issuer, key_file, allow_pending, max_days, _order(dates))
+    options = TableOptions(_kind(format_), mapping, sheet, id_column, layout, encoding)
+    wanted = ImportRequest(options, issuer, key_file, allow_pending, max_days, _order(dates))
     shown = job.run(file, settings.load(db), wanted)
     if not as_json:
         console.print_table("Findings", *shown.table())

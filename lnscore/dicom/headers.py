@@ -48,7 +48,7 @@ TAGS = (
 
 
 @dataclass(frozen=True)
-class Who:
+class PatientFacts:
     """What names a patient and a study; it stays in the driver's memory and is never stored."""
 
     patient_id: str
@@ -79,7 +79,7 @@ class FileHeader:
     sop_uid: str
     study_uid: str
     series_uid: str
-    who: Who
+    who: PatientFacts
     slices: tuple[SliceHeader, ...] = ()
     made: str = ""
     for_uid: str = ""
@@ -206,7 +206,7 @@ def _facts(
         text(dataset, "SOPInstanceUID"),
         text(dataset, "StudyInstanceUID"),
         text(dataset, "SeriesInstanceUID"),
-        Who(
+        PatientFacts(
             _patient_id(dataset),
             text(dataset, "IssuerOfPatientID"),
             text(dataset, "PatientBirthDate"),

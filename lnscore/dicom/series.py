@@ -23,7 +23,7 @@ DUPLICATES_DROPPED = "S09"
 
 
 @dataclass(frozen=True)
-class Stack:
+class SliceStack:
     """Slices of one acquisition, in any order.
 
     Attributes:
@@ -41,7 +41,7 @@ class Stack:
 
 def split_series(
     slices: Sequence[SliceHeader], sha256_of: Mapping[str, str]
-) -> tuple[list[Stack], int]:
+) -> tuple[list[SliceStack], int]:
     """Tell the stacks of one series apart.
 
     Args:
@@ -71,9 +71,9 @@ def split_series(
 
 def _stack(
     number: int, slices: list[SliceHeader], flags: tuple[str, ...], uids: frozenset[str]
-) -> Stack:
+) -> SliceStack:
     uid = slices[0].series_uid + (f"#{number}" if number > 1 else "")
-    return Stack(uid, tuple(slices), flags, uids - {one.sop_uid for one in slices})
+    return SliceStack(uid, tuple(slices), flags, uids - {one.sop_uid for one in slices})
 
 
 def _drop_duplicates(

@@ -30,7 +30,7 @@ a password.
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """One file: where to read it, and the name by which the user knows it."""
 
     path: str
@@ -38,7 +38,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFiles:
     """What lies under the given paths.
 
     Attributes:
@@ -48,19 +48,19 @@ class Found:
         notes: What was not followed, and why.
     """
 
-    files: list[Source] = field(default_factory=list)
-    archives: list[Source] = field(default_factory=list)
-    dicomdirs: list[Source] = field(default_factory=list)
+    files: list[SourceFile] = field(default_factory=list)
+    archives: list[SourceFile] = field(default_factory=list)
+    dicomdirs: list[SourceFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def find(paths: Sequence[Path]) -> Found:
+def find(paths: Sequence[Path]) -> FoundFiles:
     """List every file under `paths`, each once, in a stable order.
 
     Raises:
         Refusal: F10, a path that is not there.
     """
-    found, seen = Found(), set[str]()
+    found, seen = FoundFiles(), set[str]()
     for path in paths:
         if not path.exists():
             raise Refusal("F10", f"no file or folder '{path}'", "one that exists", "Check it.")
@@ -72,11 +72,11 @@ def find(paths: Sequence[Path]) -> Found:
     return found
 
 
-def _add(found: Found, seen: set[str], file: Path, real: str, *, named: bool) -> None:
+def _add(found: FoundFiles, seen: set[str], file: Path, real: str, *, named: bool) -> None:
     if real in seen:
         return
     seen.add(real)
-    source = Source(real, str(file))
+    source = SourceFile(real, str(file))
     if file.suffix.lower() == ".zip" or (named and zipfile.is_zipfile(file)):
         found.archives.append(source)
     elif named and file.name.upper() == "DICOMDIR":
@@ -123,11 +123,11 @@ def inside(real: str, top: str) -> bool:
 class Unpacking:
     """A worker's task: an archive and the folder to unpack it into."""
 
-    archive: Source
+    archive: SourceFile
     folder: str
 
 
-def unpack(task: Unpacking) -> list[Source]:
+def unpack(task: Unpacking) -> list[SourceFile]:
     """Unpack an archive into files named by number: no name of the archive's touches the disk.
 
     Raises:
@@ -174,7 +174,7 @@ def _refuse_entry(archive: str, entry: zipfile.ZipInfo) -> None:
         )
 
 
-def _limit(archive: Source, entries: int) -> int:
+def _limit(archive: SourceFile, entries: int) -> int:
     if entries > MAX_ENTRIES:
         raise Refusal(
             "F15", f"{entries} files", f"at most {MAX_ENTRIES}", "Pack fewer studies an archive."
@@ -185,7 +185,7 @@ def _limit(archive: Source, entries: int) -> int:
 
 def _extract(
     archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], task: Unpacking, limit: int
-) -> Iterator[Source]:
+) -> Iterator[SourceFile]:
     written = 0
     for number, entry in enumerate(entries):
         path = os.path.join(task.folder, f"{number:06d}")
@@ -200,10 +200,10 @@ def _extract(
                         "The archive is suspect; unpack it by hand if it is truly that large.",
                     )
                 file.write(block)
-        yield Source(path, f"{task.archive.shown}!{entry.filename}")
+        yield SourceFile(path, f"{task.archive.shown}!{entry.filename}")
 
 
-def list_dicomdir(source: Source) -> tuple[list[Source], list[str]]:
+def list_dicomdir(source: SourceFile) -> tuple[list[SourceFile], list[str]]:
     """Files that a DICOMDIR names, inside its own folder only.
 
     Returns:
@@ -234,5 +234,5 @@ def list_dicomdir(source: Source) -> tuple[list[Source], list[str]]:
             notes.append(f"{source.shown}: {'/'.join(parts)} is missing")
         else:
             shown = os.path.join(os.path.dirname(source.shown), *parts)
-            files.append(Source(real, shown))
+            files.append(SourceFile(real, shown))
     return files, notes

@@ -12,7 +12,7 @@ import numpy as np
 
 from lnscore.dicom.geometry import CtGrid, Geometry
 from lnscore.dicom.pixels import refuse_what_is_not_hu, stored_pixels, to_hu
-from lnscore.dicom.series import Stack
+from lnscore.dicom.series import SliceStack
 from lnscore.dicom.slice_headers import SliceHeader
 from lnscore.errors import Refusal
 
@@ -76,7 +76,7 @@ class Scan:
 
 
 def place_stack(
-    stack: Stack, study_uid: str, fill_gaps: int = 0, *, assume_hu: bool = False
+    stack: SliceStack, study_uid: str, fill_gaps: int = 0, *, assume_hu: bool = False
 ) -> Scan:
     """Check a stack's geometry and pixel coding and put its slices in order.
 

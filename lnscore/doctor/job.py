@@ -7,7 +7,7 @@ from db import counts, quarantine
 from db.schema import Quarantine
 from db.session import open_database
 from lnscore import console
-from lnscore.doctor.machine import Finding, check_machine
+from lnscore.doctor.machine import Check, check_machine
 from lnscore.doctor.place import check_engines, check_place
 from lnscore.errors import EXIT_DONE, EXIT_ERROR
 from lnscore.settings import Settings
@@ -99,7 +99,7 @@ def _say_refusal(row: dict[str, Any]) -> None:
         console.say(f"  | {line}")
 
 
-def _say_finding(one: Finding) -> None:
+def _say_finding(one: Check) -> None:
     console.say(f"{one.state:4}  {one.name}: {one.found}")
     if one.fix:
         console.say(f"      {one.fix}")

@@ -24,7 +24,7 @@ NAMED = ("numpy", "pydicom", "highdicom", "SimpleITK", "onnxruntime", "SQLAlchem
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One line of the doctor's: what was looked at, how it is, what to do."""
 
     name: str
@@ -33,7 +33,7 @@ class Finding:
     fix: str = ""
 
 
-def check_machine() -> Iterator[Finding]:
+def check_machine() -> Iterator[Check]:
     """Look at everything that needs neither a database nor an engine."""
     yield _python()
     yield _packages()
@@ -45,41 +45,41 @@ def check_machine() -> Iterator[Finding]:
     yield _sqlite()
 
 
-def _python() -> Finding:
+def _python() -> Check:
     found = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info >= PYTHON:
-        return Finding("python", "ok", found)
-    return Finding("python", "fail", found, "Use Python 3.11 or newer.")
+        return Check("python", "ok", found)
+    return Check("python", "fail", found, "Use Python 3.11 or newer.")
 
 
-def _packages() -> Finding:
+def _packages() -> Check:
     try:
         missing = _missing(None)
     except metadata.PackageNotFoundError:
         fix = "Install it: pip install --editable . (or make env)."
-        return Finding("packages", "warn", "lnscore runs from a folder, not installed", fix)
+        return Check("packages", "warn", "lnscore runs from a folder, not installed", fix)
     if missing:
         listed = ", ".join(missing)
-        return Finding("packages", "fail", f"not installed: {listed}", "Install lnscore again.")
-    return Finding("packages", "ok", "everything that lnscore needs is installed")
+        return Check("packages", "fail", f"not installed: {listed}", "Install lnscore again.")
+    return Check("packages", "ok", "everything that lnscore needs is installed")
 
 
-def _versions() -> Finding:
+def _versions() -> Check:
     found = [f"{name} {_version(name)}" for name in NAMED if _version(name)]
-    return Finding("versions", "ok", ", ".join(found))
+    return Check("versions", "ok", ", ".join(found))
 
 
-def _extras() -> Finding:
+def _extras() -> Check:
     try:
         extras = metadata.metadata("lnscore").get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:
         extras = []
     absent = {extra: missing for extra in extras if (missing := _missing(extra))}
     if not absent:
-        return Finding("extras", "ok", "all optional packages are installed")
+        return Check("extras", "ok", "all optional packages are installed")
     listed = "; ".join(f"{extra} ({', '.join(names)})" for extra, names in absent.items())
     fix = "Needed only for what their names say: pip install 'lnscore[NAME]'."
-    return Finding("extras", "ok", f"optional, not installed: {listed}", fix)
+    return Check("extras", "ok", f"optional, not installed: {listed}", fix)
 
 
 def _missing(extra: str | None) -> list[str]:
@@ -101,17 +101,17 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _processor() -> Finding:
+def _processor() -> Check:
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     found, flags = f"{cores} processor cores for this process", cpu_flags()
     if flags is None:
-        return Finding("processor", "ok", found)
+        return Check("processor", "ok", found)
     fast = [flag for flag in ("avx2", "avx512f", "asimd") if flag in flags]
     if fast:
-        return Finding("processor", "ok", f"{found}, {', '.join(fast)}")
+        return Check("processor", "ok", f"{found}, {', '.join(fast)}")
     fix = "Scoring works, several times slower; expose the processor's features to the machine."
-    return Finding("processor", "warn", f"{found}, neither AVX2 nor NEON", fix)
+    return Check("processor", "warn", f"{found}, neither AVX2 nor NEON", fix)
 
 
 def cpu_flags(info: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
@@ -122,14 +122,14 @@ def cpu_flags(info: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
     return frozenset(found.group(1).split()) if found else frozenset()
 
 
-def _memory() -> Finding:
+def _memory() -> Check:
     total_gb = memory_gb()
     if total_gb is None:
-        return Finding("memory", "ok", "this system does not say how much there is")
+        return Check("memory", "ok", "this system does not say how much there is")
     found = f"{total_gb:.1f} GB of memory"
     if total_gb >= MEMORY_GB:
-        return Finding("memory", "ok", found)
-    return Finding("memory", "warn", found, "Keep --jobs at 1; 4 GB or more are comfortable.")
+        return Check("memory", "ok", found)
+    return Check("memory", "warn", found, "Keep --jobs at 1; 4 GB or more are comfortable.")
 
 
 def memory_gb() -> float | None:
@@ -140,16 +140,16 @@ def memory_gb() -> float | None:
         return None
 
 
-def _limits() -> Finding:
+def _limits() -> Check:
     if importlib.util.find_spec("resource") is not None:
-        return Finding("limits", "ok", "workers run under limits of memory and time")
+        return Check("limits", "ok", "workers run under limits of memory and time")
     fix = "Read files of unknown origin on a POSIX system."
     found = "this system has no resource limits: workers run under a limit of time only"
-    return Finding("limits", "warn", found, fix)
+    return Check("limits", "warn", found, fix)
 
 
-def _sqlite() -> Finding:
+def _sqlite() -> Check:
     found = f"SQLite {sqlite3.sqlite_version}"
     if sqlite3.sqlite_version_info >= SQLITE:
-        return Finding("sqlite", "ok", found)
-    return Finding("sqlite", "fail", found, "Use a Python with SQLite 3.37 or newer.")
+        return Check("sqlite", "ok", found)
+    return Check("sqlite", "fail", found, "Use a Python with SQLite 3.37 or newer.")

@@ -19,7 +19,7 @@ from db.patchstore import PatchStore
 from db.session import Database, connected, open_database, rephrased
 from engines import load
 from engines.errors import EngineError
-from lnscore.doctor.machine import Finding
+from lnscore.doctor.machine import Check
 from lnscore.errors import Refusal
 from lnscore.pseudonym import open_pseudonyms
 from lnscore.scoring import engine_choice as engine_jobs
@@ -28,7 +28,7 @@ from lnscore.settings import Settings
 DISK_FAIL_GB, DISK_WARN_GB = 0.5, 5.0
 
 
-def check_place(settings: Settings) -> Iterator[Finding]:
+def check_place(settings: Settings) -> Iterator[Check]:
     """Look at the database's place and all that lies beside it."""
     try:
         place, store = locate(settings.db), settings.store_root
@@ -46,32 +46,32 @@ EVERYWHERE = "onnx"
 """The back end that is part of the base; the others are for a GPU or a little more speed."""
 
 
-def check_engines(settings: Settings) -> Iterator[Finding]:
+def check_engines(settings: Settings) -> Iterator[Check]:
     """Run the golden inputs of every engine on every back end."""
     for backend, state in load.availability().items():
         if not state and backend == EVERYWHERE:
             fix = "Install lnscore again: every machine needs this one."
-            yield Finding(f"back end {backend}", "fail", state.reason, fix)
+            yield Check(f"back end {backend}", "fail", state.reason, fix)
         elif not state:
-            yield Finding(f"back end {backend}", "ok", f"optional, not here: {state.reason}")
+            yield Check(f"back end {backend}", "ok", f"optional, not here: {state.reason}")
     for row in engine_jobs.list_engines(settings.engine_home):
         yield _engine(row, settings)
     yield _without_a_name(settings)
 
 
-def _disk(name: str, path: Path) -> Finding:
+def _disk(name: str, path: Path) -> Check:
     whole = path.absolute()
     folder = next(place for place in (whole, *whole.parents) if place.is_dir())
     free_gb = shutil.disk_usage(folder).free / 1e9
     found = f"{free_gb:.1f} GB free at {folder}"
     if free_gb < DISK_FAIL_GB:
-        return Finding(name, "fail", found, "Make room: a study takes up to some 10 MB.")
+        return Check(name, "fail", found, "Make room: a study takes up to some 10 MB.")
     if free_gb < DISK_WARN_GB:
-        return Finding(name, "warn", found, "Make room before many studies are ingested.")
-    return Finding(name, "ok", found)
+        return Check(name, "warn", found, "Make room before many studies are ingested.")
+    return Check(name, "ok", found)
 
 
-def _wal(path: Path) -> Finding:
+def _wal(path: Path) -> Check:
     """Try SQLite's write-ahead log in the folder itself: only the attempt tells."""
     name = "folder of the database"
     try:
@@ -85,21 +85,21 @@ def _wal(path: Path) -> Finding:
         return _failed(name, error)
     if mode != "wal":
         fix = "Put the database on a local disk."
-        return Finding(name, "fail", f"SQLite cannot keep its log in {path.parent}", fix)
-    return Finding(name, "ok", f"{path.parent} can be written and keeps SQLite's log")
+        return Check(name, "fail", f"SQLite cannot keep its log in {path.parent}", fix)
+    return Check(name, "ok", f"{path.parent} can be written and keeps SQLite's log")
 
 
-def _check_database(place: Location, settings: Settings) -> Iterator[Finding]:
+def _check_database(place: Location, settings: Settings) -> Iterator[Check]:
     try:
         revision = _revision(place)
         if revision is None:
             found = f"none at {place.shown} yet"
-            yield Finding("database", "ok", found, "`lnscore ingest` makes it.")
+            yield Check("database", "ok", found, "`lnscore ingest` makes it.")
             return
         migrate.refuse_unknown(revision, place.shown)
         if revision != schema.HEAD:
             found = f"{place.shown} has schema {revision}, this version {schema.HEAD}"
-            yield Finding("database", "warn", found, "The next command backs it up and updates it.")
+            yield Check("database", "warn", found, "The next command backs it up and updates it.")
             return
         with closing(open_database(settings.db)) as database:
             yield from _check_content(database, revision, settings)
@@ -114,24 +114,24 @@ def _revision(place: Location) -> str | None:
         return migrate.server_revision(connection, place.shown)
 
 
-def _check_content(database: Database, revision: str, settings: Settings) -> Iterator[Finding]:
-    yield Finding("database", "ok", f"{database.location}, schema {revision}")
+def _check_content(database: Database, revision: str, settings: Settings) -> Iterator[Check]:
+    yield Check("database", "ok", f"{database.location}, schema {revision}")
     with database.read() as session:
         files = {node.patch_file_sha256 for node in scores.to_score(session, None)}
         knows_patients = studies.any_patient(session)
         try:
-            yield Finding("audit log", "ok", f"{audit.verify(session)} entries, unbroken")
+            yield Check("audit log", "ok", f"{audit.verify(session)} entries, unbroken")
         except DatabaseError as error:
             yield _failed("audit log", error)
     yield _patch_files(files, PatchStore(settings.store_root))
     yield _secret(settings.secret_path, knows_patients)
 
 
-def _patch_files(files: set[str], store: PatchStore) -> Finding:
+def _patch_files(files: set[str], store: PatchStore) -> Check:
     missing = sorted(sha256 for sha256 in files if not store.path(sha256).is_file())
     if not missing:
-        return Finding("patch files", "ok", f"all {len(files)} are in {store.root}")
-    return Finding(
+        return Check("patch files", "ok", f"all {len(files)} are in {store.root}")
+    return Check(
         "patch files",
         "fail",
         f"{len(missing)} of {len(files)} are not in {store.root}, the first is {missing[0]}",
@@ -139,9 +139,9 @@ def _patch_files(files: set[str], store: PatchStore) -> Finding:
     )
 
 
-def _secret(path: Path, knows_patients: bool) -> Finding:
+def _secret(path: Path, knows_patients: bool) -> Check:
     if not path.exists() and not knows_patients:
-        return Finding("secret", "ok", f"none at {path} yet", "The first ingest makes it.")
+        return Check("secret", "ok", f"none at {path} yet", "The first ingest makes it.")
     try:
         open_pseudonyms(path, create=False)
     except Refusal as error:
@@ -149,23 +149,23 @@ def _secret(path: Path, knows_patients: bool) -> Finding:
     mode = stat.S_IMODE(path.stat().st_mode)
     if os.name == "posix" and mode & 0o077:
         fix = f"Take the others' rights away: chmod 600 '{path}'."
-        return Finding("secret", "warn", f"{path} has mode {mode:04o}, others can read it", fix)
-    return Finding("secret", "ok", f"{path}, readable by its owner only")
+        return Check("secret", "warn", f"{path} has mode {mode:04o}, others can read it", fix)
+    return Check("secret", "ok", f"{path}, readable by its owner only")
 
 
-def _without_a_name(settings: Settings) -> Finding:
+def _without_a_name(settings: Settings) -> Check:
     """What scores where no engine is named."""
     try:
         chosen = engine_jobs.choose(None, settings.engine_home)
     except EngineError as error:
         return _failed("engine without --engine", error)
-    return Finding("engine without --engine", "ok", f"{chosen.bundle.name}: {chosen.why}")
+    return Check("engine without --engine", "ok", f"{chosen.bundle.name}: {chosen.why}")
 
 
-def _engine(row: engine_jobs.Listed, settings: Settings) -> Finding:
+def _engine(row: engine_jobs.ListedEngine, settings: Settings) -> Check:
     name = f"engine {row.name}"
     if row.problem is not None:
-        return Finding(name, "fail", row.problem, "Import the engine again, or delete its folder.")
+        return Check(name, "fail", row.problem, "Import the engine again, or delete its folder.")
     try:
         checked = engine_jobs.verify(row.name, settings.engine_home)
     except EngineError as error:
@@ -174,13 +174,13 @@ def _engine(row: engine_jobs.Listed, settings: Settings) -> Finding:
     passed = [f"{one.backend} {one.precision}" for one in checked if one.outcome == "passed"]
     if failed or not passed:
         found = "; ".join(failed) or "no back end can run here"
-        return Finding(name, "fail", found, f"See `lnscore engine verify {row.name}`.")
+        return Check(name, "fail", found, f"See `lnscore engine verify {row.name}`.")
     state = row.caution or "trained"
-    return Finding(name, "ok", f"reproduces its golden outputs ({', '.join(passed)}); {state}")
+    return Check(name, "ok", f"reproduces its golden outputs ({', '.join(passed)}); {state}")
 
 
-def _failed(name: str, error: Exception) -> Finding:
+def _failed(name: str, error: Exception) -> Check:
     if isinstance(error, DatabaseError | EngineError | Refusal):
         found = f"{error.code}: {error.found}; wanted {error.wanted}"
-        return Finding(name, "fail", found, error.fix)
-    return Finding(name, "fail", str(error), "Correct the folder's permissions, or use another.")
+        return Check(name, "fail", found, error.fix)
+    return Check(name, "fail", str(error), "Correct the folder's permissions, or use another.")

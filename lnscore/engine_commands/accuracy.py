@@ -20,7 +20,7 @@ from engines.shapes import Probabilities
 from lnscore.engine_commands import held_out_nodes
 from lnscore.engine_commands.held_out_nodes import HeldOutNodes, auroc, scored
 from lnscore.scoring import engine_choice as engine_jobs
-from lnscore.scoring.engine_choice import Checked
+from lnscore.scoring.engine_choice import GoldenCheck
 from lnscore.settings import Settings
 from trainer.evaluation import held_out
 
@@ -59,7 +59,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Compared:
+class AccuracyRow:
     """One back end and precision on the held-out nodes, for a table."""
 
     backend: str
@@ -80,7 +80,7 @@ class Compared:
         return [self.backend, self.precision, self.outcome, *numbers, self.reason]
 
 
-def verify(settings: Settings, name: str, rows: Sequence[Checked]) -> list[Compared]:
+def verify(settings: Settings, name: str, rows: Sequence[GoldenCheck]) -> list[AccuracyRow]:
     """Compare every back end and precision that passed its golden inputs.
 
     Raises:
@@ -98,20 +98,24 @@ def verify(settings: Settings, name: str, rows: Sequence[Checked]) -> list[Compa
 
 
 def _compared(
-    bundle: Bundle, row: Checked, nodes: HeldOutNodes, reference: Probabilities, settings: Settings
-) -> Compared:
+    bundle: Bundle,
+    row: GoldenCheck,
+    nodes: HeldOutNodes,
+    reference: Probabilities,
+    settings: Settings,
+) -> AccuracyRow:
     try:
         engine = load.load(bundle, row.backend, cast(Precision, row.precision))
         is_other = (engine.backend, engine.precision) != ("onnx", "fp32")
         ours = scored(engine, nodes, settings) if is_other else reference
         found = check(engine, ours, reference, nodes.label)
-        return Compared(row.backend, row.precision, "passed", "", found)
+        return AccuracyRow(row.backend, row.precision, "passed", "", found)
     except EngineError as error:
         return _failed(row, error)
 
 
-def _failed(row: Checked, error: EngineError) -> Compared:
-    return Compared(row.backend, row.precision, "failed", str(error), None)
+def _failed(row: GoldenCheck, error: EngineError) -> AccuracyRow:
+    return AccuracyRow(row.backend, row.precision, "failed", str(error), None)
 
 
 def nodes_of(settings: Settings, bundle: Bundle) -> HeldOutNodes:

@@ -14,11 +14,11 @@ from lnscore import console
 from lnscore.engine_commands import importing as engine_import
 from lnscore.errors import EXIT_DONE, EXIT_ENGINE
 from lnscore.scoring import engine_choice as engine_jobs
-from lnscore.scoring.engine_choice import Checked, Listed
+from lnscore.scoring.engine_choice import GoldenCheck, ListedEngine
 from lnscore.settings import Settings
 
 if TYPE_CHECKING:
-    from lnscore.engine_commands.accuracy import Compared
+    from lnscore.engine_commands.accuracy import AccuracyRow
 
 SHOWN_METRICS = 6
 
@@ -88,13 +88,13 @@ def verify(
     return EXIT_DONE if sound else EXIT_ENGINE
 
 
-def _on_held_out(settings: Settings, name: str, rows: list[Checked]) -> "list[Compared]":
+def _on_held_out(settings: Settings, name: str, rows: list[GoldenCheck]) -> "list[AccuracyRow]":
     from lnscore.engine_commands import accuracy as engine_accuracy
 
     return engine_accuracy.verify(settings, name, rows)
 
 
-def _print_checked(name: str, rows: list[Checked]) -> None:
+def _print_checked(name: str, rows: list[GoldenCheck]) -> None:
     columns = ["back end", "precision", "outcome", "largest", "mean", "swaps", "rank", "why"]
     console.print_table(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])
     for row in rows:
@@ -140,12 +140,12 @@ def promote(settings: Settings, name: str, *, as_json: bool = False) -> NoReturn
     console.finish(promotion.promote(settings, name), as_json=as_json)
 
 
-def _listed(row: Listed) -> dict[str, Any]:
+def _listed(row: ListedEngine) -> dict[str, Any]:
     more = {"path": str(row.path), "caution": row.caution, "plans": _plans(row.path)}
     return asdict(row) | more
 
 
-def _cells(row: Listed) -> list[str]:
+def _cells(row: ListedEngine) -> list[str]:
     made = row.created.date().isoformat() if row.created else ""
     place = f"{row.place}, default" if row.default else row.place
     state = _state(row.trained, row.phantom)
@@ -164,7 +164,7 @@ def _state(trained: bool | None, phantom: bool) -> str:
     return "untrained" if not trained else "trained on phantoms" if phantom else "trained"
 
 
-def _checked(row: Checked) -> list[str]:
+def _checked(row: GoldenCheck) -> list[str]:
     figures = row.figures
     numbers = ["", "", "", ""]
     if figures is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from db import reading, score_pairs
-from db.score_pairs import Pair, ScoringEngine
+from db.score_pairs import ScorePair, ScoringEngine
 from db.session import open_database
 from engines.errors import EngineError
 from lnscore import console, output_files
@@ -61,7 +61,7 @@ class PointCount:
 
 
 @dataclass(frozen=True)
-class Difference:
+class EngineDifference:
     """What changes between two engines.
 
     Attributes:
@@ -102,7 +102,7 @@ class Difference:
 
 def run(
     settings: Settings, first: str, second: str, study: str | None, out: Path | None
-) -> Difference:
+) -> EngineDifference:
     """Compare stored scores; nothing is scored.
 
     Args:
@@ -126,7 +126,9 @@ def run(
     return found
 
 
-def compare(first: ScoringEngine, second: ScoringEngine, pairs: Sequence[Pair]) -> Difference:
+def compare(
+    first: ScoringEngine, second: ScoringEngine, pairs: Sequence[ScorePair]
+) -> EngineDifference:
     """The flips among nodes that both engines have scored."""
     both = [pair for pair in pairs if pair.first is not None and pair.second is not None]
     mine, other = _points(first), _points(second)
@@ -135,7 +137,7 @@ def compare(first: ScoringEngine, second: ScoringEngine, pairs: Sequence[Pair]) 
     only_first = sum(pair.second is None for pair in pairs)
     only_second = sum(pair.first is None for pair in pairs)
     mine_is, other_is = _told_apart(first, second)
-    return Difference(
+    return EngineDifference(
         first=mine_is,
         second=other_is,
         both=len(both),
@@ -147,7 +149,7 @@ def compare(first: ScoringEngine, second: ScoringEngine, pairs: Sequence[Pair]) 
     )
 
 
-def write(out: Path, found: Difference) -> None:
+def write(out: Path, found: EngineDifference) -> None:
     """The flips as a table for spreadsheets."""
     with output_files.replacing(out, ENCODING) as file:
         add = sheet(file, COLUMNS)
@@ -163,7 +165,7 @@ def write(out: Path, found: Difference) -> None:
             )
 
 
-def show(found: Difference) -> None:
+def show(found: EngineDifference) -> None:
     """Print the first flips of each operating point."""
     head = ["study", "node", "station", "short axis", found.first, found.second, "change"]
     for point in found.points:
@@ -231,7 +233,7 @@ def _points(row: ScoringEngine) -> list[str]:
     return [point["name"] for point in row.manifest.get("operating_points") or []]
 
 
-def _flip(name: str, pair: Pair) -> Flip | None:
+def _flip(name: str, pair: ScorePair) -> Flip | None:
     ours, theirs = (pair.first_calls or {}).get(name), (pair.second_calls or {}).get(name)
     if ours is None or theirs is None or ours == theirs:
         return None

@@ -25,14 +25,14 @@ MAX_UNPACKED_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedEngine:
     """An imported engine; `new` is false where the same one was already there."""
 
     bundle: Bundle
     new: bool
 
 
-def import_bundle(source: Path, home: Path, sha256: str | None = None) -> Imported:
+def import_bundle(source: Path, home: Path, sha256: str | None = None) -> ImportedEngine:
     """Copy a bundle into `home`, verified first, all or nothing.
 
     Only the files that its manifest names are copied: never a plan, whose loading runs code.
@@ -55,10 +55,10 @@ def import_bundle(source: Path, home: Path, sha256: str | None = None) -> Import
         bundle = bundles.read(folder)
         there = _of_same_name(bundle, home)
         if there is not None:
-            return Imported(there, new=False)
+            return ImportedEngine(there, new=False)
         # By the graph itself: another back end might load a plan that came with the bundle.
         parity.gate(bundle, load.load(bundle, "onnx"))
-        return Imported(_copy(bundle, home), new=True)
+        return ImportedEngine(_copy(bundle, home), new=True)
 
 
 def _check_sha256(source: Path, sha256: str | None) -> None:

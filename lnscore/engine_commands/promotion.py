@@ -22,10 +22,10 @@ from lnscore.engine_commands.held_out_nodes import HeldOutNodes, auroc
 from lnscore.errors import EXIT_DONE
 from lnscore.scoring import default_engine
 from lnscore.scoring import engine_choice as engine_jobs
-from lnscore.scoring.default_engine import Default
+from lnscore.scoring.default_engine import DefaultEngine
 from lnscore.settings import Settings, actor
 from trainer.evaluation import bootstrap, held_out
-from trainer.evaluation.bootstrap import DRAWS, Difference
+from trainer.evaluation.bootstrap import DRAWS, PairedDifference
 from trainer.evaluation.held_out import HeldOut
 
 TOLERANCE = 0.001
@@ -36,7 +36,7 @@ STATED = "test_auroc"
 
 
 @dataclass(frozen=True)
-class Promoted:
+class PromotionSummary:
     """An engine that is now the default, and the figures that let it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Promoted:
     nodes: int
     positives: int
     default: str | None
-    difference: Difference | None
+    difference: PairedDifference | None
     notes: tuple[str, ...]
     exit_code: int = EXIT_DONE
 
@@ -74,7 +74,7 @@ class Promoted:
         return asdict(self)
 
 
-def promote(settings: Settings, name: str) -> Promoted:
+def promote(settings: Settings, name: str) -> PromotionSummary:
     """Make an engine the default, if its figures hold.
 
     Raises:
@@ -102,7 +102,7 @@ def promote(settings: Settings, name: str) -> Promoted:
     if bundle.manifest.caution:
         notes.append(f"engine {name} is {bundle.manifest.caution}")
     _put(settings, bundle, {"auroc": found, "stated": stated, "nodes": len(ours)})
-    return Promoted(
+    return PromotionSummary(
         name=name,
         stated=stated,
         auroc=found,
@@ -155,7 +155,7 @@ def _old_default(settings: Settings, bundle: Bundle) -> tuple[Bundle | None, lis
 
 def _compare(
     old: Bundle, name: str, nodes: HeldOutNodes, ours: np.ndarray, settings: Settings
-) -> Difference:
+) -> PairedDifference:
     theirs = held_out_nodes.scored(_ready(old), nodes, settings)
     draws = bootstrap.patient_draws(nodes.patient, DRAWS, 0)
     found = bootstrap.paired(nodes.label, ours, theirs, draws)
@@ -171,7 +171,7 @@ def _compare(
 
 def _put(settings: Settings, bundle: Bundle, figures: dict[str, Any]) -> None:
     """The audit row and the file: where the file cannot be written there is no row."""
-    default = Default(bundle.name, bundle.manifest.weights_sha256)
+    default = DefaultEngine(bundle.name, bundle.manifest.weights_sha256)
     details = {"weights": default.weights_sha256} | figures
     with (
         writer_lock(settings.db),
@@ -182,11 +182,11 @@ def _put(settings: Settings, bundle: Bundle, figures: dict[str, Any]) -> None:
         default_engine.write(settings.engine_home, default)
 
 
-def _beside(default: str | None, difference: Difference) -> str:
+def _beside(default: str | None, difference: PairedDifference) -> str:
     return f"beside the default {default}: {_interval(difference)}"
 
 
-def _interval(difference: Difference) -> str:
+def _interval(difference: PairedDifference) -> str:
     low, high = difference.low, difference.high
     bounds = "" if low is None or high is None else f", 95 % {low:+.4f} to {high:+.4f}"
     return f"difference {difference.value:+.4f}{bounds}, p {difference.p:.3f}"

@@ -21,30 +21,41 @@ from db.session import Database, Session
 from engines.patch import SPEC
 from lnscore import console
 from lnscore.dicom.headers import FileHeader
-from lnscore.dicom.sources import Found, Source, Unpacking, list_dicomdir, sha256_of, unpack
+from lnscore.dicom.sources import (
+    FoundFiles,
+    SourceFile,
+    Unpacking,
+    list_dicomdir,
+    sha256_of,
+    unpack,
+)
 from lnscore.errors import EXIT_ERROR, Refusal
 from lnscore.ingest.first_pass import Headers, in_chunks, read_headers
-from lnscore.ingest.studies import Sorted, StudyFiles, sort_studies, unusable_dates
-from lnscore.ingest.summary import Ingested
-from lnscore.ingest.task import Options, SeriesResult, StudyResult, StudyTask
+from lnscore.ingest.studies import SortedHeaders, StudyFiles, sort_studies, unusable_dates
+from lnscore.ingest.summary import IngestSummary
+from lnscore.ingest.task import IngestOptions, SeriesResult, StudyResult, StudyTask
 from lnscore.ingest.worker import read_study
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.refused import record_of
 from lnscore.settings import Settings, actor
 from lnscore.stations.storing import name_stations
 from lnscore.version import version
-from lnscore.workers import Done, Workers
+from lnscore.workers import TaskResult, Workers
 
 
 def ingest(
-    database: Database, found: Found, settings: Settings, options: Options, workers: Workers
-) -> Ingested:
+    database: Database,
+    found: FoundFiles,
+    settings: Settings,
+    options: IngestOptions,
+    workers: Workers,
+) -> IngestSummary:
     """Ingest what was found; the caller holds the lock and owns the workers."""
     pseudonyms = _pseudonyms(database, settings)
     with database.begin() as session:
         run_id = runs.start(session, "ingest", sys.argv[1:], version())
         audit.record(session, actor(), "ingest", f"run {run_id}")
-    summary, exit_code = Ingested(notes=list(found.notes)), EXIT_ERROR
+    summary, exit_code = IngestSummary(notes=list(found.notes)), EXIT_ERROR
     ingesting = _Ingesting(database, PatchStore(settings.store_root), run_id, workers, summary)
     try:
         with _scratch(settings.unpack_root) as folder:
@@ -84,19 +95,19 @@ class _Ingesting:
         store: PatchStore,
         run_id: int,
         workers: Workers,
-        summary: Ingested,
+        summary: IngestSummary,
     ) -> None:
         self.database, self.store, self.run_id = database, store, run_id
         self.workers, self.summary = workers, summary
 
-    def opened(self, found: Found, folder: Path) -> list[Source]:
+    def opened(self, found: FoundFiles, folder: Path) -> list[SourceFile]:
         """Files inside archives and behind DICOMDIRs."""
         tasks = []
         for number, archive in enumerate(found.archives):
             inside = folder / str(number)
             inside.mkdir(parents=True, mode=0o700)
             tasks.append(Unpacking(archive, str(inside)))
-        files: list[Source] = []
+        files: list[SourceFile] = []
         for done in self.workers.map(unpack, tasks):
             if done.value is None:
                 self._refuse_file(done.task.archive, done, "archive")
@@ -110,7 +121,7 @@ class _Ingesting:
                 self.summary.notes += done.value[1]
         return files
 
-    def headers(self, files: list[Source]) -> list[FileHeader]:
+    def headers(self, files: list[SourceFile]) -> list[FileHeader]:
         """Every usable header; what cannot be read is refused by file."""
         headers: list[FileHeader] = []
         self.summary.files = len(files)
@@ -118,15 +129,15 @@ class _Ingesting:
             for part in self._chunks(files):
                 headers += part.headers
                 for source, refusal in part.refused:
-                    self._refuse_file(source, Done(source, refusal=refusal), "file")
+                    self._refuse_file(source, TaskResult(source, refusal=refusal), "file")
                 if part.other:
                     self.summary.skipped["not DICOM"] += part.other
                 advance(len(headers), len(files))
         return headers
 
-    def _chunks(self, files: list[Source]) -> Iterator[Headers]:
+    def _chunks(self, files: list[SourceFile]) -> Iterator[Headers]:
         """Chunks of headers; a chunk that takes its worker down is read file by file."""
-        again: list[Source] = []
+        again: list[SourceFile] = []
         for done in self.workers.map(read_headers, in_chunks(files)):
             if done.value is not None:
                 yield done.value
@@ -138,13 +149,13 @@ class _Ingesting:
             else:
                 self._refuse_file(done.task[0], done, "file")
 
-    def store_all(self, found: Sorted, options: Options) -> None:
+    def store_all(self, found: SortedHeaders, options: IngestOptions) -> None:
         """Read every study in a worker and store it; one study's failure is its own."""
         summary = self.summary
         summary.studies, summary.skipped = len(found.studies), summary.skipped + found.skipped
         tasks = self._tasks(found, options)
         for orphan in found.orphans:
-            self._refuse_file(Source(orphan.path, orphan.shown), _orphan(orphan), "mask")
+            self._refuse_file(SourceFile(orphan.path, orphan.shown), _orphan(orphan), "mask")
         with console.progress("ingesting", "studies") as advance:
             for number, done in enumerate(self.workers.map(read_study, tasks), 1):
                 if done.value is not None:
@@ -153,7 +164,7 @@ class _Ingesting:
                     self._refuse_study(done.task.study.study_uid, done)
                 advance(number, len(tasks))
 
-    def _tasks(self, found: Sorted, options: Options) -> list[StudyTask]:
+    def _tasks(self, found: SortedHeaders, options: IngestOptions) -> list[StudyTask]:
         home = _home_of_named_files(found.studies, options)
         tasks = []
         for files in found.studies:
@@ -161,7 +172,7 @@ class _Ingesting:
                 if unusable_dates(one.who):
                     self.summary.notes.append(f"{one.shown}: S13, a date that is none, left empty")
             if files.study is None:
-                self._refuse_study(files.study_uid, Done(files, refusal=files.refusal))
+                self._refuse_study(files.study_uid, TaskResult(files, refusal=files.refusal))
                 continue
             with self.database.read() as session:
                 known = studies.usable_contents(session, files.study_uid)
@@ -189,7 +200,7 @@ class _Ingesting:
                 self._refuse(session, result.refused)
         except IdentityConflict as conflict:
             refusal = Refusal(conflict.code, conflict.found, conflict.wanted, conflict.fix)
-            self._refuse_study(task.study.study_uid, Done(task, refusal=refusal))
+            self._refuse_study(task.study.study_uid, TaskResult(task, refusal=refusal))
             return
         for record, added in zip(ready, outcomes, strict=True):
             aside = record.status if record.status != "ready" else added.outcome
@@ -210,10 +221,10 @@ class _Ingesting:
             quarantine.add(session, one)
             self.summary.refused.append(one)
 
-    def _refuse_file(self, source: Source, done: Done, scope: str) -> None:
+    def _refuse_file(self, source: SourceFile, done: TaskResult, scope: str) -> None:
         self._refuse_alone(_refused(done, _sha256(source.path), scope, source.shown))
 
-    def _refuse_study(self, study_uid: str, done: Done) -> None:
+    def _refuse_study(self, study_uid: str, done: TaskResult) -> None:
         sha256 = hashlib.sha256(study_uid.encode()).hexdigest()
         record = _refused(done, sha256, "study", f"study {study_uid}")
         self._refuse_alone(replace(record, study_uid=study_uid))
@@ -228,7 +239,7 @@ def _may_replace(result: SeriesResult, task: StudyTask) -> bool:
     return result.record.status == "ready" or result.record.series_uid not in task.known
 
 
-def _home_of_named_files(found: Sequence[StudyFiles], options: Options) -> str | None:
+def _home_of_named_files(found: Sequence[StudyFiles], options: IngestOptions) -> str | None:
     """The study that --masks, --points and --stations are for."""
     if not options.named:
         return None
@@ -251,17 +262,17 @@ def _home_of_named_files(found: Sequence[StudyFiles], options: Options) -> str |
     )
 
 
-def _orphan(mask: FileHeader) -> Done:
+def _orphan(mask: FileHeader) -> TaskResult:
     refusal = Refusal(
         "S17",
         f"a {mask.kind.upper()} without the CT that it was drawn on",
         "both among the files",
         "Ingest it together with its CT.",
     )
-    return Done(mask, refusal=refusal)
+    return TaskResult(mask, refusal=refusal)
 
 
-def _refused(done: Done, sha256: str, scope: str, path: str) -> RefusedRecord:
+def _refused(done: TaskResult, sha256: str, scope: str, path: str) -> RefusedRecord:
     if done.refusal is None:
         raise ValueError("a task that neither ended nor was refused")
     return record_of(done.refusal, sha256, scope, path, detail=done.traceback)

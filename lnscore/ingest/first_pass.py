@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lnscore.dicom.headers import FileHeader, read_header
-from lnscore.dicom.sources import Source
+from lnscore.dicom.sources import SourceFile
 from lnscore.errors import Refusal
 
 CHUNK_FILES = 48
@@ -20,11 +20,11 @@ class Headers:
     """
 
     headers: list[FileHeader] = field(default_factory=list)
-    refused: list[tuple[Source, Refusal]] = field(default_factory=list)
+    refused: list[tuple[SourceFile, Refusal]] = field(default_factory=list)
     other: int = 0
 
 
-def read_headers(chunk: tuple[Source, ...]) -> Headers:
+def read_headers(chunk: tuple[SourceFile, ...]) -> Headers:
     """Read the headers of some files; each fails alone."""
     result = Headers()
     for source in chunk:
@@ -48,7 +48,7 @@ def read_headers(chunk: tuple[Source, ...]) -> Headers:
     return result
 
 
-def in_chunks(sources: list[Source]) -> list[tuple[Source, ...]]:
+def in_chunks(sources: list[SourceFile]) -> list[tuple[SourceFile, ...]]:
     """Files in the order found, some dozens a task."""
     return [
         tuple(sources[start : start + CHUNK_FILES]) for start in range(0, len(sources), CHUNK_FILES)

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lnscore.dicom.sources import find
-from lnscore.ingest.task import Options
+from lnscore.ingest.task import IngestOptions
 from lnscore.settings import Settings
 from lnscore.workers import Limits, Workers, no_collection
 
 if TYPE_CHECKING:
-    from lnscore.ingest.summary import Ingested
+    from lnscore.ingest.summary import IngestSummary
 
 
-def run(paths: Sequence[Path], settings: Settings, options: Options) -> "Ingested":
+def run(paths: Sequence[Path], settings: Settings, options: IngestOptions) -> "IngestSummary":
     """Ingest under the database's lock.
 
     Raises:

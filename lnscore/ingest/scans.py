@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from db.records import InstanceRecord
 from lnscore.dicom.pixels import fingerprint
-from lnscore.dicom.series import Stack, split_series
+from lnscore.dicom.series import SliceStack, split_series
 from lnscore.dicom.slice_headers import SliceHeader
 from lnscore.dicom.volume import Scan, place_stack
 from lnscore.errors import Refusal
@@ -16,7 +16,7 @@ HASH_THREADS = 2
 
 
 @dataclass(frozen=True)
-class Ready:
+class UsableScan:
     """A usable scan and the files that it was read from."""
 
     scan: Scan
@@ -24,7 +24,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Failed:
+class UnusableScan:
     """A series, or one of its stacks, that cannot be used."""
 
     series_uid: str
@@ -35,19 +35,19 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Scans:
+class StudyScans:
     """What a study's slices gave."""
 
-    ready: list[Ready]
-    failed: list[Failed]
+    ready: list[UsableScan]
+    failed: list[UnusableScan]
     localizers: int
 
 
 def ready_scans(
     slices: Sequence[SliceHeader], study_uid: str, fill_gaps: int, *, assume_hu: bool
-) -> Scans:
+) -> StudyScans:
     """Hash, group and place every series; each fails alone."""
-    scans = Scans([], [], 0)
+    scans = StudyScans([], [], 0)
     localizers = 0
     by_series: dict[str, list[SliceHeader]] = defaultdict(list)
     for one in slices:
@@ -60,16 +60,16 @@ def ready_scans(
                 raise problem
             stacks, stray = split_series(group, hashes)
         except Refusal as refusal:
-            scans.failed.append(_failure(Stack(uid, tuple(group)), hashes, refusal))
+            scans.failed.append(_failure(SliceStack(uid, tuple(group)), hashes, refusal))
             continue
         localizers += stray
         for stack in stacks:
             try:
                 scan = place_stack(stack, study_uid, fill_gaps, assume_hu=assume_hu)
-                scans.ready.append(Ready(scan, _instances(stack.slices, hashes)))
+                scans.ready.append(UsableScan(scan, _instances(stack.slices, hashes)))
             except Refusal as refusal:
                 scans.failed.append(_failure(stack, hashes, refusal))
-    return Scans(scans.ready, scans.failed, localizers)
+    return StudyScans(scans.ready, scans.failed, localizers)
 
 
 def _hashes(slices: Sequence[SliceHeader]) -> tuple[dict[str, str], Refusal | None]:
@@ -84,10 +84,10 @@ def _hashes(slices: Sequence[SliceHeader]) -> tuple[dict[str, str], Refusal | No
     return {path: sha256 for path, (sha256, _) in found.items()}, next(problems, None)
 
 
-def _failure(stack: Stack, hashes: dict[str, str], refusal: Refusal) -> Failed:
+def _failure(stack: SliceStack, hashes: dict[str, str], refusal: Refusal) -> UnusableScan:
     first = stack.slices[0]
     instances = _instances(stack.slices, hashes)
-    return Failed(stack.series_uid, first.for_uid, refusal, instances, first.shown)
+    return UnusableScan(stack.series_uid, first.for_uid, refusal, instances, first.shown)
 
 
 def _instances(slices: Sequence[SliceHeader], hashes: dict[str, str]) -> tuple[InstanceRecord, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from db.records import PatientRecord, StudyRecord
-from lnscore.dicom.headers import FileHeader, Who
+from lnscore.dicom.headers import FileHeader, PatientFacts
 from lnscore.errors import Refusal
 from lnscore.pseudonym import Pseudonyms
 
@@ -30,7 +30,7 @@ class StudyFiles:
 
 
 @dataclass
-class Sorted:
+class SortedHeaders:
     """All headers, sorted.
 
     Attributes:
@@ -44,14 +44,14 @@ class Sorted:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-def sort_studies(headers: Iterable[FileHeader], pseudonyms: Pseudonyms) -> Sorted:
+def sort_studies(headers: Iterable[FileHeader], pseudonyms: Pseudonyms) -> SortedHeaders:
     """Group CT images by study and give every mask to the study of its CT.
 
     A mask stored as a study of its own goes to the one study with its frame of reference.
     """
     images: dict[str, list[FileHeader]] = defaultdict(list)
     masks: dict[str, list[FileHeader]] = defaultdict(list)
-    result = Sorted()
+    result = SortedHeaders()
     for one in headers:
         if one.kind in ("ct", "enhanced"):
             images[one.study_uid].append(one)
@@ -112,7 +112,7 @@ def _record(uid: str, images: Sequence[FileHeader], pseudonyms: Pseudonyms) -> S
     return StudyRecord(patient, uid, _date(who.study_date), pseudonyms.accession(who.accession))
 
 
-def unusable_dates(who: Who) -> bool:
+def unusable_dates(who: PatientFacts) -> bool:
     """Whether a date is there and is none."""
     return any(value and not _date(value) for value in (who.study_date, who.birth_date))
 

@@ -16,11 +16,11 @@ from engines.patch import SPEC
 from lnscore.dicom.sources import sha256_of
 from lnscore.dicom.volume import ASSUMED, FILLED
 from lnscore.errors import Refusal
-from lnscore.ingest.scans import Failed, Ready, ready_scans
-from lnscore.ingest.task import Options, SeriesResult, StudyResult, StudyTask
+from lnscore.ingest.scans import UnusableScan, UsableScan, ready_scans
+from lnscore.ingest.task import IngestOptions, SeriesResult, StudyResult, StudyTask
 from lnscore.masks.reading import BadMask, MaskFile, read_dicom_masks, read_named_masks
 from lnscore.masks.regions import WAITING
-from lnscore.nodes.cutting import Cut, cut_nodes
+from lnscore.nodes.cutting import CutNodes, cut_nodes
 from lnscore.nodes.station_map import StationMap, read_station_map
 from lnscore.refused import record_of
 
@@ -52,7 +52,7 @@ def read_study(task: StudyTask) -> StudyResult:
     )
 
 
-def _target(ready: Sequence[Ready], series: str | None) -> Ready:
+def _target(ready: Sequence[UsableScan], series: str | None) -> UsableScan:
     """The scan that the command line's files are for."""
     fitting = [one for one in ready if series in (None, one.scan.grid.series_uid)]
     if len(fitting) != 1:
@@ -66,15 +66,15 @@ def _target(ready: Sequence[Ready], series: str | None) -> Ready:
 
 
 def _wanted(
-    ready: Sequence[Ready], read: Sequence[MaskFile], bad: Sequence[BadMask]
-) -> list[Ready]:
+    ready: Sequence[UsableScan], read: Sequence[MaskFile], bad: Sequence[BadMask]
+) -> list[UsableScan]:
     """Scans with masks; where there is none at all, every scan (it waits for its masks)."""
     drawn = {one.series_uid for one in [*read, *bad]}
     return [one for one in ready if one.scan.grid.series_uid in drawn] or list(ready)
 
 
 def _finish(
-    ready: Ready, read: Sequence[MaskFile], bad: Sequence[BadMask], task: StudyTask
+    ready: UsableScan, read: Sequence[MaskFile], bad: Sequence[BadMask], task: StudyTask
 ) -> StudyResult:
     """One scan with its masks: known already, cut anew, or put aside with a reason."""
     uid = ready.scan.grid.series_uid
@@ -111,7 +111,7 @@ def _finish(
     return StudyResult((SeriesResult(record, cut.patches, cut.masks),), refused=refusals)
 
 
-def _stations(options: Options, ready: Ready) -> StationMap | None:
+def _stations(options: IngestOptions, ready: UsableScan) -> StationMap | None:
     if options.stations is None or options.series not in (None, ready.scan.grid.series_uid):
         return None
     return read_station_map(Path(options.stations), ready.scan.grid)
@@ -123,13 +123,13 @@ def _aside(reason: Refusal) -> str:
 
 
 def _record(
-    ready: Ready,
+    ready: UsableScan,
     task: StudyTask,
     content: str,
     status: str,
     reason: Refusal | None,
     masks: Sequence[MaskFile] = (),
-    cut: Cut | None = None,
+    cut: CutNodes | None = None,
 ) -> SeriesRecord:
     scan = ready.scan
     geometry = scan.grid.geometry
@@ -153,7 +153,7 @@ def _record(
     )
 
 
-def _failed(failed: Failed, task: StudyTask) -> StudyResult:
+def _failed(failed: UnusableScan, task: StudyTask) -> StudyResult:
     """A series that cannot be used: its own row and a row of refusal."""
     content = _digest({"images": _images(failed.instances), "code": failed.refusal.code})
     record = SeriesRecord(
@@ -189,7 +189,7 @@ def _mask_refusal(bad: BadMask, study_uid: str) -> RefusedRecord:
 
 
 def _content(
-    ready: Ready, read: Sequence[MaskFile], bad: Sequence[BadMask], options: Options
+    ready: UsableScan, read: Sequence[MaskFile], bad: Sequence[BadMask], options: IngestOptions
 ) -> str:
     """What this revision is made of; options count only where they did something."""
     return _digest(

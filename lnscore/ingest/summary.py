@@ -12,7 +12,7 @@ SHOWN = 20
 
 
 @dataclass
-class Ingested:
+class IngestSummary:
     """Counts and refusals of one ingest (see `summary.Summary`).
 
     Attributes:

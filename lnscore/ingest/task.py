@@ -17,7 +17,7 @@ from lnscore.errors import Refusal
 
 
 @dataclass(frozen=True)
-class Options:
+class IngestOptions:
     """What the command line says of how to read.
 
     Attributes:
@@ -51,7 +51,7 @@ class Options:
         fill_gaps: int,
         assume_hu: bool,
         names: Sequence[str] | None = None,
-    ) -> "Options":
+    ) -> "IngestOptions":
         """Options from the command line.
 
         Raises:
@@ -98,7 +98,7 @@ class StudyTask:
     study: StudyRecord
     slices: tuple[SliceHeader, ...]
     masks: tuple[FileHeader, ...]
-    options: Options
+    options: IngestOptions
     known: Mapping[str, str]
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from db.labels import Reading
+from db.labels import ReaderLabel
 
 
 @dataclass(frozen=True)
-class Pair:
+class ReaderPair:
     """Two readers on the nodes that both labelled.
 
     Attributes:
@@ -28,7 +28,7 @@ class Pair:
     kappa: float | None
 
 
-def pairs(readings: Sequence[Reading]) -> list[Pair]:
+def pairs(readings: Sequence[ReaderLabel]) -> list[ReaderPair]:
     """Every pair of readers, by name."""
     said: dict[str, dict[int, int]] = defaultdict(dict)
     for reading in readings:
@@ -56,14 +56,14 @@ def kappa(table: Sequence[tuple[int, int]]) -> float | None:
     return None if chance == 1 else (observed - chance) / (1 - chance)
 
 
-def disagreements(readings: Sequence[Reading]) -> list[list[Reading]]:
+def disagreements(readings: Sequence[ReaderLabel]) -> list[list[ReaderLabel]]:
     """The labels of every node that its readers label differently."""
-    of_node: dict[int, list[Reading]] = defaultdict(list)
+    of_node: dict[int, list[ReaderLabel]] = defaultdict(list)
     for reading in readings:
         of_node[reading.node_id].append(reading)
     return [said for said in of_node.values() if len({one.value for one in said}) > 1]
 
 
-def _pair(first: str, second: str, a: dict[int, int], b: dict[int, int]) -> Pair:
+def _pair(first: str, second: str, a: dict[int, int], b: dict[int, int]) -> ReaderPair:
     table = [(a[node_id], b[node_id]) for node_id in sorted(a.keys() & b.keys())]
-    return Pair(first, second, len(table), sum(x == y for x, y in table), kappa(table))
+    return ReaderPair(first, second, len(table), sum(x == y for x, y in table), kappa(table))

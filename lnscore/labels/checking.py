@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from db.labels import RULES
-from lnscore.labels.table import Table
+from lnscore.labels.table import LabelTable
 from lnscore.masks.points import COORDS
 from lnscore.tables.messages import Message
 
@@ -43,7 +43,7 @@ class LabelRow:
 
 
 @dataclass(frozen=True)
-class Stated:
+class StatedForAllRows:
     """What holds for every row: options of the command, or the JSON file's own words."""
 
     reader: str = ""
@@ -51,7 +51,7 @@ class Stated:
 
 
 def check(
-    table: Table, asked: Stated, known_readers: Iterable[str] = ()
+    table: LabelTable, asked: StatedForAllRows, known_readers: Iterable[str] = ()
 ) -> tuple[list[LabelRow], list[Message]]:
     """Check every row; each one that cannot be used says why.
 
@@ -82,8 +82,8 @@ class _OfRow:
 
     row: int
     cells: Mapping[str, str]
-    table: Table
-    asked: Stated
+    table: LabelTable
+    asked: StatedForAllRows
 
     @property
     def named(self) -> bool:

@@ -13,16 +13,16 @@ from db.labels import LabelRecord
 from db.lock import writer_lock
 from db.session import Database, Session, open_database
 from lnscore.errors import EXIT_DONE, EXIT_ERROR
-from lnscore.labels.checking import Stated, check
-from lnscore.labels.matching import Match, Scans, match, twice
-from lnscore.labels.table import Table, read_table
+from lnscore.labels.checking import StatedForAllRows, check
+from lnscore.labels.matching import Match, SeriesIndex, match, twice
+from lnscore.labels.table import LabelTable, read_table
 from lnscore.settings import Settings, actor
 from lnscore.tables.messages import Message
 from lnscore.version import version
 
 
 @dataclass(frozen=True)
-class Options:
+class LabelOptions:
     """What the command line says.
 
     Attributes:
@@ -37,7 +37,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Imported:
+class LabelSummary:
     """What a file of labels came to.
 
     Attributes:
@@ -92,7 +92,7 @@ class Imported:
         }
 
 
-def run(settings: Settings, path: Path, options: Options) -> Imported:
+def run(settings: Settings, path: Path, options: LabelOptions) -> LabelSummary:
     """Import a file of labels under the database's lock.
 
     Args:
@@ -114,21 +114,21 @@ def run(settings: Settings, path: Path, options: Options) -> Imported:
         notes = (*(f"{table.name}: {said}" for said in table.said), *ignored)
         if messages:
             ordered = sorted(messages, key=lambda message: message.row or 0)
-            result = Imported(table.name, options.tolerance_mm, (), 0, tuple(ordered), notes)
+            result = LabelSummary(table.name, options.tolerance_mm, (), 0, tuple(ordered), notes)
         else:
             new = _store(database, table, matches, options)
-            result = Imported(table.name, options.tolerance_mm, tuple(matches), new, (), notes)
+            result = LabelSummary(table.name, options.tolerance_mm, tuple(matches), new, (), notes)
     return result
 
 
 def _matched(
-    database: Database, table: Table, options: Options
+    database: Database, table: LabelTable, options: LabelOptions
 ) -> tuple[list[Match], list[Message]]:
     """Every label with its node, and everything that is wrong."""
     with database.read() as session:
-        scans = Scans(node_places.current(session))
+        scans = SeriesIndex(node_places.current(session))
         known = labels.readers(session)
-        rows, messages = check(table, Stated(options.reader, options.coord), known)
+        rows, messages = check(table, StatedForAllRows(options.reader, options.coord), known)
         results = [match(row, scans, options.tolerance_mm) for row in rows]
         matches = [result for result in results if isinstance(result, Match)]
         messages += [result for result in results if isinstance(result, Message)]
@@ -152,7 +152,9 @@ def _said_otherwise(session: Session, matches: Iterable[Match]) -> list[Message]
     return messages
 
 
-def _store(database: Database, table: Table, matches: Iterable[Match], options: Options) -> int:
+def _store(
+    database: Database, table: LabelTable, matches: Iterable[Match], options: LabelOptions
+) -> int:
     given = [
         LabelRecord(
             one.node.node_id,

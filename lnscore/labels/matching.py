@@ -35,7 +35,7 @@ class Match:
         return f"{self.distance_mm:.1f} mm from its centroid"
 
 
-class Scans:
+class SeriesIndex:
     """The current series of a database, by their UIDs and by their nodes'."""
 
     def __init__(self, series: Iterable[SeriesPlaces]) -> None:
@@ -67,7 +67,7 @@ def _is(series: SeriesPlaces, column: str, uid: str) -> bool:
     return (series.study_uid == uid) == (column == "study_uid")
 
 
-def match(label: LabelRow, scans: Scans, tolerance_mm: float) -> Match | Message:
+def match(label: LabelRow, scans: SeriesIndex, tolerance_mm: float) -> Match | Message:
     """Find the only node that a label can mean.
 
     Args:

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from db import labels
-from db.labels import Reading
+from db.labels import ReaderLabel
 from db.session import open_database
 from lnscore import console
 from lnscore.labels import agreement
-from lnscore.labels.agreement import Pair
+from lnscore.labels.agreement import ReaderPair
 from lnscore.settings import Settings
 
 SHOWN = 20
@@ -52,7 +52,7 @@ def show(settings: Settings, rule: str, *, as_json: bool = False) -> None:
     )
 
 
-def _document(readings: list[Reading], agreed: dict[int, int], rule: str) -> dict[str, Any]:
+def _document(readings: list[ReaderLabel], agreed: dict[int, int], rule: str) -> dict[str, Any]:
     return {
         "readers": _readers(readings),
         "pairs": [asdict(pair) for pair in agreement.pairs(readings)],
@@ -68,7 +68,7 @@ def _document(readings: list[Reading], agreed: dict[int, int], rule: str) -> dic
     }
 
 
-def _readers(readings: list[Reading]) -> dict[str, dict[str, int]]:
+def _readers(readings: list[ReaderLabel]) -> dict[str, dict[str, int]]:
     nodes = Counter(one.reader for one in readings)
     malignant = Counter(one.reader for one in readings if one.value)
     return {
@@ -81,7 +81,7 @@ def _readers(readings: list[Reading]) -> dict[str, dict[str, int]]:
     }
 
 
-def _consensus(readings: list[Reading], agreed: dict[int, int]) -> dict[str, int]:
+def _consensus(readings: list[ReaderLabel], agreed: dict[int, int]) -> dict[str, int]:
     malignant = sum(agreed.values())
     labelled = len({one.node_id for one in readings})
     return {
@@ -91,12 +91,12 @@ def _consensus(readings: list[Reading], agreed: dict[int, int]) -> dict[str, int
     }
 
 
-def _pair(pair: Pair) -> list[str]:
+def _pair(pair: ReaderPair) -> list[str]:
     figure = "not defined" if pair.kappa is None else f"{pair.kappa:.3f}"
     return [pair.first, pair.second, str(pair.both), str(pair.same), figure]
 
 
-def _print_disagreements(nodes: list[list[Reading]]) -> None:
+def _print_disagreements(nodes: list[list[ReaderLabel]]) -> None:
     if not nodes:
         return
     rows = [

@@ -19,7 +19,7 @@ TOLD = 10
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelTable:
     """What the file says, unchecked.
 
     Attributes:
@@ -42,7 +42,7 @@ class Table:
     coord: str = ""
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> LabelTable:
     """Read a table of labels.
 
     Args:
@@ -66,7 +66,7 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def _sheet(path: Path, sha256: str) -> Table:
+def _sheet(path: Path, sha256: str) -> LabelTable:
     from lnscore.tables.sheets import read_sheet
     from lnscore.tables.workbooks import MergedCell
 
@@ -85,7 +85,7 @@ def _sheet(path: Path, sha256: str) -> Table:
         if isinstance(row.get("value"), MergedCell):
             raise _unusable(path, f"row {number} with a value that is merged over several rows")
         rows.append((number, _known(row)))
-    return Table(
+    return LabelTable(
         path.name,
         sha256,
         tuple((number, cells) for number, cells in rows if cells),
@@ -104,7 +104,7 @@ def _refuse_without_columns(path: Path, names: list[str]) -> None:
         raise _unusable(path, f"the columns {listed}")
 
 
-def _json(path: Path, sha256: str) -> Table:
+def _json(path: Path, sha256: str) -> LabelTable:
     try:
         written = json.loads(path.read_bytes(), object_pairs_hook=_once)
         stated = written if isinstance(written, dict) else {"labels": written}
@@ -114,7 +114,7 @@ def _json(path: Path, sha256: str) -> Table:
         raise _unusable(path, f"{type(error).__name__}: {cleaned(str(error))}") from error
     ignored = sorted({shown(key) for _, row in rows for key in row if _name(key) not in COLUMNS})
     known = tuple((number, _known({_name(key): row[key] for key in row})) for number, row in rows)
-    return Table(path.name, sha256, known, tuple(ignored), (), reader, coord)
+    return LabelTable(path.name, sha256, known, tuple(ignored), (), reader, coord)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

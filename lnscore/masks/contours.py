@@ -61,7 +61,7 @@ class Contour:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RasterisedStructure:
     """A structure on the CT grid.
 
     Attributes:
@@ -75,7 +75,7 @@ class Drawn:
     warnings: tuple[str, ...]
 
 
-def draw(contours: Sequence[Contour], geometry: Geometry, roi: str) -> Drawn:
+def draw(contours: Sequence[Contour], geometry: Geometry, roi: str) -> RasterisedStructure:
     """Fill the contours of one structure.
 
     Args:
@@ -214,7 +214,7 @@ def _close_gaps(mask: np.ndarray, used: list[int], step_mm: float) -> set[str]:
 
 def _cropped(
     mask: np.ndarray, origin: tuple[int, int, int], warnings: tuple[str, ...], roi: str
-) -> Drawn:
+) -> RasterisedStructure:
     cut = crop(mask, origin)
     if cut is None:
         raise Refusal(
@@ -223,4 +223,4 @@ def _cropped(
             "a structure of at least one voxel",
             "Send it as a point, or draw it on the CT",
         )
-    return Drawn(*cut, warnings)
+    return RasterisedStructure(*cut, warnings)

@@ -19,7 +19,7 @@ from lnscore.errors import Refusal
 from lnscore.masks.alignment import Alignment, align
 from lnscore.masks.components import split_components
 from lnscore.masks.legends import read_legend
-from lnscore.masks.regions import MAX_REGIONS, Annotated, Region, from_voxels
+from lnscore.masks.regions import MAX_REGIONS, AnnotatedFile, Region, from_voxels
 from lnscore.stations.stated import station_in
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class LabelMap:
     names: dict[tuple[int, int], str] | None
 
 
-def read_label_map(path: Path, grid: CtGrid) -> Annotated:
+def read_label_map(path: Path, grid: CtGrid) -> AnnotatedFile:
     """Read the labels of a file as candidate nodes.
 
     Args:
@@ -71,7 +71,7 @@ def read_label_map(path: Path, grid: CtGrid) -> Annotated:
     if len(regions) == 1 and label_map.names is None:
         regions = list(split_components(regions[0], grid))
         details["components"] = len(regions)
-    return Annotated(tuple(regions), details=details)
+    return AnnotatedFile(tuple(regions), details=details)
 
 
 def load_label_map(path: Path, grid: CtGrid) -> LabelMap:

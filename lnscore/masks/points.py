@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from lnscore.dicom.geometry import CtGrid, Geometry
 from lnscore.errors import Refusal
-from lnscore.masks.regions import MAX_REGIONS, Annotated, Region
+from lnscore.masks.regions import MAX_REGIONS, AnnotatedFile, Region
 from lnscore.stations.stated import station_in
 
 COORDS = ("LPS_MM", "RAS_MM", "IJK")
@@ -37,7 +37,7 @@ class PointRow(BaseModel):
     station: str = ""
 
 
-def read_points(path: Path, coord: str | None, grid: CtGrid) -> Annotated:
+def read_points(path: Path, coord: str | None, grid: CtGrid) -> AnnotatedFile:
     """Read candidate nodes that are points.
 
     Args:
@@ -70,7 +70,7 @@ def read_points(path: Path, coord: str | None, grid: CtGrid) -> Annotated:
     for number, (row, point_mm) in enumerate(zip(rows, points_mm, strict=True), 1):
         result = _region(number, row, point_mm, grid)
         (refusals if isinstance(result, Refusal) else regions).append(result)
-    return Annotated(tuple(regions), tuple(refusals), {"coord": coord})
+    return AnnotatedFile(tuple(regions), tuple(refusals), {"coord": coord})
 
 
 def _rows(path: Path) -> tuple[list[PointRow], str | None]:

@@ -10,7 +10,7 @@ from lnscore.dicom.sources import sha256_of
 from lnscore.dicom.volume import Scan
 from lnscore.errors import Refusal
 from lnscore.masks.belonging import scan_of
-from lnscore.masks.regions import Annotated
+from lnscore.masks.regions import AnnotatedFile
 from lnscore.masks.rtstruct import read_rtstruct
 from lnscore.masks.seg import read_seg
 
@@ -23,7 +23,7 @@ class MaskFile:
 
     series_uid: str
     annotation: AnnotationRecord
-    annotated: Annotated
+    annotated: AnnotatedFile
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def read_named_masks(
     from lnscore.masks.label_maps import read_label_map
     from lnscore.masks.points import read_points
 
-    jobs: list[tuple[str, str, Callable[[Path], Annotated]]] = [
+    jobs: list[tuple[str, str, Callable[[Path], AnnotatedFile]]] = [
         (path, _format(path), lambda one: read_label_map(one, scan.grid)) for path in masks
     ]
     jobs += [(path, "POINTS", lambda one: read_points(one, coord, scan.grid)) for path in points]

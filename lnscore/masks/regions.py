@@ -47,7 +47,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Annotated:
+class AnnotatedFile:
     """One mask file, read.
 
     Attributes:

@@ -15,7 +15,12 @@ from lnscore.dicom.elements import text
 from lnscore.dicom.geometry import CtGrid
 from lnscore.errors import Refusal
 from lnscore.masks.contours import Contour, draw
-from lnscore.masks.regions import Annotated, Region, check_frame_of_reference, check_slices_present
+from lnscore.masks.regions import (
+    AnnotatedFile,
+    Region,
+    check_frame_of_reference,
+    check_slices_present,
+)
 from lnscore.masks.rtstruct_structures import (
     Structure,
     WrittenContour,
@@ -43,7 +48,7 @@ class _Listed:
     sop_uids: frozenset[str]
 
 
-def read_rtstruct(dataset: Dataset, grid: CtGrid) -> Annotated:
+def read_rtstruct(dataset: Dataset, grid: CtGrid) -> AnnotatedFile:
     """Read every structure of an RT Structure Set on a CT.
 
     CLOSED_PLANAR and CLOSEDPLANAR_XOR contours make a mask, a structure of POINT contours
@@ -77,7 +82,7 @@ def read_rtstruct(dataset: Dataset, grid: CtGrid) -> Annotated:
         regions += made
         refusals += unused
     types = {str(s.number): s.interpreted_type for s in found if s.interpreted_type}
-    return Annotated(tuple(regions), tuple(refusals), {"interpreted_types": types})
+    return AnnotatedFile(tuple(regions), tuple(refusals), {"interpreted_types": types})
 
 
 def referenced_series(dataset: Dataset) -> set[str]:

@@ -14,19 +14,19 @@ from lnscore.dicom.geometry import CtGrid
 from lnscore.errors import Refusal
 from lnscore.masks.regions import (
     MAX_REGIONS,
-    Annotated,
+    AnnotatedFile,
     Region,
     check_frame_of_reference,
     check_slices_present,
 )
 from lnscore.masks.seg_frames import FRACTION, background, frame_pixels, read_frame, segment_masks
-from lnscore.masks.seg_placing import Piece, Placing
+from lnscore.masks.seg_placing import FramePlacement, Piece
 from lnscore.stations.stated import station_in, station_of_codes
 
 _KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
 
 
-def read_seg(dataset: Dataset, grid: CtGrid) -> Annotated:
+def read_seg(dataset: Dataset, grid: CtGrid) -> AnnotatedFile:
     """Read every segment that has voxels, in the order of segment numbers.
 
     Args:
@@ -53,7 +53,7 @@ def read_seg(dataset: Dataset, grid: CtGrid) -> Annotated:
         result = _region(number, segments.get(number), pieces.get(number, []), voxels[number])
         (refusals if isinstance(result, Refusal) else regions).append(result)
     empty = sorted(set(segments) - set(voxels))
-    return Annotated(tuple(regions), tuple(refusals), _details(dataset, segments, empty))
+    return AnnotatedFile(tuple(regions), tuple(refusals), _details(dataset, segments, empty))
 
 
 def _kind(dataset: Dataset) -> str:
@@ -96,7 +96,7 @@ def _references(dataset: Dataset, grid: CtGrid) -> list[str]:
 
 def _pieces(dataset: Dataset, grid: CtGrid) -> tuple[dict[int, list[Piece]], dict[int, int]]:
     """The parts of every segment on the CT, and its voxels in the SEG, inside the CT or not."""
-    placing, nothing = Placing(grid), background(dataset)
+    placing, nothing = FramePlacement(grid), background(dataset)
     pieces: dict[int, list[Piece]] = {}
     voxels: dict[int, int] = {}
     for number, stored in frame_pixels(dataset):

@@ -14,7 +14,7 @@ Piece = tuple[np.ndarray, tuple[int, int, int]]
 RESAMPLE = "Resample the mask onto this CT (nearest neighbour) and export it again"
 
 
-class Placing:
+class FramePlacement:
     """Frames of one SEG on one CT; frames of one orientation share their alignment."""
 
     def __init__(self, grid: CtGrid) -> None:

@@ -12,7 +12,7 @@ from engines.shapes import Masks, Patches
 from lnscore.dicom.volume import Scan
 from lnscore.errors import Refusal
 from lnscore.masks.regions import Region
-from lnscore.nodes.measuring import Measured, mask_sha256, measure, tracking_uid
+from lnscore.nodes.measuring import NodeMeasurements, mask_sha256, measure, tracking_uid
 from lnscore.nodes.patches import Patch, cut_patch
 from lnscore.nodes.station_map import StationMap, assign_stations
 
@@ -20,7 +20,7 @@ THICK = "G12"
 
 
 @dataclass(frozen=True)
-class Cut:
+class CutNodes:
     """The nodes of one scan.
 
     Attributes:
@@ -40,7 +40,7 @@ def cut_nodes(
     scan: Scan,
     found: Sequence[tuple[AnnotationRecord, Region]],
     stations: StationMap | None = None,
-) -> Cut:
+) -> CutNodes:
     """Measure every region and cut its patch.
 
     Args:
@@ -51,7 +51,7 @@ def cut_nodes(
     Returns:
         The nodes. Of two regions with one tracking UID the first is used.
     """
-    kept: dict[str, tuple[AnnotationRecord, Region, Measured]] = {}
+    kept: dict[str, tuple[AnnotationRecord, Region, NodeMeasurements]] = {}
     refusals = []
     for annotation, region in found:
         uid = region.tracking_uid or tracking_uid(
@@ -62,7 +62,7 @@ def cut_nodes(
         else:
             kept[uid] = annotation, region, _measured(region, scan, stations)
     if not kept:
-        return Cut([], None, None, refusals)
+        return CutNodes([], None, None, refusals)
     patches = np.empty((len(kept), *SPEC.size_vox), np.int16)
     masks = np.zeros((len(kept), *SPEC.size_vox), np.uint8)
     nodes: dict[int, NodeRecord] = {}
@@ -77,10 +77,10 @@ def cut_nodes(
         nodes[index] = _record(uid, annotation, region, measured, patch, index)
     has_mask = any(region.mask is not None for _, region, _ in kept.values())
     in_order = [nodes[index] for index in range(len(kept))]
-    return Cut(in_order, patches, masks if has_mask else None, refusals)
+    return CutNodes(in_order, patches, masks if has_mask else None, refusals)
 
 
-def _measured(region: Region, scan: Scan, stations: StationMap | None) -> Measured:
+def _measured(region: Region, scan: Scan, stations: StationMap | None) -> NodeMeasurements:
     measured = measure(region, scan.grid)
     if stations is None:
         return measured
@@ -91,7 +91,7 @@ def _record(
     uid: str,
     annotation: AnnotationRecord,
     region: Region,
-    measured: Measured,
+    measured: NodeMeasurements,
     patch: Patch,
     index: int,
 ) -> NodeRecord:

@@ -21,7 +21,7 @@ MAX_ELONGATION = 2.2
 
 
 @dataclass(frozen=True)
-class Measured:
+class NodeMeasurements:
     """Where and how large a node is.
 
     Attributes:
@@ -48,7 +48,7 @@ class Measured:
     warnings: tuple[str, ...] = ()
 
 
-def measure(region: Region, grid: CtGrid) -> Measured:
+def measure(region: Region, grid: CtGrid) -> NodeMeasurements:
     """Measure a region on its CT.
 
     Args:
@@ -57,7 +57,7 @@ def measure(region: Region, grid: CtGrid) -> Measured:
     """
     source = "explicit" if region.station else "unassigned"
     if region.mask is None:
-        return Measured(
+        return NodeMeasurements(
             region.centre_mm or (0.0, 0.0, 0.0),
             station=region.station,
             station_source=source,
@@ -75,7 +75,7 @@ def measure(region: Region, grid: CtGrid) -> Measured:
         ("N03", volume_mm3 < MIN_VOLUME_MM3),
         ("N04", volume_mm3 > MAX_VOLUME_MM3 or _elongation(voxels, grid) > MAX_ELONGATION),
     )
-    return Measured(
+    return NodeMeasurements(
         (centre[0], centre[1], centre[2]),
         [low, high],
         volume_mm3,

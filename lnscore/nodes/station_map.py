@@ -13,7 +13,7 @@ from lnscore.errors import Refusal
 from lnscore.masks.label_maps import load_label_map
 from lnscore.masks.legends import read_legend
 from lnscore.masks.regions import Region
-from lnscore.nodes.measuring import Measured
+from lnscore.nodes.measuring import NodeMeasurements
 from lnscore.stations.stated import parse_station, station_in
 
 MAJORITY = 0.5
@@ -69,8 +69,11 @@ def read_station_map(path: Path, grid: CtGrid) -> StationMap:
 
 
 def assign_stations(
-    regions: Sequence[Region], measured: Sequence[Measured], stations: StationMap, grid: CtGrid
-) -> list[Measured]:
+    regions: Sequence[Region],
+    measured: Sequence[NodeMeasurements],
+    stations: StationMap,
+    grid: CtGrid,
+) -> list[NodeMeasurements]:
     """Give every node its station, and all its candidates.
 
     What the node's own source states stays. Else it is the station that holds at least
@@ -91,7 +94,9 @@ def assign_stations(
     ]
 
 
-def _assign(region: Region, measured: Measured, stations: StationMap, grid: CtGrid) -> Measured:
+def _assign(
+    region: Region, measured: NodeMeasurements, stations: StationMap, grid: CtGrid
+) -> NodeMeasurements:
     voxels = _voxels(region, grid)
     overlaps = _overlaps(voxels, stations)
     measured = replace(measured, station_candidates=[_candidate(*pair) for pair in overlaps])

@@ -12,7 +12,7 @@ from db.records import NEOADJUVANT
 from lnscore.pathology import places
 from lnscore.pathology.rows import FIELDS, MANDATORY, CanonicalRow, SourceRow
 from lnscore.tables import cells
-from lnscore.tables.counts import Count, read_count
+from lnscore.tables.counts import CellCount, read_count
 from lnscore.tables.dates import Order, read_date
 from lnscore.tables.messages import Message
 
@@ -147,7 +147,7 @@ class _Row:
             self._say("P03", "E", text, "n_positive")
         return n_examined, n_positive
 
-    def _count(self, name: str) -> Count:
+    def _count(self, name: str) -> CellCount:
         column = self.row.columns.get(name, name)
         count = read_count(self.values[name], self.row.row, column)
         if count.message is not None:

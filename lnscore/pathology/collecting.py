@@ -7,7 +7,7 @@ from pathlib import Path
 from db.pathology import FindingRecord
 from lnscore.dicom.sources import sha256_of
 from lnscore.pathology.checking import check
-from lnscore.pathology.reading import Format, Options, open_pathology
+from lnscore.pathology.reading import Format, TableOptions, open_pathology
 from lnscore.pathology.rows import CanonicalRow
 from lnscore.tables.dates import Order
 from lnscore.tables.messages import Message
@@ -30,7 +30,7 @@ class Report:
 
 
 @dataclass
-class Collected:
+class CollectedReports:
     """What a file says.
 
     Attributes:
@@ -59,12 +59,12 @@ class Collected:
 
 def collect(
     path: Path,
-    options: Options,
+    options: TableOptions,
     order: Order = "",
     advance: Callable[[int, int], None] | None = None,
     *,
     keep: bool = False,
-) -> Collected:
+) -> CollectedReports:
     """Read and check a whole file.
 
     Args:
@@ -75,7 +75,7 @@ def collect(
         keep: Keep the canonical rows, for a preview.
     """
     reading = open_pathology(path, options)
-    found = Collected(_sha256(path), reading.format, reading.said)
+    found = CollectedReports(_sha256(path), reading.format, reading.said)
     grouped = _Grouped()
     for one in check(reading.rows, order):
         if isinstance(one, Message):

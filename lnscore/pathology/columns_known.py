@@ -37,7 +37,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownColumn:
     """A column of a field, and what is not sure of it."""
 
     column: int
@@ -46,7 +46,7 @@ class Known:
 
 def known_columns(
     parts: Sequence[Sequence[str]], samples: Sequence[Sequence[str]]
-) -> dict[str, Known]:
+) -> dict[str, KnownColumn]:
     """Columns by field.
 
     Args:
@@ -54,7 +54,7 @@ def known_columns(
         samples: Cells of the first rows, column by column; a column that is empty there gives
             way to one that is not.
     """
-    found: dict[str, Known] = {}
+    found: dict[str, KnownColumn] = {}
     for name, patterns in _WORDS.items():
         taken = {one.column for one in found.values()}
         hits = [
@@ -66,7 +66,7 @@ def known_columns(
         hits = list(dict.fromkeys(hits))
         filled = [column for column in hits if any(samples[column])] or hits
         if filled:
-            found[name] = Known(filled[0], _doubt(name, filled, parts))
+            found[name] = KnownColumn(filled[0], _doubt(name, filled, parts))
     return found
 
 

@@ -10,7 +10,7 @@ from db.records import StationKey
 from db.session import Session
 from db.station_rule import MAX_DAYS, StationFinding, days_to_surgery, exclusions
 from lnscore.pathology import patients
-from lnscore.pathology.collecting import Collected, Report
+from lnscore.pathology.collecting import CollectedReports, Report
 from lnscore.pathology.patients import Identities
 from lnscore.pseudonym import Pseudonyms
 from lnscore.tables.messages import Message
@@ -24,7 +24,7 @@ Place = frozenset[StationKey]
 
 
 @dataclass
-class Compared:
+class ComparedReports:
     """What is to be stored, and what is to be said first.
 
     Attributes:
@@ -42,13 +42,13 @@ class Compared:
 
 def compare(
     session: Session,
-    collected: Collected,
+    collected: CollectedReports,
     who: Identities,
     pseudonyms: Pseudonyms,
     *,
     allow_pending: bool = False,
     max_days: int = MAX_DAYS,
-) -> Compared:
+) -> ComparedReports:
     """Find every patient and every earlier report.
 
     Args:
@@ -59,7 +59,7 @@ def compare(
         allow_pending: Take patients that have no study yet.
         max_days: Most days from CT to surgery.
     """
-    found = Compared()
+    found = ComparedReports()
     keys = _keys(collected.reports, who, pseudonyms, found)
     known = pathology.study_dates(session, keys.values())
     _say_unknown(collected.reports, keys, known, who, allow_pending, found)
@@ -81,7 +81,7 @@ def compare(
 
 
 def _keys(
-    reports: Iterable[Report], who: Identities, pseudonyms: Pseudonyms, found: Compared
+    reports: Iterable[Report], who: Identities, pseudonyms: Pseudonyms, found: ComparedReports
 ) -> dict[str, str]:
     """Patient's id to key; P20 at the first row of each that the key file lacks."""
     keys: dict[str, str] = {}
@@ -106,7 +106,7 @@ def _say_unknown(
     known: dict[str, list[str | None]],
     who: Identities,
     allow_pending: bool,
-    found: Compared,
+    found: ComparedReports,
 ) -> None:
     strangers: dict[str, Report] = {}
     for report in reports:
@@ -128,7 +128,7 @@ def _record(
     sha256: str,
     who: Identities,
     pseudonyms: Pseudonyms,
-    found: Compared,
+    found: ComparedReports,
 ) -> ReportRecord:
     person = who.person(report.patient_id)
     ids = report.patient_id, person.patient_id if person else ""
@@ -175,7 +175,7 @@ def _excluded(
 
 
 @dataclass(frozen=True)
-class _Told:
+class _ComparedFinding:
     """What one report says of one specimen; without a row it is stored already."""
 
     report_date: str
@@ -212,7 +212,7 @@ def _of_patient(
     names: dict[int, str],
 ) -> Iterator[Message]:
     current = [one for one in stored if not one.superseded]
-    told: dict[Place, list[_Told]] = {}
+    told: dict[Place, list[_ComparedFinding]] = {}
     replaced = set()
     for record in records:
         versions = known.get((record.patient_key, record.report_id), [])
@@ -222,14 +222,16 @@ def _of_patient(
         replaced |= {one.report_id for one in before}
         yield from _between_versions(record, before)
         for one in record.findings:
-            saying = _Told(
+            saying = _ComparedFinding(
                 record.report_date, 1, record.report_id, one.status, one.source_row,
                 one.source_column,
             )  # fmt: skip
             told.setdefault(frozenset(one.stations), []).append(saying)
     for one in current:
         if one.report_id not in replaced and one.stations in told:
-            saying = _Told(one.report_date, 0, names.get(one.report_id, ""), one.status, None)
+            saying = _ComparedFinding(
+                one.report_date, 0, names.get(one.report_id, ""), one.status, None
+            )
             told[one.stations].append(saying)
     for stations, all_ in told.items():
         yield from _between_reports(stations, all_)
@@ -249,7 +251,7 @@ def _between_versions(record: ReportRecord, before: Iterable[StationFinding]) ->
         yield _conflict(old.stations, was, then, at.source_row, at.source_column)
 
 
-def _between_reports(stations: Place, told: Sequence[_Told]) -> Iterator[Message]:
+def _between_reports(stations: Place, told: Sequence[_ComparedFinding]) -> Iterator[Message]:
     looked = [one for one in told if one.status in SAID_BY_A_LAB]
     looked.sort(key=lambda one: (one.report_date, one.order))
     for old, new in pairwise(looked):

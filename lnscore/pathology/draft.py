@@ -7,9 +7,9 @@ from itertools import islice
 
 from db.records import NEOADJUVANT
 from lnscore.errors import Refusal
-from lnscore.pathology.columns_known import Known, known_columns
+from lnscore.pathology.columns_known import KnownColumn, known_columns
 from lnscore.pathology.headings import Columns, parts_of
-from lnscore.pathology.readings import Reading, reading_of
+from lnscore.pathology.readings import StationColumn, reading_of
 from lnscore.stations import vocabulary
 from lnscore.tables.sheets import Sheet
 
@@ -126,7 +126,7 @@ class _Drafting:
                 f"say for each word: {', '.join(NEOADJUVANT[:-1])} or {NEOADJUVANT[-1]}",
             )
 
-    def _field(self, name: str, known: Known) -> None:
+    def _field(self, name: str, known: KnownColumn) -> None:
         self._say(f"{name}: {{column: {self._name(known.column)}}}", known.unsure)
 
     def _dates(self) -> None:
@@ -140,7 +140,7 @@ class _Drafting:
         if surgery is not None:
             self._date("surgery_date", surgery, surgery.unsure)
 
-    def _date(self, name: str, known: Known, unsure: str) -> None:
+    def _date(self, name: str, known: KnownColumn, unsure: str) -> None:
         form, doubt = date_format(self.samples[known.column])
         doubts = "; ".join(one for one in (unsure, doubt) if one)
         self._say(f"{name}: {{column: {self._name(known.column)}, format: {form}}}", doubts)
@@ -153,7 +153,7 @@ class _Drafting:
         else:
             self._say(f"station_system: {system}", "" if wide else "nothing names the system")
 
-    def _best_system(self) -> tuple[str, list[Reading], list[str]]:
+    def _best_system(self) -> tuple[str, list[StationColumn], list[str]]:
         """The system that reads the most headings, and others that read as many."""
         taken = {one.column for name, one in self.known.items() if name not in LONG_ONLY}
         free = [i for i in range(min(len(self.parts), MOST_COLUMNS)) if i not in taken]
@@ -168,7 +168,7 @@ class _Drafting:
         others = [name for name in SYSTEMS if name != best and counts[name] == counts[best]]
         return best, read[best], others
 
-    def _is_long(self, readings: Sequence[Reading]) -> bool:
+    def _is_long(self, readings: Sequence[StationColumn]) -> bool:
         return not readings or ("station" in self.known and len(readings) < 3)
 
     def _long(self) -> None:
@@ -185,8 +185,8 @@ class _Drafting:
                 column = self._name(self.known[name].column)
                 self._say(f"  {name}: {{column: {column}}}", self.known[name].unsure)
 
-    def _wide(self, readings: Sequence[Reading]) -> tuple[int, int, int]:
-        by_role: dict[str, dict[str, Reading]] = {"total": {}, "positive": {}, "": {}}
+    def _wide(self, readings: Sequence[StationColumn]) -> tuple[int, int, int]:
+        by_role: dict[str, dict[str, StationColumn]] = {"total": {}, "positive": {}, "": {}}
         twice = []
         for one in readings:
             place = by_role[one.role]
@@ -225,13 +225,13 @@ class _Drafting:
             for entry, unsure in entries:
                 self._say(f"  - {entry}", unsure)
 
-    def _pair(self, by_role: dict[str, dict[str, Reading]], station: str) -> tuple[str, str]:
+    def _pair(self, by_role: dict[str, dict[str, StationColumn]], station: str) -> tuple[str, str]:
         total, positive = by_role["total"][station], by_role["positive"][station]
         code, unsure = _station(total)
         names = f"total: {self._name(total.column)}, positive: {self._name(positive.column)}"
         return f"{{station: {code}, {names}}}", unsure
 
-    def _count(self, one: Reading) -> tuple[str, str]:
+    def _count(self, one: StationColumn) -> tuple[str, str]:
         code, unsure = _station(one)
         holds, filled = one.role, [text for text in self.samples[one.column] if text]
         if any(_FRACTION.fullmatch(text) for text in filled):
@@ -243,7 +243,7 @@ class _Drafting:
             )
         return f"{{column: {self._name(one.column)}, station: {code}, holds: {holds}}}", unsure
 
-    def _mark(self, one: Reading) -> tuple[str, str]:
+    def _mark(self, one: StationColumn) -> tuple[str, str]:
         code, unsure = _station(one)
         words = sorted({text for text in self.samples[one.column] if text})
         values = ", ".join(f"{_quoted(word)}: {_meant(word)}" for word in words)
@@ -311,7 +311,7 @@ def _first_rows(sheet: Sheet) -> Iterator[tuple[str, ...]]:
         return  # the headings are enough for a proposal; the import will tell
 
 
-def _station(one: Reading) -> tuple[str, str]:
+def _station(one: StationColumn) -> tuple[str, str]:
     return _quoted(one.station), "no side is said: both as one specimen?" if one.both_sides else ""
 
 

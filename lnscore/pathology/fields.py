@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from lnscore.pathology.headings import Columns, compared
-from lnscore.pathology.mapping import DATE_FORMATS, Date, Value
+from lnscore.pathology.mapping import DATE_FORMATS, DateColumn, FieldText
 from lnscore.tables.messages import Message
 
 Take = Callable[[Sequence[str], int], str]
@@ -18,7 +18,7 @@ _SEPARATOR = re.compile(r"(?<=\d)[-. ]+(?=\d)")
 
 
 @dataclass(frozen=True)
-class Taken:
+class MappedField:
     """A field: how to take it, and the heading that messages name."""
 
     take: Take
@@ -44,23 +44,23 @@ class Resolver:
         self.used.add(found)
         return found
 
-    def cell(self, name: str) -> Taken:
+    def cell(self, name: str) -> MappedField:
         """The text of a column as it is."""
         column = self.column(name)
-        return Taken(lambda cells, row: cells[column], self.columns.shown(column), column)
+        return MappedField(lambda cells, row: cells[column], self.columns.shown(column), column)
 
-    def value(self, wanted: Value) -> Taken:
+    def value(self, wanted: FieldText) -> MappedField:
         """A column, a template or one text, its words turned into ours."""
         if wanted.value is not None:
             text = wanted.value
-            return Taken(lambda cells, row: text)
+            return MappedField(lambda cells, row: text)
         taken = self.cell(wanted.column) if wanted.column else self._template(wanted.template or "")
         if not wanted.values:
             return taken
         words, take = worded(wanted.values), taken.take
-        return Taken(lambda cells, row: words(take(cells, row)), taken.heading, taken.column)
+        return MappedField(lambda cells, row: words(take(cells, row)), taken.heading, taken.column)
 
-    def _template(self, template: str) -> Taken:
+    def _template(self, template: str) -> MappedField:
         """`{row}` and `{heading}` filled in; empty where a column of it is, half an id is none."""
         names = [name for name in _SLOT.findall(template) if name != "row"]
         columns = {name: self.column(name) for name in names}
@@ -73,7 +73,7 @@ class Resolver:
             filled["row"] = str(row)
             return "".join(filled[one] if i % 2 else one for i, one in enumerate(pieces))
 
-        return Taken(take, " | ".join(self.columns.shown(one) for one in columns.values()))
+        return MappedField(take, " | ".join(self.columns.shown(one) for one in columns.values()))
 
 
 def worded(values: Mapping[str, str]) -> Callable[[str], str]:
@@ -86,7 +86,7 @@ def worded(values: Mapping[str, str]) -> Callable[[str], str]:
     return words
 
 
-def iso_date(text: str, wanted: Date) -> str | None:
+def iso_date(text: str, wanted: DateColumn) -> str | None:
     """ISO date of a cell; "" where it is empty, None where it is not written as stated."""
     if not (text := text.strip()):
         return ""

@@ -15,7 +15,7 @@ GRAVITY = {"E": "error", "W": "warning", "I": "note"}
 
 
 @dataclass
-class Imported:
+class PathologySummary:
     """Counts and messages of one import (see `summary.Summary`).
 
     Attributes:

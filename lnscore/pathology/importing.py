@@ -11,11 +11,11 @@ from db.session import Session, open_database
 from db.station_rule import MAX_DAYS
 from lnscore import console
 from lnscore.errors import Refusal
-from lnscore.pathology.collecting import Collected, collect
-from lnscore.pathology.comparing import Compared, compare
-from lnscore.pathology.imported import Imported
+from lnscore.pathology.collecting import CollectedReports, collect
+from lnscore.pathology.comparing import ComparedReports, compare
+from lnscore.pathology.imported import PathologySummary
 from lnscore.pathology.patients import Identities, identities
-from lnscore.pathology.reading import Options, told
+from lnscore.pathology.reading import TableOptions, told
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.settings import Settings, actor
 from lnscore.stations import storing as naming_stations
@@ -26,7 +26,7 @@ NO_DATABASE = "D01"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImportRequest:
     """What the command line asks for.
 
     Attributes:
@@ -38,7 +38,7 @@ class Wanted:
         order: Of day and month in dates.
     """
 
-    options: Options = field(default_factory=Options)
+    options: TableOptions = field(default_factory=TableOptions)
     issuer: str | None = None
     key_file: Path | None = None
     allow_pending: bool = False
@@ -46,7 +46,7 @@ class Wanted:
     order: Order = ""
 
 
-def run(path: Path, settings: Settings, wanted: Wanted) -> Imported:
+def run(path: Path, settings: Settings, wanted: ImportRequest) -> PathologySummary:
     """Import a file. Everything is read and said first; an error stops the whole import.
 
     Raises:
@@ -75,15 +75,15 @@ def run(path: Path, settings: Settings, wanted: Wanted) -> Imported:
     return summary
 
 
-def read(path: Path, wanted: Wanted, *, keep: bool = False) -> Collected:
+def read(path: Path, wanted: ImportRequest, *, keep: bool = False) -> CollectedReports:
     """Read and check the file, with a progress bar."""
     with console.progress("reading pathology", "findings") as advance:
         return collect(path, wanted.options, wanted.order, advance, keep=keep)
 
 
 def compared(
-    settings: Settings, collected: Collected, who: Identities | None, wanted: Wanted
-) -> Compared | None:
+    settings: Settings, collected: CollectedReports, who: Identities | None, wanted: ImportRequest
+) -> ComparedReports | None:
     """What the database adds to the messages, without a write; None where there is none yet."""
     if who is None:
         return None
@@ -110,11 +110,11 @@ def _secret(session: Session, settings: Settings, *, create: bool) -> Pseudonyms
     return open_pseudonyms(settings.secret_path, create=not known)
 
 
-def summary_of(collected: Collected, found: Compared | None) -> Imported:
+def summary_of(collected: CollectedReports, found: ComparedReports | None) -> PathologySummary:
     """The summary before anything is written."""
     messages = [*collected.messages, *(found.messages if found else ())]
     messages.sort(key=lambda one: one.row or 0)
-    return Imported(
+    return PathologySummary(
         format=collected.format,
         said=collected.said,
         sha256=collected.sha256,
@@ -125,7 +125,7 @@ def summary_of(collected: Collected, found: Compared | None) -> Imported:
     )
 
 
-def identities_or_told(wanted: Wanted, collected: Collected) -> Identities | None:
+def identities_or_told(wanted: ImportRequest, collected: CollectedReports) -> Identities | None:
     """How ids become keys; None, with an error among the messages, where the key file fails."""
     try:
         return identities(wanted.issuer, wanted.key_file)
@@ -134,7 +134,9 @@ def identities_or_told(wanted: Wanted, collected: Collected) -> Identities | Non
         return None
 
 
-def _write(session: Session, found: Compared, summary: Imported, wanted: Wanted) -> None:
+def _write(
+    session: Session, found: ComparedReports, summary: PathologySummary, wanted: ImportRequest
+) -> None:
     """One transaction: the run, the vocabulary, the reports, the audit record."""
     run_id = runs.start(session, "pathology import", _argv(summary, wanted), version())
     total = sum(len(record.findings) for record in found.records)
@@ -153,7 +155,7 @@ def _write(session: Session, found: Compared, summary: Imported, wanted: Wanted)
     runs.finish(session, run_id, summary.exit_code, summary.counts())
 
 
-def _argv(summary: Imported, wanted: Wanted) -> list[str]:
+def _argv(summary: PathologySummary, wanted: ImportRequest) -> list[str]:
     """The command line without names of files: one may hold a patient's."""
     words = ["pathology", "import", f"sha256:{summary.sha256}", "--format", summary.format]
     given = {

@@ -1,6 +1,6 @@
 """JSON Lines: one canonical row a line, as the published schema has it.
 
-`lnscore/data/pathology.schema.json` is the JSON Schema of one line, made from `Row`.
+`lnscore/data/pathology.schema.json` is the JSON Schema of one line, made from `FindingLine`.
 """
 
 import json
@@ -23,7 +23,7 @@ Written = str | int
 """Ids and codes: a station 7 and a station "7" are the same."""
 
 
-class Row(BaseModel):
+class FindingLine(BaseModel):
     """One finding of one report: what is stored, said in one line of JSON."""
 
     model_config = ConfigDict(extra="ignore", title="Pathology row")
@@ -48,7 +48,7 @@ class Row(BaseModel):
 def schema() -> dict[str, Any]:
     """The published JSON Schema of one line."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return head | Row.model_json_schema()
+    return head | FindingLine.model_json_schema()
 
 
 def read_json_lines(path: Path) -> Iterator[SourceRow | Message]:

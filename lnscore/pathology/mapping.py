@@ -38,13 +38,13 @@ def _one_or_many(value: object) -> object:
 Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
-class Part(BaseModel):
+class MappingPart(BaseModel):
     """A part of the mapping: nothing unknown in it, never changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class Value(Part):
+class FieldText(MappingPart):
     """Where a field's text comes from: a column, a template of columns, or one text for all.
 
     `values` turns the table's words into ours; a word that it lacks is kept as it is.
@@ -61,13 +61,13 @@ class Value(Part):
         return {"value": data} if isinstance(data, str) else data
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> "Value":
+    def _exactly_one(self) -> "FieldText":
         if sum(one is not None for one in (self.column, self.template, self.value)) != 1:
             raise ValueError("wanted exactly one of column, template, value")
         return self
 
 
-class Date(Part):
+class DateColumn(MappingPart):
     """A column of dates and how they are written; day first is said, never guessed."""
 
     column: Text
@@ -81,7 +81,7 @@ class Date(Part):
         return written
 
 
-class Only(Part):
+class RowCondition(MappingPart):
     """A condition on rows: others are left out."""
 
     column: Text
@@ -90,52 +90,52 @@ class Only(Part):
     filled: bool | None = None
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> "Only":
+    def _exactly_one(self) -> "RowCondition":
         if sum(one is not None for one in (self.is_, self.is_not, self.filled)) != 1:
             raise ValueError("wanted exactly one of is, is_not, filled")
         return self
 
 
-class Stationed(Part):
+class StationColumns(MappingPart):
     """Columns that belong to one station, or to several taken as one specimen (`105+108`)."""
 
     station: Text
     side: str = ""
 
 
-class Pair(Stationed):
+class ExaminedAndPositive(StationColumns):
     """Two columns of one station: nodes examined and nodes positive."""
 
     total: Text
     positive: Text
 
 
-class Count(Stationed):
+class CountColumn(StationColumns):
     """One column of one station: what its numbers count."""
 
     column: Text
     holds: Literal["positive", "total", "positive/total"]
 
 
-class Code(Stationed):
+class CodeColumn(StationColumns):
     """One column of one station that holds a word or a mark: what each one means."""
 
     column: Text
     values: dict[str, Status] = Field(min_length=1)
 
 
-class Long(Part):
+class LongTable(MappingPart):
     """A table with one finding a row."""
 
-    station: Value
+    station: FieldText
     joined_by: str = ""
-    side: Value | None = None
-    n_examined: Value | None = None
-    n_positive: Value | None = None
-    status: Value | None = None
+    side: FieldText | None = None
+    n_examined: FieldText | None = None
+    n_positive: FieldText | None = None
+    status: FieldText | None = None
 
 
-class TumourSide(Part):
+class TumourSide(MappingPart):
     """The column that says on which side the tumour lies: ipsi and contra become R and L."""
 
     column: Text
@@ -143,7 +143,7 @@ class TumourSide(Part):
     left: Texts
 
 
-class LeftOut(Part):
+class LeftOut(MappingPart):
     """A finding that is wrong in the table and cannot be corrected there: which, and why."""
 
     row: Annotated[int, Field(ge=1)]
@@ -151,7 +151,7 @@ class LeftOut(Part):
     because: Text
 
 
-class Mapping(Part):
+class Mapping(MappingPart):
     """A mapping file of version 1."""
 
     version: Annotated[int, Field(ge=1, le=1)]
@@ -160,17 +160,17 @@ class Mapping(Part):
     skip_rows: Annotated[int, Field(ge=0, le=1000)] | None = None
     encoding: Text | None = None
     delimiter: Text | None = None
-    rows: tuple[Only, ...] = ()
-    patient_key: Value
-    report_id: Value
-    report_date: Date
-    surgery_date: Date | None = None
-    station_system: Value
-    neoadjuvant: Value | None = None
-    long: Long | None = None
-    pairs: tuple[Pair, ...] = ()
-    counts: tuple[Count, ...] = ()
-    codes: tuple[Code, ...] = ()
+    rows: tuple[RowCondition, ...] = ()
+    patient_key: FieldText
+    report_id: FieldText
+    report_date: DateColumn
+    surgery_date: DateColumn | None = None
+    station_system: FieldText
+    neoadjuvant: FieldText | None = None
+    long: LongTable | None = None
+    pairs: tuple[ExaminedAndPositive, ...] = ()
+    counts: tuple[CountColumn, ...] = ()
+    codes: tuple[CodeColumn, ...] = ()
     zero_means: Literal["zero", "not_sampled", "refuse"] | None = None
     aliases: dict[str, str] = {}
     sides: dict[str, Literal["R", "L", "ipsi", "contra"]] = {}

@@ -48,7 +48,7 @@ def stations(system_text: str, text: str) -> tuple[tuple[StationKey, ...], tuple
     return tuple(dict.fromkeys(keys)), tuple(said)
 
 
-def _not_found(system: str, part: str, found: vocabulary.Found) -> Said:
+def _not_found(system: str, part: str, found: vocabulary.StationMatch) -> Said:
     if found.sides:
         sides = " or ".join(station.key.code for station in found.sides)
         return ("P13", "E", f"station side missing ({shown(part)}): {sides}", "station")

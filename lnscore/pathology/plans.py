@@ -4,9 +4,18 @@ from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 
-from lnscore.pathology.fields import Resolver, Taken, worded
+from lnscore.pathology.fields import MappedField, Resolver, worded
 from lnscore.pathology.headings import Columns, compared
-from lnscore.pathology.mapping import Code, Count, Date, Long, Mapping, Only, Pair, Value
+from lnscore.pathology.mapping import (
+    CodeColumn,
+    CountColumn,
+    DateColumn,
+    ExaminedAndPositive,
+    FieldText,
+    LongTable,
+    Mapping,
+    RowCondition,
+)
 from lnscore.pathology.rows import FIELDS, MANDATORY
 from lnscore.pathology.spelling import Spelling
 from lnscore.tables.messages import Message
@@ -23,7 +32,7 @@ Condition = Callable[[Sequence[str]], bool]
 
 
 @dataclass(frozen=True)
-class Item:
+class FindingPlan:
     """One finding of a row.
 
     Attributes:
@@ -35,16 +44,16 @@ class Item:
         zeros: Whether a 0 may mean that nothing was sampled.
     """
 
-    fields: Map[str, Taken]
+    fields: Map[str, MappedField]
     station: str = ""
-    side: Taken | None = None
+    side: MappedField | None = None
     side_word: str = ""
     joined_by: str = ""
     zeros: bool = False
 
 
 @dataclass
-class Plan:
+class ReadingPlan:
     """All of it.
 
     Attributes:
@@ -59,21 +68,21 @@ class Plan:
         said: P15 and P17.
     """
 
-    common: Map[str, Taken]
-    items: Sequence[Item]
-    dates: Map[str, Date] = field(default_factory=dict)
+    common: Map[str, MappedField]
+    items: Sequence[FindingPlan]
+    dates: Map[str, DateColumn] = field(default_factory=dict)
     conditions: Sequence[Condition] = ()
     spelling: Spelling = field(default_factory=Spelling)
-    tumour: Taken | None = None
+    tumour: MappedField | None = None
     zero_means: str = "zero"
     left_out: Map[tuple[int, int], str] = field(default_factory=dict)
     said: list[Message] = field(default_factory=list)
 
 
-def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> Plan:
+def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> ReadingPlan:
     """Lay a mapping over a table; P15 for each column that is not there, P17 for those left."""
     resolver = Resolver(columns)
-    patient = Value(column=id_column) if id_column else mapping.patient_key
+    patient = FieldText(column=id_column) if id_column else mapping.patient_key
     common = {
         "patient_key": resolver.value(patient),
         "report_id": resolver.value(mapping.report_id),
@@ -87,7 +96,7 @@ def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> Plan:
     if mapping.neoadjuvant:
         common["neoadjuvant"] = resolver.value(mapping.neoadjuvant)
     side = mapping.tumour_side
-    plan = Plan(
+    plan = ReadingPlan(
         common=common,
         items=_items(resolver, mapping),
         dates=dates,
@@ -107,10 +116,10 @@ def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> Plan:
     return plan
 
 
-def plan_of_canonical(columns: Columns, id_column: str | None) -> Plan:
+def plan_of_canonical(columns: Columns, id_column: str | None) -> ReadingPlan:
     """Take the canonical headings as they are; P15 for each that must be there and is not."""
     resolver = Resolver(columns)
-    found: dict[str, Taken] = {}
+    found: dict[str, MappedField] = {}
     for i, path in enumerate(columns.paths):
         name = _canonical(path)
         if name not in FIELDS or (name == "patient_key" and id_column):
@@ -128,14 +137,14 @@ def plan_of_canonical(columns: Columns, id_column: str | None) -> Plan:
         resolver.said.append(Message("P15", "E", text))
     said = [*resolver.said, *_unmapped(resolver, set())]
     found.pop("source_row", None)
-    return Plan(common={}, items=[Item(found)], said=said)
+    return ReadingPlan(common={}, items=[FindingPlan(found)], said=said)
 
 
 def _canonical(path: str) -> str:
     return "_".join(compared(path).replace("_", " ").replace("-", " ").split())
 
 
-def _items(resolver: Resolver, mapping: Mapping) -> list[Item]:
+def _items(resolver: Resolver, mapping: Mapping) -> list[FindingPlan]:
     items = [_pair(resolver, one) for one in mapping.pairs]
     items += [_count(resolver, one) for one in mapping.counts]
     items += [_code(resolver, one) for one in mapping.codes]
@@ -144,34 +153,34 @@ def _items(resolver: Resolver, mapping: Mapping) -> list[Item]:
     return items
 
 
-def _pair(resolver: Resolver, pair: Pair) -> Item:
+def _pair(resolver: Resolver, pair: ExaminedAndPositive) -> FindingPlan:
     fields = {
         "n_positive": resolver.cell(pair.positive),
         "n_examined": resolver.cell(pair.total),
     }
-    return Item(fields, station=pair.station, side_word=pair.side, zeros=True)
+    return FindingPlan(fields, station=pair.station, side_word=pair.side, zeros=True)
 
 
-def _count(resolver: Resolver, count: Count) -> Item:
+def _count(resolver: Resolver, count: CountColumn) -> FindingPlan:
     fields = {name: resolver.cell(count.column) for name in COUNT_FIELDS[count.holds]}
-    return Item(fields, station=count.station, side_word=count.side, zeros=True)
+    return FindingPlan(fields, station=count.station, side_word=count.side, zeros=True)
 
 
-def _code(resolver: Resolver, code: Code) -> Item:
+def _code(resolver: Resolver, code: CodeColumn) -> FindingPlan:
     cell, words = resolver.cell(code.column), worded(code.values)
-    status = Taken(lambda cells, row: words(cell.take(cells, row)), cell.heading, cell.column)
-    return Item({"status": status}, station=code.station, side_word=code.side)
+    status = MappedField(lambda cells, row: words(cell.take(cells, row)), cell.heading, cell.column)
+    return FindingPlan({"status": status}, station=code.station, side_word=code.side)
 
 
-def _long(resolver: Resolver, long: Long) -> Item:
+def _long(resolver: Resolver, long: LongTable) -> FindingPlan:
     named = {"station": long.station, "n_examined": long.n_examined,
              "n_positive": long.n_positive, "status": long.status}  # fmt: skip
     fields = {name: resolver.value(one) for name, one in named.items() if one is not None}
     side = resolver.value(long.side) if long.side else None
-    return Item(fields, side=side, joined_by=long.joined_by)
+    return FindingPlan(fields, side=side, joined_by=long.joined_by)
 
 
-def _condition(resolver: Resolver, only: Only) -> Condition:
+def _condition(resolver: Resolver, only: RowCondition) -> Condition:
     column = resolver.column(only.column)
     if only.filled is not None:
         return lambda cells: bool(cells[column].strip()) == only.filled

@@ -4,8 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lnscore.pathology.imported import Imported, counted, spoken
-from lnscore.pathology.importing import Wanted, compared, identities_or_told, read, summary_of
+from lnscore.pathology.imported import PathologySummary, counted, spoken
+from lnscore.pathology.importing import (
+    ImportRequest,
+    compared,
+    identities_or_told,
+    read,
+    summary_of,
+)
 from lnscore.pathology.rows import CanonicalRow
 from lnscore.settings import Settings
 
@@ -16,7 +22,7 @@ COLUMNS = ["row", "column", "patient", "report", "surgery", "station", "nodes", 
 
 
 @dataclass
-class Preview:
+class PreviewSummary:
     """Canonical rows and messages (see `summary.Summary`).
 
     Attributes:
@@ -26,7 +32,7 @@ class Preview:
         numbers: Patient's id to its number in the file: ids are not shown.
     """
 
-    summary: Imported
+    summary: PathologySummary
     rows: list[CanonicalRow]
     has_database: bool
     numbers: dict[str, int] = field(default_factory=dict)
@@ -97,7 +103,7 @@ class Preview:
         }
 
 
-def run(path: Path, settings: Settings, wanted: Wanted) -> Preview:
+def run(path: Path, settings: Settings, wanted: ImportRequest) -> PreviewSummary:
     """Read and check the file, and compare it with the database where there is one.
 
     Raises:
@@ -107,7 +113,7 @@ def run(path: Path, settings: Settings, wanted: Wanted) -> Preview:
     collected = read(path, wanted, keep=True)
     who = identities_or_told(wanted, collected)
     found = compared(settings, collected, who, wanted)
-    return Preview(summary_of(collected, found), collected.canonical, found is not None)
+    return PreviewSummary(summary_of(collected, found), collected.canonical, found is not None)
 
 
 def _cell(value: int | None) -> str:

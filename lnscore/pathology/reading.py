@@ -17,7 +17,7 @@ _HL7 = ("MSH", "FHS", "BHS")
 
 
 @dataclass(frozen=True)
-class Options:
+class TableOptions:
     """How to read a file, from the command line.
 
     Attributes:
@@ -38,7 +38,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Reading:
+class FindingRows:
     """Rows of a file, read while they are walked through.
 
     Attributes:
@@ -52,7 +52,7 @@ class Reading:
     rows: Iterator[SourceRow | Message]
 
 
-def open_pathology(path: Path, options: Options) -> Reading:
+def open_pathology(path: Path, options: TableOptions) -> FindingRows:
     """Open a file with the reader that it needs."""
     try:
         kind = options.format if options.format != "auto" else kind_of(path)
@@ -60,8 +60,8 @@ def open_pathology(path: Path, options: Options) -> Reading:
         said, rows = _opened(path, kind, options)
     except Refusal as refusal:
         kind = "table" if options.format == "auto" else options.format
-        return Reading(kind, (), iter([told(refusal)]))
-    return Reading(kind, said, _guarded(rows))
+        return FindingRows(kind, (), iter([told(refusal)]))
+    return FindingRows(kind, said, _guarded(rows))
 
 
 def kind_of(path: Path) -> Format:
@@ -113,7 +113,7 @@ def _head(path: Path) -> str:
     return head.decode("utf-8", "replace")
 
 
-def _refuse_idle_options(kind: Format, options: Options) -> None:
+def _refuse_idle_options(kind: Format, options: TableOptions) -> None:
     """An option that does nothing was meant to do something."""
     given = {"--mapping": options.mapping, "--sheet": options.sheet,
              "--id-column": options.id_column, "--encoding": options.encoding}  # fmt: skip
@@ -132,7 +132,7 @@ def _named(kind: Format) -> str:
 
 
 def _opened(
-    path: Path, kind: Format, options: Options
+    path: Path, kind: Format, options: TableOptions
 ) -> tuple[tuple[str, ...], Iterator[SourceRow | Message]]:
     if kind == "jsonl":
         from lnscore.pathology.json_lines import read_json_lines
@@ -151,7 +151,9 @@ def _opened(
     return _table(path, options)
 
 
-def _table(path: Path, options: Options) -> tuple[tuple[str, ...], Iterator[SourceRow | Message]]:
+def _table(
+    path: Path, options: TableOptions
+) -> tuple[tuple[str, ...], Iterator[SourceRow | Message]]:
     from lnscore.pathology.mapping import read_mapping
     from lnscore.pathology.wide import source_rows
     from lnscore.tables.sheets import read_sheet

@@ -33,7 +33,7 @@ _EDGES = (
 
 
 @dataclass(frozen=True)
-class Reading:
+class StationColumn:
     """One column of one station, or of several taken as one specimen.
 
     Attributes:
@@ -53,7 +53,7 @@ class Reading:
         return len(set(bases)) < len(bases)
 
 
-def reading_of(system: str, column: int, parts: Sequence[str]) -> Reading | None:
+def reading_of(system: str, column: int, parts: Sequence[str]) -> StationColumn | None:
     """Read the header cells of a column; None where they name no station of the system."""
     side, named = "", None
     role: Role = ""
@@ -67,7 +67,7 @@ def reading_of(system: str, column: int, parts: Sequence[str]) -> Reading | None
             side = side_in(plain) or side
     if named is None:
         return None
-    return Reading(column, named, role)
+    return StationColumn(column, named, role)
 
 
 def side_in(plain: str) -> str:

@@ -7,7 +7,7 @@ from lnscore.errors import Refusal
 from lnscore.pathology.fields import iso_date
 from lnscore.pathology.headings import Columns, letter_of
 from lnscore.pathology.mapping import Mapping
-from lnscore.pathology.plans import Item, Plan, plan_of, plan_of_canonical
+from lnscore.pathology.plans import FindingPlan, ReadingPlan, plan_of, plan_of_canonical
 from lnscore.pathology.rows import SourceRow
 from lnscore.pathology.spelling import UnknownSide
 from lnscore.tables.cells import shown
@@ -69,7 +69,7 @@ def _beyond(cells: Sequence[str], width: int, number: int) -> Iterator[Message]:
 class _Reader:
     """Findings of one row after the other."""
 
-    plan: Plan
+    plan: ReadingPlan
     zeros_said: set[str] = field(default_factory=set)
 
     def read(self, cells: Sequence[str], number: int) -> Iterator[SourceRow | Message]:
@@ -90,7 +90,7 @@ class _Reader:
             elif values:
                 yield self._finding(item, common | values, cells, number)
 
-    def _left_out(self, item: Item, number: int) -> Message | None:
+    def _left_out(self, item: FindingPlan, number: int) -> Message | None:
         """P27 for a finding that the mapping leaves out."""
         if self.plan.left_out:
             for one in item.fields.values():
@@ -114,7 +114,7 @@ class _Reader:
         return values, said
 
     def _finding(
-        self, item: Item, values: dict[str, str], cells: Sequence[str], number: int
+        self, item: FindingPlan, values: dict[str, str], cells: Sequence[str], number: int
     ) -> SourceRow | Message:
         columns = {
             name: one.heading for name, one in (*self.plan.common.items(), *item.fields.items())
@@ -136,7 +136,7 @@ class _Reader:
             return Message("P18", "E", text, number, columns["station"])
         return SourceRow(values, number, columns)
 
-    def _zero(self, item: Item, values: dict[str, str], number: int) -> Message | None:
+    def _zero(self, item: FindingPlan, values: dict[str, str], number: int) -> Message | None:
         """Write what a 0 means into the values; where it is refused, empty them: P18 a column."""
         if not item.zeros or not _is_zero(values):
             return None
@@ -155,7 +155,7 @@ class _Reader:
         return None
 
 
-def _taken(item: Item, cells: Sequence[str], number: int) -> dict[str, str]:
+def _taken(item: FindingPlan, cells: Sequence[str], number: int) -> dict[str, str]:
     """Texts of a finding; none where its columns are empty or it is to be skipped."""
     values = {name: one.take(cells, number) for name, one in item.fields.items()}
     # A row of a long table without any of them is a finding that lacks its station: it is told.
@@ -163,7 +163,7 @@ def _taken(item: Item, cells: Sequence[str], number: int) -> dict[str, str]:
     return {} if empty or values.get("status") == "skip" else values
 
 
-def _merged(item: Item, cells: Sequence[str], number: int) -> Message | None:
+def _merged(item: FindingPlan, cells: Sequence[str], number: int) -> Message | None:
     """P14 where one number stands in a cell that is merged over several findings."""
     for name in COUNTED:
         one = item.fields.get(name)

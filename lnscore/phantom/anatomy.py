@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lnscore.phantom.shapes import Rod, Solid, Stack, bent, stack
+from lnscore.phantom.shapes import EllipseStack, Rod, Solid, bent, stack
 
 FAT_HU = -102.0
 MUSCLE_HU = 58.0
@@ -97,9 +97,9 @@ def draw_chest(rng: np.random.Generator, tumour_mm: float) -> Chest:
 def _jitter(solid: Solid, rng: np.random.Generator) -> Solid:
     shift_x, shift_y = rng.normal(0, 1.2, 2)
     size = float(np.clip(rng.normal(1, 0.06), 0.85, 1.15))
-    if isinstance(solid, Stack):
+    if isinstance(solid, EllipseStack):
         knots = solid.knots_mm * np.array([[1], [1], [size], [size]])
-        return Stack(solid.z_mm, knots + np.array([[shift_x], [shift_y], [0], [0]]))
+        return EllipseStack(solid.z_mm, knots + np.array([[shift_x], [shift_y], [0], [0]]))
     shift = np.array([shift_x, shift_y, 0])
     start, end = (tuple(np.add(p, shift).tolist()) for p in (solid.start_mm, solid.end_mm))
     return Rod(start, end, solid.radius_mm * size)
@@ -111,7 +111,7 @@ def _skeleton() -> list[Organ]:
                 for s in (-1, 1)]  # fmt: skip
         return [Organ(stack(side), MUSCLE_HU, "soft") for side in rows]
 
-    def column(y: float, radius_x: float, radius_y: float) -> Stack:
+    def column(y: float, radius_x: float, radius_y: float) -> EllipseStack:
         return stack([(-360, 0, y, radius_x, radius_y), (160, 0, y, radius_x, radius_y)])
 
     sternum = stack([(-115, 0, -84, 10, 4), (-60, 0, -86, 15, 5), (45, 0, -78, 20, 6)])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lnscore.phantom.patients import Plan
+from lnscore.phantom.patients import PatientPlan
 
 COHORT_STREAM = 0
 NEGATIVE_PER_PATIENT = 8.0
@@ -14,7 +14,7 @@ PAPER_UNLABELLED = (742, 6326)
 """Patients and nodes; the paper does not say how many are malignant."""
 
 
-def plan_cohort(patients: int, seed: int) -> list[Plan]:
+def plan_cohort(patients: int, seed: int) -> list[PatientPlan]:
     """A cohort richer in metastases than the paper's, for demonstrations and tests."""
     rng = np.random.default_rng([seed, COHORT_STREAM])
     negative = 2 + rng.poisson(NEGATIVE_PER_PATIENT - 2, patients)
@@ -22,12 +22,12 @@ def plan_cohort(patients: int, seed: int) -> list[Plan]:
     involved[0] = True  # even a cohort of one has something to find
     positive = involved * (1 + rng.poisson(POSITIVE_PER_INVOLVED - 1, patients))
     return [
-        Plan(seed, number, int(b), int(m))
+        PatientPlan(seed, number, int(b), int(m))
         for number, (b, m) in enumerate(zip(negative, positive, strict=True), start=1)
     ]
 
 
-def plan_paper(seed: int, share: float = 1.0) -> list[Plan]:
+def plan_paper(seed: int, share: float = 1.0) -> list[PatientPlan]:
     """The paper's cohort: 310 labelled patients, then 742 whose truth stays hidden.
 
     Args:
@@ -50,14 +50,15 @@ def _spread(
     counts: tuple[int, int],
     *,
     labelled: bool,
-) -> list[Plan]:
+) -> list[PatientPlan]:
     """Share exactly so many nodes among patients: unevenly, everyone at least one benign."""
     first, patients = numbers
     negative = 1 + _share(rng, counts[0] - patients, rng.gamma(4.0, size=patients))
     involved = rng.uniform(size=patients) < counts[1] / patients / POSITIVE_PER_INVOLVED
     positive = _share(rng, counts[1], involved * rng.gamma(2.0, size=patients))
     return [
-        Plan(seed, first + i, int(negative[i]), int(positive[i]), labelled) for i in range(patients)
+        PatientPlan(seed, first + i, int(negative[i]), int(positive[i]), labelled)
+        for i in range(patients)
     ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lnscore.phantom.node_field import Painted
+from lnscore.phantom.node_field import PaintedNode
 from lnscore.phantom.patients import NAME_STREAM, NOISE_STREAM, PhantomPatient
 from lnscore.phantom.render import render
 from lnscore.phantom.scanners import EXPLICIT, IMPLICIT, JPEG_LS, MATRIX, Habit
@@ -18,7 +18,7 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def write_ct(
-    patient: PhantomPatient, painted: Sequence[Painted | None], folder: Path
+    patient: PhantomPatient, painted: Sequence[PaintedNode | None], folder: Path
 ) -> "list[Dataset]":
     """Render a patient's scan slice by slice into DICOM files.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnscore.phantom.node_field import Painted, PhantomNode
+from lnscore.phantom.node_field import PaintedNode, PhantomNode
 from lnscore.phantom.patients import PhantomPatient
 from lnscore.phantom.places import BY_CODE, SYSTEM
 from lnscore.phantom.scanners import MATRIX
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def write_seg(
     patient: PhantomPatient,
-    painted: Sequence[Painted | None],
+    painted: Sequence[PaintedNode | None],
     headers: "Sequence[Dataset]",
     path: Path,
 ) -> None:
@@ -53,7 +53,7 @@ def write_seg(
 
 
 def _label_map(
-    patient: PhantomPatient, painted: Sequence[Painted | None]
+    patient: PhantomPatient, painted: Sequence[PaintedNode | None]
 ) -> tuple[np.ndarray, list[int]]:
     """Segment numbers on the slices that nodes touch, and which slices those are."""
     parts = [part for part in painted if part is not None]

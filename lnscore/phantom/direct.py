@@ -12,12 +12,12 @@ import numpy as np
 from engines.patch import SPEC
 from lnscore.dicom.geometry import CtGrid, Geometry
 from lnscore.masks.regions import Region, crop
-from lnscore.nodes.measuring import Measured, measure
+from lnscore.nodes.measuring import NodeMeasurements, measure
 from lnscore.nodes.patches import Patch, cut_patch
 from lnscore.phantom.dicom_seg import segment_label
-from lnscore.phantom.node_field import Painted, PhantomNode
+from lnscore.phantom.node_field import PaintedNode, PhantomNode
 from lnscore.phantom.patients import NOISE_STREAM, PhantomPatient
-from lnscore.phantom.render import Slices, paint_nodes, render
+from lnscore.phantom.render import SliceGrid, paint_nodes, render
 from lnscore.phantom.wall import Raster
 from lnscore.stations.stated import station_in
 
@@ -39,12 +39,12 @@ class CutNode:
 
     node: PhantomNode
     region: Region
-    measured: Measured
+    measured: NodeMeasurements
     patch: Patch
 
 
 @dataclass(frozen=True)
-class Part:
+class ScanBox:
     """A box of the scan.
 
     Attributes:
@@ -53,7 +53,7 @@ class Part:
     """
 
     start_vox: tuple[int, int, int]
-    slices: Slices
+    slices: SliceGrid
 
     def box(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
         """Where an array of this shape lies in the scan."""
@@ -105,7 +105,7 @@ def cut_nodes(patient: PhantomPatient) -> list[CutNode]:
     return cuts
 
 
-def _surroundings(patient: PhantomPatient) -> Part:
+def _surroundings(patient: PhantomPatient) -> ScanBox:
     """What the patches of all nodes touch."""
     whole = patient.scan.slices
     centres = np.array([node.centre_mm for node in patient.nodes])
@@ -114,12 +114,15 @@ def _surroundings(patient: PhantomPatient) -> Part:
     low, high = (int(i) for i in np.searchsorted(whole.z_mm, (z0 - more, z1 + more)))
     rows, columns = whole.raster.part((x0, x1, y0, y1), MARGIN_MM)
     raster = Raster(whole.raster.y_mm[rows], whole.raster.x_mm[columns])
-    return Part(
-        (low, rows.start, columns.start), Slices(whole.z_mm[low:high], raster, whole.thickness_mm)
+    return ScanBox(
+        (low, rows.start, columns.start),
+        SliceGrid(whole.z_mm[low:high], raster, whole.thickness_mm),
     )
 
 
-def _rendered(patient: PhantomPatient, part: Part, painted: Sequence[Painted | None]) -> np.ndarray:
+def _rendered(
+    patient: PhantomPatient, part: ScanBox, painted: Sequence[PaintedNode | None]
+) -> np.ndarray:
     """The scan as stored, int16 HU; pages that nothing is written to take no memory."""
     raster = patient.scan.slices.raster
     volume = np.zeros((patient.scan.count, len(raster.y_mm), len(raster.x_mm)), np.int16)
@@ -132,7 +135,7 @@ def _rendered(patient: PhantomPatient, part: Part, painted: Sequence[Painted | N
 
 
 def _outline(
-    patient: PhantomPatient, node: PhantomNode, painted: Painted | None, part: Part
+    patient: PhantomPatient, node: PhantomNode, painted: PaintedNode | None, part: ScanBox
 ) -> Region | None:
     """The node's mask on the whole scan; None where the scan does not reach it."""
     if painted is None:

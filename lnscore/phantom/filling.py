@@ -9,8 +9,8 @@ from db.patchstore import PatchStore
 from db.records import PatchFileRecord, PatientRecord
 from db.session import Database
 from engines.patch import SPEC
-from lnscore.phantom.patients import Plan, birth_date, patient_id, sex
-from lnscore.phantom.records import Filled, Filling
+from lnscore.phantom.patients import PatientPlan, birth_date, patient_id, sex
+from lnscore.phantom.records import FilledPatient, PatientToFill
 from lnscore.pseudonym import Pseudonyms
 from lnscore.stations.storing import name_stations
 
@@ -18,11 +18,11 @@ TRUTH, RADIOLOGIST = "phantom-truth", "radiologist"
 """Readers: the truth of every node, and what training may see."""
 
 
-def tasks(plans: Iterable[Plan], pseudonyms: Pseudonyms) -> Iterator[Filling]:
+def tasks(plans: Iterable[PatientPlan], pseudonyms: Pseudonyms) -> Iterator[PatientToFill]:
     """Give every planned patient the pseudonymous facts that ingest would give."""
     for plan in plans:
         born = birth_date(plan.number)
-        yield Filling(
+        yield PatientToFill(
             plan,
             PatientRecord(
                 pseudo_key=pseudonyms.patient("", patient_id(plan.number)),
@@ -33,7 +33,7 @@ def tasks(plans: Iterable[Plan], pseudonyms: Pseudonyms) -> Iterator[Filling]:
         )
 
 
-def store(database: Database, patches: PatchStore, run_id: int, made: Filled) -> None:
+def store(database: Database, patches: PatchStore, run_id: int, made: FilledPatient) -> None:
     """Write one patient's patch file, then its rows in one transaction.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.phantom.cohorts import plan_cohort, plan_paper
 from lnscore.phantom.difficulty import ENOUGH, Difficulty, Sample, assess
-from lnscore.phantom.patients import Plan, draw_patient
+from lnscore.phantom.patients import PatientPlan, draw_patient
 from lnscore.workers import Limits, Workers
 
 Task = TypeVar("Task")
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Made:
+class PhantomSummary:
     """What was made, and where.
 
     Attributes:
@@ -54,7 +54,7 @@ class Made:
         return asdict(self)
 
 
-def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> Made:
+def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> PhantomSummary:
     """Write a cohort as DICOM: a folder a patient with CT and SEG, and two tables.
 
     Args:
@@ -86,7 +86,7 @@ def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> Made:
 
 def fill(
     direct: str, patients: int, seed: int, jobs: int, *, like_paper: float | None = None
-) -> Made:
+) -> PhantomSummary:
     """Put a cohort's patches straight into a database, with labels and pathology.
 
     Args:
@@ -131,9 +131,9 @@ def fill(
 
 
 def _made(
-    place: str, plans: list[Plan], samples: list[Sample], advice: str, images: int = 0
-) -> Made:
-    return Made(
+    place: str, plans: list[PatientPlan], samples: list[Sample], advice: str, images: int = 0
+) -> PhantomSummary:
+    return PhantomSummary(
         place=place,
         patients=len(plans),
         positive=sum(plan.positive for plan in plans),
@@ -144,12 +144,12 @@ def _made(
     )
 
 
-def _tells(plans: list[Plan]) -> bool:
+def _tells(plans: list[PatientPlan]) -> bool:
     """Whether the cohort is large enough for figures of its difficulty."""
     return sum(p.positive for p in plans) >= ENOUGH and sum(p.negative for p in plans) >= ENOUGH
 
 
-def _write_patient(task: tuple[Plan, Path, bool]) -> tuple[int, list[Sample]]:
+def _write_patient(task: tuple[PatientPlan, Path, bool]) -> tuple[int, list[Sample]]:
     """One patient's folder; the number of CT images in it, and its nodes measured."""
     from lnscore.phantom.dicom_ct import write_ct
     from lnscore.phantom.dicom_seg import write_seg

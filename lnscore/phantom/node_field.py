@@ -38,7 +38,7 @@ class PhantomNode:
     malignant: bool
     traits: Traits
     centre_mm: tuple[float, float, float]
-    form: "Form"
+    form: "NodeForm"
 
     @property
     def reach_mm(self) -> float:
@@ -48,7 +48,7 @@ class PhantomNode:
 
 
 @dataclass(frozen=True)
-class Form:
+class NodeForm:
     """A node's own random form.
 
     Attributes:
@@ -64,7 +64,7 @@ class Form:
     lean: np.ndarray
 
 
-def draw_form(rng: np.random.Generator) -> Form:
+def draw_form(rng: np.random.Generator) -> NodeForm:
     """Random turn, bumps, texture and lean."""
     spin, tilt = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.25)
     about_z = np.array(
@@ -77,7 +77,7 @@ def draw_form(rng: np.random.Generator) -> Form:
     aim = rng.normal(0, 1, (WAVES, 3)) * (1, 1, STRANDS)
     aim *= (2 * np.pi / rng.uniform(*WAVE_MM, WAVES) / np.linalg.norm(aim, axis=1))[:, None]
     lean = rng.normal(0, 1, 3)
-    return Form(
+    return NodeForm(
         (about_x @ about_z).astype(np.float32),
         bumps.astype(np.float32),
         np.c_[aim, rng.uniform(0, 2 * np.pi, WAVES)].astype(np.float32),
@@ -86,7 +86,7 @@ def draw_form(rng: np.random.Generator) -> Form:
 
 
 @dataclass(frozen=True)
-class Painted:
+class PaintedNode:
     """A node on the slices that it touches.
 
     Attributes:
@@ -108,7 +108,7 @@ class Painted:
 
 def paint(
     node: PhantomNode, slices_mm: np.ndarray, raster: Raster, thickness_mm: float
-) -> Painted | None:
+) -> PaintedNode | None:
     """Average the node's field over the slices' thickness.
 
     Args:
@@ -136,7 +136,7 @@ def paint(
     inside, hu, within = (part.reshape(shape) for part in _field(node, heights, down, across))
     filled = within.mean(axis=1)
     mask = filled >= min(0.5, 0.5 * float(filled.max()))
-    return Painted(
+    return PaintedNode(
         slice(int(first), int(last)), rows, columns,
         inside.mean(axis=1), (inside * hu).mean(axis=1), mask & (filled > 0),
     )  # fmt: skip
@@ -167,7 +167,7 @@ def _field(
     return np.clip(0.5 - distance / traits.border_mm, 0, 1), hu, (distance < 0).astype(np.float32)
 
 
-def _hollow(hu: np.ndarray, scaled: np.ndarray, traits: Traits, form: Form) -> None:
+def _hollow(hu: np.ndarray, scaled: np.ndarray, traits: Traits, form: NodeForm) -> None:
     """Put in the necrotic core and the fatty hilum."""
     half_mm = traits.short_axis_mm / 2
     for radius, value, off in (

@@ -10,7 +10,7 @@ from lnscore.phantom.anatomy import Chest, draw_chest
 from lnscore.phantom.lymph_nodes import Cues, draw_traits
 from lnscore.phantom.node_field import PhantomNode, draw_form
 from lnscore.phantom.places import PLACES, PRESSED_MM, Place, find_room
-from lnscore.phantom.scanners import HABITS, Scan, draw_scan
+from lnscore.phantom.scanners import HABITS, Acquisition, draw_scan
 
 CUES = Cues()
 NAMESPACE = uuid.UUID("6a1f2c34-5d0e-5c7b-9a53-0d0a1c5e7f10")
@@ -21,7 +21,7 @@ NOISE_STREAM, PATIENT_STREAM, SURGERY_STREAM, NAME_STREAM = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Plan:
+class PatientPlan:
     """What a cohort asks of one patient.
 
     Attributes:
@@ -43,9 +43,9 @@ class Plan:
 class PhantomPatient:
     """One patient, complete."""
 
-    plan: Plan
+    plan: PatientPlan
     chest: Chest
-    scan: Scan
+    scan: Acquisition
     nodes: tuple[PhantomNode, ...]
 
     @property
@@ -93,7 +93,7 @@ def birth_date(number: int) -> str:
     return f"{1940 + number % 40}{1 + number % 12:02d}{1 + number % 28:02d}"
 
 
-def draw_patient(plan: Plan, cues: Cues = CUES) -> PhantomPatient:
+def draw_patient(plan: PatientPlan, cues: Cues = CUES) -> PhantomPatient:
     """One patient by plan; equal plans give equal patients."""
     rng = np.random.default_rng([plan.seed, plan.number, PATIENT_STREAM])
     scan = draw_scan(rng, HABITS[(plan.number - 1) % len(HABITS)])

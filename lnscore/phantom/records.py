@@ -15,7 +15,7 @@ from lnscore.nodes.measuring import mask_sha256
 from lnscore.phantom.difficulty import Sample, measurements
 from lnscore.phantom.direct import CutNode, cut_nodes, scan_grid
 from lnscore.phantom.lymph_nodes import log_likelihood_ratio
-from lnscore.phantom.patients import CUES, PhantomPatient, Plan, draw_patient
+from lnscore.phantom.patients import CUES, PatientPlan, PhantomPatient, draw_patient
 from lnscore.phantom.places import SYSTEM
 from lnscore.phantom.surgery import operate
 from lnscore.stations.stated import parse_station
@@ -25,15 +25,15 @@ PHANTOM_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Filling:
+class PatientToFill:
     """One patient to make: the plan, and the patient's pseudonymous facts."""
 
-    plan: Plan
+    plan: PatientPlan
     patient: PatientRecord
 
 
 @dataclass(frozen=True)
-class Filled:
+class FilledPatient:
     """One patient, ready to be stored.
 
     Attributes:
@@ -55,11 +55,11 @@ class Filled:
     samples: list[Sample]
 
 
-def make_patient(task: Filling) -> Filled:
+def make_patient(task: PatientToFill) -> FilledPatient:
     """Draw, render, cut and describe one patient."""
     patient = draw_patient(task.plan)
     cuts = cut_nodes(patient)
-    return Filled(
+    return FilledPatient(
         record=_series(patient, task.patient, cuts),
         patches=np.stack([cut.patch.hu for cut in cuts]),
         masks=np.stack([_occupancy(cut) for cut in cuts]),

@@ -7,7 +7,7 @@ import numpy as np
 
 from lnscore.phantom import noise
 from lnscore.phantom.anatomy import Chest, Organ
-from lnscore.phantom.node_field import Painted, PhantomNode, paint
+from lnscore.phantom.node_field import PaintedNode, PhantomNode, paint
 from lnscore.phantom.wall import EDGE_MM, Raster, Wall, share
 
 DISC_MM = 26.0  # from disc to disc
@@ -27,7 +27,7 @@ class Exposure:
 
 
 @dataclass(frozen=True)
-class Slices:
+class SliceGrid:
     """Which slices of which pixels.
 
     Attributes:
@@ -41,15 +41,15 @@ class Slices:
     thickness_mm: float
 
 
-def paint_nodes(nodes: Sequence[PhantomNode], slices: Slices) -> list[Painted | None]:
+def paint_nodes(nodes: Sequence[PhantomNode], slices: SliceGrid) -> list[PaintedNode | None]:
     """Every node on these slices; None for one that they do not meet."""
     return [paint(node, slices.z_mm, slices.raster, slices.thickness_mm) for node in nodes]
 
 
 def render(
     chest: Chest,
-    painted: Sequence[Painted | None],
-    slices: Slices,
+    painted: Sequence[PaintedNode | None],
+    slices: SliceGrid,
     exposure: Exposure,
     rng: np.random.Generator,
 ) -> Iterator[np.ndarray]:
@@ -81,7 +81,7 @@ def render(
         yield np.clip(hu, -1024, 3071)
 
 
-def _near(organs: Sequence[Organ], slices: Slices) -> list[Organ]:
+def _near(organs: Sequence[Organ], slices: SliceGrid) -> list[Organ]:
     low = float(slices.z_mm[0]) - slices.thickness_mm
     high = float(slices.z_mm[-1]) + slices.thickness_mm
     near = [o for o in organs if o.solid.z_range[0] <= high and o.solid.z_range[1] >= low]
@@ -89,7 +89,7 @@ def _near(organs: Sequence[Organ], slices: Slices) -> list[Organ]:
     return [o for o, (r, c) in parts if r.stop > r.start and c.stop > c.start]
 
 
-def _paint_organ(hu: np.ndarray, organ: Organ, z_mm: float, slices: Slices) -> None:
+def _paint_organ(hu: np.ndarray, organ: Organ, z_mm: float, slices: SliceGrid) -> None:
     low, high = organ.solid.z_range
     if not low <= z_mm <= high:
         return

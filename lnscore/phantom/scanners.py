@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lnscore.phantom.render import Exposure, Slices
+from lnscore.phantom.render import Exposure, SliceGrid
 from lnscore.phantom.wall import Raster
 
 MATRIX = 512
@@ -64,7 +64,7 @@ HABITS = (
 
 
 @dataclass(frozen=True)
-class Scan:
+class Acquisition:
     """One acquisition.
 
     Attributes:
@@ -84,12 +84,12 @@ class Scan:
     count: int
 
     @property
-    def slices(self) -> Slices:
+    def slices(self) -> SliceGrid:
         """Every slice and pixel, z and rows and columns ascending."""
         offsets = (np.arange(MATRIX) - (MATRIX - 1) / 2) * self.pixel_mm
         x, y = ((centre + offsets).astype(np.float32) for centre in self.centre_mm)
         z = self.first_mm + self.habit.spacing_mm * np.arange(self.count)
-        return Slices(z, Raster(y, x), self.habit.spacing_mm)
+        return SliceGrid(z, Raster(y, x), self.habit.spacing_mm)
 
     @property
     def affine(self) -> np.ndarray:
@@ -101,7 +101,7 @@ class Scan:
         return affine
 
 
-def draw_scan(rng: np.random.Generator, habit: Habit) -> Scan:
+def draw_scan(rng: np.random.Generator, habit: Habit) -> Acquisition:
     """One acquisition by a scanner: field of view, dose, where the slices fall."""
     low, high = habit.span_mm
     pixel_mm = round(float(rng.uniform(0.6, 0.98)), 3)
@@ -109,7 +109,7 @@ def draw_scan(rng: np.random.Generator, habit: Habit) -> Scan:
     # Thin slices get less dose each, though not as little as their thickness says.
     noise_hu = rng.uniform(7.5, 11.5) * (5.0 / habit.spacing_mm) ** 0.4
     first_mm = round(low + float(rng.uniform(0, habit.spacing_mm)), 1)
-    return Scan(
+    return Acquisition(
         habit,
         pixel_mm,
         (x, y + 6.0),

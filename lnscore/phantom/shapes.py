@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Stack:
+class EllipseStack:
     """Ellipses stacked along z; centre and radii run linearly between knots.
 
     Attributes:
@@ -136,13 +136,13 @@ class Rod:
         return np.sqrt(x * x + y * y + z * z) - self.radius_mm
 
 
-Solid = Stack | Rod
+Solid = EllipseStack | Rod
 
 
-def stack(rows: Sequence[tuple[float, ...]]) -> Stack:
+def stack(rows: Sequence[tuple[float, ...]]) -> EllipseStack:
     """A stack from rows of (z, x, y, radius x, radius y), any order of z, mm."""
     table = np.array(sorted(rows), float)
-    return Stack(table[:, 0], table[:, 1:].T)
+    return EllipseStack(table[:, 0], table[:, 1:].T)
 
 
 def bent(points_mm: Sequence[tuple[float, float, float]], radius_mm: float) -> list[Rod]:

@@ -21,7 +21,7 @@ PAIRS = (("2R", "4R"), ("2L", "4L"), ("8U", "8M"), ("16", "17"), ("18", "20"))
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """One line of the report.
 
     Attributes:
@@ -53,7 +53,7 @@ class Surgery:
     surgery_day: date
     report_day: date
     neoadjuvant: str
-    lines: tuple[Line, ...]
+    lines: tuple[ReportLine, ...]
 
 
 def operate(patient: PhantomPatient) -> Surgery:
@@ -70,7 +70,7 @@ def operate(patient: PhantomPatient) -> Surgery:
     )
 
 
-def _lines(patient: PhantomPatient, rng: np.random.Generator) -> Iterator[Line]:
+def _lines(patient: PhantomPatient, rng: np.random.Generator) -> Iterator[ReportLine]:
     merged = [pair for pair in PAIRS if rng.uniform() < MERGED]
     done = {code for pair in merged for code in pair}
     singles = [(place.code,) for place in PLACES if place.code not in done]
@@ -80,11 +80,11 @@ def _lines(patient: PhantomPatient, rng: np.random.Generator) -> Iterator[Line]:
 
 def _line(
     patient: PhantomPatient, stations: tuple[str, ...], rng: np.random.Generator
-) -> Iterator[Line]:
+) -> Iterator[ReportLine]:
     seen = [node for node in patient.nodes if node.station in stations]
     small, luck = int(rng.poisson(MORE_FOUND)), rng.uniform()
     examined, positive = len(seen) + small, sum(node.malignant for node in seen)
     if seen and luck < NOT_SAMPLED:
-        yield Line(stations, "not_sampled")
+        yield ReportLine(stations, "not_sampled")
     elif examined and (seen or luck < EMPTY_SAMPLED):
-        yield Line(stations, "positive" if positive else "negative", examined, positive)
+        yield ReportLine(stations, "positive" if positive else "negative", examined, positive)

@@ -14,8 +14,8 @@ from lnscore.report.facts import (
     EngineFacts,
     FlagFacts,
     NodeFacts,
-    OperatingPoint,
     Problem,
+    ReportedPoint,
     ScoreFacts,
     SeriesFacts,
     StationFacts,
@@ -102,7 +102,7 @@ def _of_series(series: schema.Series, study_uid: str) -> Problem:
     )
 
 
-def _newest_first(engines: Iterable[schema.Engine]) -> list[schema.Engine]:
+def _newest_first(engines: Iterable[schema.EngineRow]) -> list[schema.EngineRow]:
     unique = {engine.id: engine for engine in engines}
     return sorted(unique.values(), key=lambda e: (e.created_at, e.id), reverse=True)
 
@@ -143,7 +143,7 @@ def _node(number: int, row: schema.LymphNode, engine_ids: list[int]) -> NodeFact
     )
 
 
-def _station(row: schema.Station | None) -> StationFacts | None:
+def _station(row: schema.StationRow | None) -> StationFacts | None:
     if row is None:
         return None
     return StationFacts(system=row.system, version=row.version, code=row.code, meaning=row.meaning)
@@ -168,12 +168,12 @@ def _score(row: schema.Score) -> ScoreFacts:
     )
 
 
-def _engine_key(row: schema.Engine) -> str:
+def _engine_key(row: schema.EngineRow) -> str:
     parts = (row.weights_sha256, row.config_hash, row.spec_hash, row.backend, row.precision)
     return engine_key(*parts)
 
 
-def _engine(row: schema.Engine) -> EngineFacts:
+def _engine(row: schema.EngineRow) -> EngineFacts:
     return EngineFacts(
         key=_engine_key(row),
         name=row.name,
@@ -188,10 +188,10 @@ def _engine(row: schema.Engine) -> EngineFacts:
     )
 
 
-def _operating_points(manifest: dict[str, Any]) -> list[OperatingPoint]:
+def _operating_points(manifest: dict[str, Any]) -> list[ReportedPoint]:
     known = ("name", "threshold", "sensitivity", "specificity")
     return [
-        OperatingPoint.model_validate({key: point[key] for key in known if key in point})
+        ReportedPoint.model_validate({key: point[key] for key in known if key in point})
         for point in manifest.get("operating_points") or []
     ]
 

@@ -46,7 +46,7 @@ class CandidateFacts(Frozen):
     """Part of the node inside the station, 0-1."""
 
 
-class OperatingPoint(Frozen):
+class ReportedPoint(Frozen):
     """A threshold of an engine with what it reached on the engine's own test set."""
 
     name: str
@@ -70,7 +70,7 @@ class EngineFacts(Frozen):
     weights_sha256: str
     config_hash: str
     spec_hash: str
-    operating_points: list[OperatingPoint]
+    operating_points: list[ReportedPoint]
 
     @property
     def meaningful(self) -> bool:

@@ -145,7 +145,7 @@ def _studies(
 
 def _make(
     source: _Source, study_uid: str, refused: Iterable[Quarantine]
-) -> report_study.Made | Problem:
+) -> report_study.StudyReport | Problem:
     try:
         study = reading.study(source.session, study_uid)
         if study is None:
@@ -158,7 +158,7 @@ def _make(
         return report_study.unreadable(study_uid, error)
 
 
-def _count(made: report_study.Made, summary: ReportSummary, told: _Told) -> None:
+def _count(made: report_study.StudyReport, summary: ReportSummary, told: _Told) -> None:
     facts = made.facts
     row = report_html.index_row(facts, f"studies/{facts.study}/{report_study.PAGE}")
     told.rows.append(row)

@@ -29,7 +29,7 @@ _KEY = re.compile(r'<meta name="lnscore-content" content="([0-9a-z]+)">')
 
 
 @dataclass(frozen=True)
-class Made:
+class StudyReport:
     """What became of a study.
 
     Attributes:
@@ -54,7 +54,7 @@ def make(
     joined: JoinedStudy | None,
     store: PatchStore,
     out: Path,
-) -> Made:
+) -> StudyReport:
     """Write one study's JSON and page, unless they are current.
 
     A page is current when it was made of the same facts (pathology too), patches and
@@ -77,7 +77,7 @@ def make(
     place = folder(out, facts.study)
     if content_key(place / PAGE) == (key := _key(study, facts)):
         output_files.write(place / "study.json", report_json.text(facts))
-        return Made(facts, is_new=False, is_whole=True)
+        return StudyReport(facts, is_new=False, is_whole=True)
     shown, lost = _pictures(study, facts, store)
     if lost:
         problems = [*facts.problems, *lost]
@@ -87,7 +87,7 @@ def make(
     if is_new:
         output_files.write(place / PAGE, report_html.study_page(facts, shown, key))
     output_files.write(place / "study.json", report_json.text(facts))
-    return Made(facts, is_new, is_whole=not lost)
+    return StudyReport(facts, is_new, is_whole=not lost)
 
 
 def content_key(page: Path) -> str:

@@ -24,7 +24,7 @@ AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Batch:
+class PatchBatch:
     """Some nodes and their patches, in the order in which they were asked for.
 
     Attributes:
@@ -38,7 +38,9 @@ class Batch:
     refused: list[tuple[NodeToScore, Refusal]]
 
 
-def read_batches(nodes: Sequence[NodeToScore], store: PatchStore, size: int) -> Iterator[Batch]:
+def read_batches(
+    nodes: Sequence[NodeToScore], store: PatchStore, size: int
+) -> Iterator[PatchBatch]:
     """Read patches in a thread of its own, a few batches ahead.
 
     Hashing lets go of Python's lock, so that it costs the engine no time.
@@ -51,7 +53,7 @@ def read_batches(nodes: Sequence[NodeToScore], store: PatchStore, size: int) -> 
     Yields:
         Batches in the order of `nodes`.
     """
-    running: deque[Future[Batch]] = deque()
+    running: deque[Future[PatchBatch]] = deque()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches") as reader:
         for start in range(0, len(nodes), size):
             running.append(reader.submit(read_batch, nodes[start : start + size], store))
@@ -61,7 +63,7 @@ def read_batches(nodes: Sequence[NodeToScore], store: PatchStore, size: int) -> 
             yield running.popleft().result()
 
 
-def read_batch(nodes: Sequence[NodeToScore], store: PatchStore) -> Batch:
+def read_batch(nodes: Sequence[NodeToScore], store: PatchStore) -> PatchBatch:
     """Read and check some nodes' patches."""
     sound: list[NodeToScore] = []
     refused: list[tuple[NodeToScore, Refusal]] = []
@@ -79,7 +81,7 @@ def read_batch(nodes: Sequence[NodeToScore], store: PatchStore) -> Batch:
             refused.append((node, refusal))
         else:
             sound.append(node)
-    return Batch(sound, patches[: len(sound)], refused)
+    return PatchBatch(sound, patches[: len(sound)], refused)
 
 
 def _copy(node: NodeToScore, stored: np.ndarray, patch: np.ndarray) -> None:

@@ -15,7 +15,7 @@ FIX = "Promote an engine with `lnscore engine promote`, name one with --engine, 
 
 
 @dataclass(frozen=True)
-class Default:
+class DefaultEngine:
     """Name and weights of the engine that was promoted."""
 
     name: str
@@ -27,7 +27,7 @@ class Default:
         return (manifest.name, manifest.weights_sha256) == (self.name, self.weights_sha256)
 
 
-def read(home: Path) -> Default | None:
+def read(home: Path) -> DefaultEngine | None:
     """What was promoted here; None where nothing was.
 
     Raises:
@@ -37,7 +37,7 @@ def read(home: Path) -> Default | None:
     if not file.exists():
         return None
     try:
-        return TypeAdapter(Default).validate_json(file.read_bytes(), strict=True)
+        return TypeAdapter(DefaultEngine).validate_json(file.read_bytes(), strict=True)
     except (OSError, ValidationError) as error:
         why = _first(error) if isinstance(error, ValidationError) else str(error)
         raise EngineError(
@@ -51,7 +51,7 @@ def _first(error: ValidationError) -> str:
     return ": ".join([*map(str, one["loc"]), one["msg"]])
 
 
-def check(default: Default, bundle: Bundle) -> None:
+def check(default: DefaultEngine, bundle: Bundle) -> None:
     """Refuse an engine that only has the default's name.
 
     Raises:
@@ -66,7 +66,7 @@ def check(default: Default, bundle: Bundle) -> None:
         )
 
 
-def write(home: Path, default: Default) -> None:
+def write(home: Path, default: DefaultEngine) -> None:
     """Make an engine the default; the file is the old one or the new one, whole.
 
     Raises:

@@ -18,7 +18,7 @@ from engines.layer_compare import Layer
 from engines.manifest import caution
 from engines.protocol import Engine
 from lnscore.scoring import default_engine
-from lnscore.scoring.default_engine import FIX, Default
+from lnscore.scoring.default_engine import FIX, DefaultEngine
 
 SHIPPED = Path(bundles.__file__).parent / "bundles"
 DEMO = "demo"
@@ -26,7 +26,7 @@ Place = Literal["shipped", "imported"]
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedEngine:
     """One engine of the list; `problem` says why it cannot be used, if so.
 
     Attributes:
@@ -50,7 +50,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Checked:
+class GoldenCheck:
     """One back end and precision against the golden inputs.
 
     Attributes:
@@ -69,14 +69,14 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenEngine:
     """The engine to score with, and why this one."""
 
     bundle: Bundle
     why: str
 
 
-def list_engines(home: Path) -> list[Listed]:
+def list_engines(home: Path) -> list[ListedEngine]:
     """Every engine, shipped ones first; their manifests are read, their files are not.
 
     Args:
@@ -107,7 +107,7 @@ def show(name: str, home: Path) -> Bundle:
     )
 
 
-def choose(wanted: str | None, home: Path) -> Chosen:
+def choose(wanted: str | None, home: Path) -> ChosenEngine:
     """The engine of that name or in that folder; without a name, the default.
 
     Args:
@@ -126,11 +126,11 @@ def choose(wanted: str | None, home: Path) -> Chosen:
             return _only_trained(list_engines(home))
         return _chosen(promoted(default, home), "the promoted default")
     if (Path(wanted) / MANIFEST).is_file():
-        return Chosen(bundles.read(Path(wanted)), "the folder asked for")
-    return Chosen(show(wanted, home), "asked for")
+        return ChosenEngine(bundles.read(Path(wanted)), "the folder asked for")
+    return ChosenEngine(show(wanted, home), "asked for")
 
 
-def promoted(default: Default, home: Path) -> Bundle:
+def promoted(default: DefaultEngine, home: Path) -> Bundle:
     """The default engine's bundle.
 
     Raises:
@@ -147,7 +147,7 @@ def promoted(default: Default, home: Path) -> Bundle:
     return bundle
 
 
-def _default_name(home: Path) -> Default | None:
+def _default_name(home: Path) -> DefaultEngine | None:
     """The default, as far as it can be read: a list shows what is there."""
     try:
         return default_engine.read(home)
@@ -155,13 +155,13 @@ def _default_name(home: Path) -> Default | None:
         return None
 
 
-def _chosen(bundle: Bundle, why: str) -> Chosen:
+def _chosen(bundle: Bundle, why: str) -> ChosenEngine:
     """With the reason, whatever must be known of its scores."""
     doubt = bundle.manifest.caution
-    return Chosen(bundle, f"{why}, which is {doubt}" if doubt else why)
+    return ChosenEngine(bundle, f"{why}, which is {doubt}" if doubt else why)
 
 
-def _only_trained(rows: list[Listed]) -> Chosen:
+def _only_trained(rows: list[ListedEngine]) -> ChosenEngine:
     imported = [row for row in rows if row.place == "imported" and row.problem is None]
     every = [row for row in imported if row.trained]
     trained = [row for row in every if not row.phantom] or every
@@ -176,10 +176,10 @@ def _only_trained(rows: list[Listed]) -> Chosen:
         return _chosen(bundles.read(trained[0].path), "the only trained engine here")
     shipped = bundles.read(SHIPPED / DEMO)
     state = shipped.manifest.caution or "trained"
-    return Chosen(shipped, f"no trained engine is here; the shipped one is {state}")
+    return ChosenEngine(shipped, f"no trained engine is here; the shipped one is {state}")
 
 
-def verify(name: str, home: Path, backend: str = load.AUTO) -> list[Checked]:
+def verify(name: str, home: Path, backend: str = load.AUTO) -> list[GoldenCheck]:
     """Score the golden inputs with every precision of the bundle, on every back end or one.
 
     Args:
@@ -204,30 +204,30 @@ def roots(home: Path) -> list[tuple[Place, Path]]:
     return [("shipped", SHIPPED), ("imported", home)]
 
 
-def _listed(path: Path, place: Place, default: Default | None) -> Listed:
+def _listed(path: Path, place: Place, default: DefaultEngine | None) -> ListedEngine:
     try:
         manifest = bundles.read_manifest(path)
     except EngineError as error:
-        return Listed(path.name, place, path, None, None, str(error))
+        return ListedEngine(path.name, place, path, None, None, str(error))
     problem = None
     if manifest.name != path.name:
         problem = f"the folder is '{path.name}', the engine in it '{manifest.name}'"
     is_default = default is not None and default.matches(Bundle(path, manifest))
     facts = (manifest.trained, manifest.created, problem, manifest.phantom)
-    return Listed(path.name, place, path, *facts, default=is_default)
+    return ListedEngine(path.name, place, path, *facts, default=is_default)
 
 
-def _check(bundle: Bundle, backend: str, precision: str, state: load.Availability) -> Checked:
+def _check(bundle: Bundle, backend: str, precision: str, state: load.Availability) -> GoldenCheck:
     if not state:
-        return Checked(backend, precision, "absent", state.reason, None)
+        return GoldenCheck(backend, precision, "absent", state.reason, None)
     try:
         engine = load.load(bundle, backend, precision)  # pyright: ignore[reportArgumentType]
-        return Checked(backend, precision, "passed", engine.reason, parity.gate(bundle, engine))
+        return GoldenCheck(backend, precision, "passed", engine.reason, parity.gate(bundle, engine))
     except EngineError as error:
         outcome = "absent" if error.code == plans.NONE_YET else "failed"
         lossy = outcome == "failed" and precision == "fp16"
         layers = tuple(layer_compare.worst(bundle)) if lossy else ()
-        return Checked(backend, precision, outcome, str(error), None, layers)
+        return GoldenCheck(backend, precision, outcome, str(error), None, layers)
 
 
 def engine_record(engine: Engine) -> engine_rows.EngineRecord:

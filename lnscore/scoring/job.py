@@ -26,10 +26,10 @@ from engines.protocol import Engine
 from engines.scores import Scores
 from lnscore import console
 from lnscore.errors import EXIT_ENGINE, Refusal
-from lnscore.scoring.batches import Batch, read_batches
+from lnscore.scoring.batches import PatchBatch, read_batches
 from lnscore.scoring.engine_choice import choose, engine_record
-from lnscore.scoring.storing import Storing
-from lnscore.scoring.summary import Scored
+from lnscore.scoring.storing import ScoreStorage
+from lnscore.scoring.summary import ScoringSummary
 from lnscore.settings import Settings, actor
 from lnscore.version import version
 
@@ -52,7 +52,7 @@ BATCHES_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
-class Ready:
+class VerifiedEngine:
     """An engine that has just reproduced its golden outputs, and why it is this one."""
 
     engine: Engine
@@ -65,7 +65,7 @@ def run(
     engine: str | None,
     backend: str,
     precision: Precision = "fp32",
-) -> Scored:
+) -> ScoringSummary:
     """Score under the database's lock.
 
     Args:
@@ -91,7 +91,7 @@ def run(
 
 def ready_engine(
     settings: Settings, engine: str | None, backend: str, precision: Precision = "fp32"
-) -> Ready:
+) -> VerifiedEngine:
     """Choose and load an engine and let it pass its gate.
 
     Raises:
@@ -100,10 +100,12 @@ def ready_engine(
     chosen = choose(engine, settings.engine_home)
     loaded = load.load(chosen.bundle, backend, precision)
     parity.gate(chosen.bundle, loaded)
-    return Ready(loaded, f"{chosen.why}; {loaded.reason}")
+    return VerifiedEngine(loaded, f"{chosen.why}; {loaded.reason}")
 
 
-def score(database: Database, settings: Settings, wanted: Selection, ready: Ready) -> Scored:
+def score(
+    database: Database, settings: Settings, wanted: Selection, ready: VerifiedEngine
+) -> ScoringSummary:
     """Score what is wanted; the caller holds the lock.
 
     Raises:
@@ -126,7 +128,7 @@ def score(database: Database, settings: Settings, wanted: Selection, ready: Read
 
 
 def _score_all(
-    nodes: Sequence[NodeToScore], store: PatchStore, engine: Engine, storing: Storing
+    nodes: Sequence[NodeToScore], store: PatchStore, engine: Engine, storing: ScoreStorage
 ) -> None:
     with console.progress("scoring", "nodes") as advance:
         done = 0
@@ -136,14 +138,14 @@ def _score_all(
             advance(done, len(nodes))
 
 
-def _end(database: Database, storing: Storing, exit_code: int) -> None:
+def _end(database: Database, storing: ScoreStorage, exit_code: int) -> None:
     with database.begin() as session:
         runs.finish(session, storing.run_id, exit_code, storing.summary.counts())
 
 
-def _scored(engine: Engine, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Scores]]:
+def _scored(engine: Engine, batches: Iterator[PatchBatch]) -> Iterator[tuple[PatchBatch, Scores]]:
     """Score batches in their order, two under way: the engine never waits for the database."""
-    running: deque[tuple[Batch, Future[Scores]]] = deque()
+    running: deque[tuple[PatchBatch, Future[Scores]]] = deque()
     with ThreadPoolExecutor(max_workers=BATCHES_AT_ONCE, thread_name_prefix="engine") as pool:
         for batch in batches:
             running.append((batch, pool.submit(engine.score, batch.patches)))
@@ -167,8 +169,8 @@ def _refuse_unknown(database: Database, study_uids: Sequence[str]) -> None:
 
 
 def _begin(
-    database: Database, wanted: Selection, ready: Ready
-) -> tuple[Storing, list[NodeToScore]]:
+    database: Database, wanted: Selection, ready: VerifiedEngine
+) -> tuple[ScoreStorage, list[NodeToScore]]:
     """Note the run, then say what it has to do."""
     manifest = ready.engine.bundle.manifest
     uids = wanted.study_uids or None
@@ -183,10 +185,10 @@ def _begin(
         audit.record(session, actor(), "score", f"run {run_id}", details)
         usable = {node.study_uid for node in scores.to_score(session, None, uids)} if uids else ()
         refused = {row.sha256 for row in quarantine.unresolved(session)}
-    summary = Scored(manifest.name, ready.reason, manifest.trained, manifest.phantom)
+    summary = ScoringSummary(manifest.name, ready.reason, manifest.trained, manifest.phantom)
     summary.without_nodes = sorted(set(wanted.study_uids) - set(usable))
     missing = Counter(node.study_id for node in nodes)
-    storing = Storing(
+    storing = ScoreStorage(
         database, run_id, engine_id, manifest, summary, wanted.again, missing, refused
     )
     return storing, nodes

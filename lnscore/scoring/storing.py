@@ -16,8 +16,8 @@ from engines.manifest import Manifest
 from engines.scores import Scores
 from lnscore.errors import Refusal
 from lnscore.refused import record_of
-from lnscore.scoring.batches import Batch
-from lnscore.scoring.summary import Difference, Scored
+from lnscore.scoring.batches import PatchBatch
+from lnscore.scoring.summary import ScoreDifference, ScoringSummary
 
 STORE_EVERY_S = 0.5
 """Shortest time between two transactions: what a killed run has to do again."""
@@ -36,7 +36,7 @@ class _Study:
 
 
 @dataclass
-class Storing:
+class ScoreStorage:
     """Studies of one run fill up; complete ones are stored.
 
     Attributes:
@@ -54,14 +54,14 @@ class Storing:
     run_id: int
     engine_id: int
     manifest: Manifest
-    summary: Scored
+    summary: ScoringSummary
     again: bool
     missing: Counter[int]
     refused_before: set[str]
     studies: dict[int, _Study] = field(default_factory=dict)
     stored_s: float = 0.0
 
-    def take(self, batch: Batch, given: Scores) -> None:
+    def take(self, batch: PatchBatch, given: Scores) -> None:
         """Take in one batch; store what it completes, unless that was done a moment ago."""
         for node, refusal in batch.refused:
             study = self._study(node)
@@ -93,11 +93,13 @@ class Storing:
         study.nodes.append(node)
         return study
 
-    def _differing(self, session: Session, studies: Sequence[_Study]) -> list[Difference]:
+    def _differing(self, session: Session, studies: Sequence[_Study]) -> list[ScoreDifference]:
         ids = [record.node_id for study in studies for record in study.records]
         before = scores.stored(session, self.engine_id, ids)
         return [
-            Difference(study.nodes[0].study_uid, one.node_id, before[one.node_id], one.probability)
+            ScoreDifference(
+                study.nodes[0].study_uid, one.node_id, before[one.node_id], one.probability
+            )
             for study in studies
             for one in study.records
             if abs(before.get(one.node_id, one.probability) - one.probability) > SAME_WITHIN

@@ -12,7 +12,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Difference:
+class ScoreDifference:
     """A node whose stored score the engine does not give again."""
 
     study_uid: str
@@ -22,7 +22,7 @@ class Difference:
 
 
 @dataclass
-class Scored:
+class ScoringSummary:
     """Counts, refusals and differences of one run (see `summary.Summary`).
 
     Attributes:
@@ -47,7 +47,7 @@ class Scored:
     nodes: int = 0
     added: int = 0
     duration_s: float = 0.0
-    differing: list[Difference] = field(default_factory=list)
+    differing: list[ScoreDifference] = field(default_factory=list)
     without_nodes: list[str] = field(default_factory=list)
     refused: list[RefusedRecord] = field(default_factory=list)
 

@@ -8,7 +8,14 @@ from lnscore.errors import Refusal
 from lnscore.stations import crosswalks
 from lnscore.stations.crosswalks import Crosswalk, CrosswalkRow
 from lnscore.stations.stated import not_there
-from lnscore.stations.vocabulary import Found, Station, StationSystem, find, system_of, systems
+from lnscore.stations.vocabulary import (
+    Station,
+    StationMatch,
+    StationSystem,
+    find,
+    system_of,
+    systems,
+)
 
 
 def list_systems(*, as_json: bool = False) -> None:
@@ -154,7 +161,7 @@ def _say_about(listed: StationSystem) -> None:
         console.say(f"Not confirmed: {listed.note}")
 
 
-def _meant(found: Found) -> list[str]:
+def _meant(found: StationMatch) -> list[str]:
     if found.station:
         return [found.station.meaning, found.station.key.code]
     if found.sides:
@@ -163,7 +170,7 @@ def _meant(found: Found) -> list[str]:
     return ["nothing; looks like", ", ".join(found.near)] if found.near else ["", ""]
 
 
-def _verdict(text: str, found: dict[str, Found]) -> str:
+def _verdict(text: str, found: dict[str, StationMatch]) -> str:
     meant = [name for name, one in found.items() if one.station or one.sides]
     if not meant:
         return f"'{text}' is no station of any system."
@@ -210,7 +217,7 @@ def _station_json(one: Station) -> dict[str, Any]:
     }
 
 
-def _found_json(found: Found) -> dict[str, Any]:
+def _found_json(found: StationMatch) -> dict[str, Any]:
     return {
         "station": _station_json(found.station) if found.station else None,
         "sides": [one.key.code for one in found.sides],

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from db.records import StationKey
 from lnscore.errors import Refusal
-from lnscore.stations.vocabulary import VERSIONS, Found, find
+from lnscore.stations.vocabulary import VERSIONS, StationMatch, find
 
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code
@@ -96,7 +96,7 @@ def station_of_codes(items: Iterable[Dataset]) -> StationKey | None:
     return None
 
 
-def not_there(system: str, code: str, found: Found) -> Refusal:
+def not_there(system: str, code: str, found: StationMatch) -> Refusal:
     """Say that a system does not have a code, or that the side is missing (N10)."""
     if found.sides:
         codes = [station.key.code for station in found.sides]

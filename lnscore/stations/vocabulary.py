@@ -77,7 +77,7 @@ class StationSystem:
 
 
 @dataclass(frozen=True)
-class Found:
+class StationMatch:
     """What a text names in one system.
 
     Attributes:
@@ -112,7 +112,7 @@ def systems() -> Mapping[str, StationSystem]:
 
 
 @lru_cache(maxsize=8192)
-def find(system: str, text: str) -> Found:
+def find(system: str, text: str) -> StationMatch:
     """Look up what a text names in one system.
 
     Case, width, '#', 'No.', blanks, dots and hyphens do not matter, but two figures that are
@@ -127,16 +127,16 @@ def find(system: str, text: str) -> Found:
     """
     index = _index(system)
     if len(text) > LONGEST or not (key := normal(text)):
-        return Found(None)
+        return StationMatch(None)
     if key in index.stations:
-        return Found(index.stations[key])
+        return StationMatch(index.stations[key])
     if key in index.bases:
-        return Found(None, sides=index.bases[key])
+        return StationMatch(None, sides=index.bases[key])
     for side, rest in without_side(text):
         for station in index.bases.get(normal(rest), ()):
             if station.side == side:
-                return Found(station)
-    return Found(None, near=near(text, index.forms))
+                return StationMatch(station)
+    return StationMatch(None, near=near(text, index.forms))
 
 
 def anywhere(text: str) -> tuple[Station, ...]:

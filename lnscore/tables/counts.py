@@ -20,7 +20,7 @@ _NOT_GIVEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CellCount:
     """What a cell says: nodes, and where it is a fraction how many were examined.
 
     Attributes:
@@ -34,10 +34,10 @@ class Count:
     message: Message | None = None
 
 
-NOTHING = Count(None)
+NOTHING = CellCount(None)
 
 
-def read_count(text: str, row: int, column: str = "") -> Count:
+def read_count(text: str, row: int, column: str = "") -> CellCount:
     """Read one cell of examined or positive nodes.
 
     Args:
@@ -51,19 +51,21 @@ def read_count(text: str, row: int, column: str = "") -> Count:
     if not text:
         return NOTHING
     if text.isascii() and text.isdigit() and len(text) <= 4:
-        return Count(int(text))
+        return CellCount(int(text))
     plain = narrow(text)
     if given := _WHOLE.fullmatch(plain) or _NAMED.fullmatch(plain) or _POINT_ZERO.fullmatch(plain):
         value = int(given[1] if given.re.groups else given[0])
-        return _said(text, Count(value), str(value), row, column)
+        return _said(text, CellCount(value), str(value), row, column)
     if fraction := _OF.fullmatch(plain):
         value, of = int(fraction[1]), int(fraction[2])
         meant = f"{value} positive of {of} examined"
-        return _said(text, Count(value, of), meant, row, column)
+        return _said(text, CellCount(value, of), meant, row, column)
     if _NOT_GIVEN.fullmatch(plain):
         return _said(text, NOTHING, "no number given, not 0", row, column)
     hint = "; a spreadsheet may have turned '1/2' into a date" if DATE_LIKE.search(plain) else ""
-    return Count(None, message=_error(f"{shown(text)} is not a whole number{hint}", row, column))
+    return CellCount(
+        None, message=_error(f"{shown(text)} is not a whole number{hint}", row, column)
+    )
 
 
 def narrow(text: str) -> str:
@@ -83,13 +85,13 @@ def _narrow(letter: str) -> str:
     return " " if letter.isspace() else letter
 
 
-def _said(text: str, count: Count, meant: str, row: int, column: str) -> Count:
+def _said(text: str, count: CellCount, meant: str, row: int, column: str) -> CellCount:
     if max(count.value or 0, count.of or 0) > MOST_NODES:
         found = f"{shown(text)} is no count of nodes; wanted 0 to {MOST_NODES}"
-        return Count(None, message=_error(found, row, column))
+        return CellCount(None, message=_error(found, row, column))
     if count.value is not None and text == str(count.value):
         return count
-    return Count(
+    return CellCount(
         count.value, count.of, Message("P11", "W", f"{shown(text)} parsed as {meant}", row, column)
     )
 

@@ -48,7 +48,7 @@ class MergedCell(str):
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedCells:
     """Corners of merged cells: rows and columns from 1, as in the worksheet."""
 
     top: int
@@ -63,7 +63,7 @@ class Workbook:
 
     path: Path
     name: str
-    merged: tuple[Merged, ...]
+    merged: tuple[MergedCells, ...]
     said: tuple[str, ...]
 
     def records(self) -> Iterator[tuple[str, ...]]:
@@ -210,13 +210,13 @@ def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _scanned(path: Path, part: str) -> tuple[Merged, ...]:
+def _scanned(path: Path, part: str) -> tuple[MergedCells, ...]:
     """Merged cells of a worksheet, which stand below its rows: found without parsing these.
 
     Raises:
         Refusal: P14, for a formula without the value that Excel stores with it.
     """
-    found: set[Merged] = set()
+    found: set[MergedCells] = set()
     with _said_by_us(), zipfile.ZipFile(path) as archive, archive.open(part) as file:
         text = b""
         # A tag may lie across two chunks: the end of one is looked at again with the next.
@@ -232,19 +232,19 @@ def _scanned(path: Path, part: str) -> tuple[Merged, ...]:
     return tuple(sorted(found, key=lambda one: (one.top, one.left)))
 
 
-def _corners(match: re.Match[bytes]) -> Merged:
+def _corners(match: re.Match[bytes]) -> MergedCells:
     from openpyxl.utils import column_index_from_string
 
     left, right = (column_index_from_string(match[i].decode()) for i in (1, 3))
-    return Merged(int(match[2]), left, int(match[4]), right)
+    return MergedCells(int(match[2]), left, int(match[4]), right)
 
 
 class _Filler:
     """Repeats the text of merged cells in all cells that they cover, row by row."""
 
-    def __init__(self, merged: tuple[Merged, ...]) -> None:
+    def __init__(self, merged: tuple[MergedCells, ...]) -> None:
         self.waiting = list(reversed(merged))
-        self.open: list[tuple[Merged, str]] = []
+        self.open: list[tuple[MergedCells, str]] = []
 
     def filled(self, number: int, row: list[str]) -> tuple[str, ...]:
         self.open = [pair for pair in self.open if pair[0].bottom >= number]
@@ -258,7 +258,7 @@ class _Filler:
                 self._repeat(one, text, number, row)
         return tuple(row)
 
-    def _repeat(self, one: Merged, text: str, number: int, row: list[str]) -> None:
+    def _repeat(self, one: MergedCells, text: str, number: int, row: list[str]) -> None:
         if one.right > len(row):
             row.extend([""] * (one.right - len(row)))
         for column in range(one.left, one.right + 1):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationSummary:
     """What was found, and where it was written.
 
     Attributes:
@@ -51,7 +51,7 @@ def run(
     last: bool = False,
     network: str | None = None,
     quiet: bool = False,
-) -> Evaluated:
+) -> EvaluationSummary:
     """Evaluate runs.
 
     Args:
@@ -89,7 +89,7 @@ def run(
     files = (
         () if out is None else _write(out, found, models, dict(zip(called, folders, strict=True)))
     )
-    return Evaluated(found, files, out)
+    return EvaluationSummary(found, files, out)
 
 
 def _write(

@@ -15,7 +15,7 @@ from lnscore.settings import Settings
 from lnscore.train.data import digest, divide, load_cohort, shown
 from lnscore.train.engine import engine_name, refuse_taken
 from lnscore.train.extra import train_extra
-from lnscore.train.finishing import Trained, cohort_summary_of, engine_of, makes_engine
+from lnscore.train.finishing import TrainingSummary, cohort_summary_of, engine_of, makes_engine
 from lnscore.train.options import STAGES, TrainOptions, facts_of, network_of, values_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trainer.steps.distributed import Ranks
 
 
-def run(options: TrainOptions, settings: Settings) -> Trained:
+def run(options: TrainOptions, settings: Settings) -> TrainingSummary:
     """Train.
 
     Raises:
@@ -46,7 +46,7 @@ def run(options: TrainOptions, settings: Settings) -> Trained:
             distributed.stop(ranks)
 
 
-def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
+def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> TrainingSummary:
     from trainer.runs import lock as run_lock
     from trainer.runs.directory import open_run
     from trainer.steps.devices import choose
@@ -112,7 +112,7 @@ def _pretrain(
     folds: list["Fold"],
     root: Path,
     device: "Device",
-) -> Trained:
+) -> TrainingSummary:
     from trainer.steps.distributed import Ranks
     from trainer.supervised.pretraining_run import pretrain_run
 
@@ -127,7 +127,7 @@ def _pretrain(
         f"Next: lnscore train --stage supervised --network {options.network} {knobs}"
         f"--pretrained {made.file} --sha256 {made.sha256}"
     )
-    return Trained(root, done, advice)
+    return TrainingSummary(root, done, advice)
 
 
 def _supervised(
@@ -139,7 +139,7 @@ def _supervised(
     root: Path,
     device: "Device",
     ranks: "Ranks",
-) -> Trained:
+) -> TrainingSummary:
     from trainer.bundle import cohort_summary
     from trainer.networks.starting import Start
     from trainer.runs.directory import put_json
@@ -153,7 +153,7 @@ def _supervised(
     if ranks.writes:
         put_json(root / cohort_summary.FILE, cohort_summary_of(options, cohort))
         done += engine_of(options, settings, network, root)
-    return Trained(root, done, f"Next: lnscore eval {root}")
+    return TrainingSummary(root, done, f"Next: lnscore eval {root}")
 
 
 @contextmanager

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from db.session import Session
-    from trainer.semi_supervised.ledger_summary import Told
+    from trainer.semi_supervised.ledger_summary import FoldLedger
 
 TABLE = "ledger.csv"
 
 
 @dataclass(frozen=True)
-class Ledgers:
+class LedgerSummary:
     """What the ledgers of a run say.
 
     Attributes:
@@ -30,7 +30,7 @@ class Ledgers:
         out: Their folder.
     """
 
-    told: "list[Told]"
+    told: "list[FoldLedger]"
     truth: str | None
     files: tuple[str, ...] = ()
     out: Path | None = None
@@ -66,7 +66,7 @@ class Ledgers:
         return {"folds": folds, "truth": self.truth, "files": list(self.files)}
 
 
-def run(folder: Path, reader: str, out: Path | None, settings: Settings) -> Ledgers:
+def run(folder: Path, reader: str, out: Path | None, settings: Settings) -> LedgerSummary:
     """Read the ledgers of a run.
 
     Args:
@@ -90,11 +90,11 @@ def run(folder: Path, reader: str, out: Path | None, settings: Settings) -> Ledg
         told = ledger_summary.read_run(folder, truth)
         known = any(one.last["truth"].count() for one in told)
         files = () if out is None else _write(out, told, session, settings)
-    return Ledgers(told, reader if known else None, files, out)
+    return LedgerSummary(told, reader if known else None, files, out)
 
 
 def _write(
-    out: Path, told: "list[Told]", session: "Session", settings: Settings
+    out: Path, told: "list[FoldLedger]", session: "Session", settings: Settings
 ) -> tuple[str, ...]:
     import polars as pl
 
@@ -133,7 +133,7 @@ def _patches(
     }
 
 
-def _epochs(one: "Told") -> tuple[list[str], list[list[str]]]:
+def _epochs(one: "FoldLedger") -> tuple[list[str], list[list[str]]]:
     """The first, the middle and the last epoch."""
     head = ["epoch", "malignant", "selected", "right", "benign", "selected", "right"]
     last = one.epochs.height - 1
@@ -156,7 +156,7 @@ def _epochs(one: "Told") -> tuple[list[str], list[list[str]]]:
     return head, cells
 
 
-def _rules(one: "Told") -> tuple[list[str], list[list[str]]]:
+def _rules(one: "FoldLedger") -> tuple[list[str], list[list[str]]]:
     head = ["station", "rule", "nodes", "right", "malignant in truth"]
     cells = [
         [

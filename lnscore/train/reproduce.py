@@ -14,9 +14,9 @@ from lnscore.settings import Settings
 from lnscore.train.extra import train_extra
 
 if TYPE_CHECKING:
-    from trainer.reproduction.plan import Run
+    from trainer.reproduction.plan import PlannedRun
     from trainer.reproduction.recipe import Recipe
-    from trainer.reproduction.rows import Table
+    from trainer.reproduction.rows import PaperTable
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ReproduceOptions:
 
 
 @dataclass(frozen=True)
-class Reproduced:
+class ReproductionSummary:
     """What was trained, and what was written.
 
     Attributes:
@@ -97,7 +97,9 @@ class Reproduced:
         }
 
 
-def run(options: ReproduceOptions, settings: Settings, *, quiet: bool = False) -> Reproduced:
+def run(
+    options: ReproduceOptions, settings: Settings, *, quiet: bool = False
+) -> ReproductionSummary:
     """Train what is missing, and write the table of what there is.
 
     Raises:
@@ -118,10 +120,12 @@ def run(options: ReproduceOptions, settings: Settings, *, quiet: bool = False) -
         recipe.keep(values, options.out)
         failed = _train(options, settings, runs)
         files = _write(options, table, values, quiet=quiet)
-        return Reproduced(table.name, _states(options, runs, failed), failed, files, options.out)
+        return ReproductionSummary(
+            table.name, _states(options, runs, failed), failed, files, options.out
+        )
 
 
-def _table(options: ReproduceOptions) -> "Table":
+def _table(options: ReproduceOptions) -> "PaperTable":
     from trainer.reproduction.rows import TABLES
 
     if options.table not in TABLES:
@@ -139,21 +143,23 @@ def _recipe(options: ReproduceOptions) -> "Recipe":
     return recipe.changed(values, changed)
 
 
-def _rows(options: ReproduceOptions, table: "Table") -> tuple[str, ...]:
+def _rows(options: ReproduceOptions, table: "PaperTable") -> tuple[str, ...]:
     if unknown := [name for name in options.only if name not in table.rows]:
         known = ", ".join(table.rows)
         raise Refusal("U05", f"--only {unknown[0]}", f"rows of {table.name}: {known}", "Name one.")
     return options.only or table.rows
 
 
-def _listed(options: ReproduceOptions, runs: list["Run"]) -> Reproduced:
+def _listed(options: ReproduceOptions, runs: list["PlannedRun"]) -> ReproductionSummary:
     """What would be trained."""
     states = _states(options, runs, {})
     commands = {run.name: f"{run.name} ({' '.join(run.options)})" for run in runs}
-    return Reproduced(options.table, states, {}, (), options.out, commands)
+    return ReproductionSummary(options.table, states, {}, (), options.out, commands)
 
 
-def _states(options: ReproduceOptions, runs: list["Run"], failed: dict[str, str]) -> dict[str, str]:
+def _states(
+    options: ReproduceOptions, runs: list["PlannedRun"], failed: dict[str, str]
+) -> dict[str, str]:
     return {
         run.name: "done"
         if run.is_done(options.out)
@@ -162,7 +168,9 @@ def _states(options: ReproduceOptions, runs: list["Run"], failed: dict[str, str]
     }
 
 
-def _train(options: ReproduceOptions, settings: Settings, runs: list["Run"]) -> dict[str, str]:
+def _train(
+    options: ReproduceOptions, settings: Settings, runs: list["PlannedRun"]
+) -> dict[str, str]:
     """Train what is missing; what each failed run said last."""
     from db.location import locate
     from lnscore.train import reproduce_runs
@@ -190,7 +198,7 @@ def _train(options: ReproduceOptions, settings: Settings, runs: list["Run"]) -> 
 
 
 def _write(
-    options: ReproduceOptions, table: "Table", values: "Recipe", *, quiet: bool
+    options: ReproduceOptions, table: "PaperTable", values: "Recipe", *, quiet: bool
 ) -> tuple[str, ...]:
     """Tables and pictures of all finished runs of the recipe's seeds."""
     from trainer.reproduction import output

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lnscore.errors import Refusal
 
 if TYPE_CHECKING:
-    from trainer.reproduction.plan import Run
+    from trainer.reproduction.plan import PlannedRun
 
 LOGS = "logs"
 NOT_BEGUN = "not begun: a run that it starts from failed"
@@ -27,13 +27,13 @@ class Job:
         db: Database.
     """
 
-    run: "Run"
+    run: "PlannedRun"
     out: Path
     db: str
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunEnd:
     """How a run ended.
 
     Attributes:
@@ -45,7 +45,7 @@ class Ended:
     said: str
 
 
-def train(job: Job, sources: Sequence[Ended], threads: int) -> Ended:
+def train(job: Job, sources: Sequence[RunEnd], threads: int) -> RunEnd:
     """Train one run in a process of its own, its output in `logs/NAME.log`.
 
     Args:
@@ -54,7 +54,7 @@ def train(job: Job, sources: Sequence[Ended], threads: int) -> Ended:
         threads: Of the process; the user's OMP_NUM_THREADS goes before.
     """
     if any(source.said for source in sources):
-        return Ended(job.run.name, NOT_BEGUN)
+        return RunEnd(job.run.name, NOT_BEGUN)
     log = job.out / LOGS / f"{job.run.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "lnscore", *job.run.arguments(job.out, job.db)]
@@ -66,7 +66,7 @@ def train(job: Job, sources: Sequence[Ended], threads: int) -> Ended:
             check=False,
             env={"OMP_NUM_THREADS": str(threads)} | dict(os.environ),
         ).returncode
-    return Ended(job.run.name, "" if code == 0 else _last_line(log, code))
+    return RunEnd(job.run.name, "" if code == 0 else _last_line(log, code))
 
 
 def _last_line(log: Path, code: int) -> str:
@@ -75,16 +75,16 @@ def _last_line(log: Path, code: int) -> str:
     return errors[-1] if errors else f"exit code {code} without a word"
 
 
-def one_by_one(jobs: Sequence[Job]) -> Iterator[Ended]:
+def one_by_one(jobs: Sequence[Job]) -> Iterator[RunEnd]:
     """Train in order, every core for one run."""
-    ended: dict[str, Ended] = {}
+    ended: dict[str, RunEnd] = {}
     for job in jobs:
         sources = [ended[name] for name in job.run.needs if name in ended]
         ended[job.run.name] = train(job, sources, os.cpu_count() or 1)
         yield ended[job.run.name]
 
 
-def on_dask(jobs: Sequence[Job], workers: int, cluster: str | None) -> Iterator[Ended]:
+def on_dask(jobs: Sequence[Job], workers: int, cluster: str | None) -> Iterator[RunEnd]:
     """Train several at once; a run waits for those that it starts from.
 
     Args:

@@ -7,7 +7,7 @@ from lnscore.errors import Refusal
 from lnscore.settings import Settings
 from lnscore.train.data import digest, divide, load_cohort, shown
 from lnscore.train.engine import engine_name, refuse_taken
-from lnscore.train.finishing import Trained, cohort_summary_of, engine_of, makes_engine
+from lnscore.train.finishing import TrainingSummary, cohort_summary_of, engine_of, makes_engine
 from lnscore.train.options import USUAL, TrainOptions, knob
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trainer.steps.distributed import Ranks
 
 
-def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trained:
+def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> TrainingSummary:
     """Train the semi-supervised stage.
 
     Network, reader and division of patients are the supervised run's: no patient who tested
@@ -61,7 +61,7 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
             done = _train(run, cohort, unlabelled, folds)
         if ranks.writes:
             done += _finish(options, settings, run, cohort)
-    return Trained(root, _idle(options, config) + done, _advice(options, config, root))
+    return TrainingSummary(root, _idle(options, config) + done, _advice(options, config, root))
 
 
 def _idle(options: TrainOptions, config: "SslConfig") -> list[str]:

@@ -54,7 +54,7 @@ class FinishedRun:
 
 
 @dataclass(frozen=True)
-class Choice:
+class FoldChoice:
     """The fold whose weights become the engine, and why this one."""
 
     fold: int
@@ -79,7 +79,7 @@ def read_run(root: Path) -> FinishedRun:
     return FinishedRun(root, facts, cohort, predicted_run.read(root, root.name))
 
 
-def best_fold(run: FinishedRun) -> Choice:
+def best_fold(run: FinishedRun) -> FoldChoice:
     """The fold with the highest validation AUROC of its selected weights, the first of equals.
 
     Ours: validation parts differ from fold to fold, so that this prefers an easy one; no test
@@ -88,12 +88,12 @@ def best_fold(run: FinishedRun) -> Choice:
     reached = {fold: _auroc(run.predicted.rows.of(VALIDATION, fold)) for fold in _folds(run)}
     fold = max(reached, key=lambda one: reached[one])
     others = ", ".join(f"{auroc:.3f}" for one, auroc in reached.items() if one != fold)
-    return Choice(fold, f"best validation AUROC: {reached[fold]:.3f} (other folds: {others})")
+    return FoldChoice(fold, f"best validation AUROC: {reached[fold]:.3f} (other folds: {others})")
 
 
 def make_bundle(
     run: FinishedRun,
-    choice: Choice,
+    choice: FoldChoice,
     name: str,
     folder: Path,
     *,
@@ -158,7 +158,7 @@ def load_weights(run: FinishedRun, fold: int) -> Network:
 
 
 def describe(
-    run: FinishedRun, choice: Choice, name: str, before: Sequence[str], draws: int
+    run: FinishedRun, choice: FoldChoice, name: str, before: Sequence[str], draws: int
 ) -> About:
     """What the manifest states: calibration from validation, figures from test."""
     fitted = calibrate.fit(run.predicted.rows.of(VALIDATION, choice.fold))
@@ -190,7 +190,7 @@ def figures(run: FinishedRun, fold: int, draws: int) -> dict[str, Metric]:
 
 
 def _cohort(
-    run: FinishedRun, choice: Choice, done: dict[str, Any], notes: Sequence[str]
+    run: FinishedRun, choice: FoldChoice, done: dict[str, Any], notes: Sequence[str]
 ) -> dict[str, Any]:
     facts = run.facts
     return run.cohort | {

@@ -22,7 +22,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """A paired difference of two figures, its percentile interval and two-sided p."""
 
     value: float
@@ -101,7 +101,7 @@ def paired(
     first: np.ndarray,
     second: np.ndarray,
     draws: PatientDraws,
-) -> Difference:
+) -> PairedDifference:
     """Test AUROC(first) = AUROC(second) on the same nodes, both in every draw of patients.
 
     Args:
@@ -115,7 +115,7 @@ def paired(
     return difference(float((plain[0] - plain[1])[0]), drawn)
 
 
-def difference(value: float, drawn: np.ndarray) -> Difference:
+def difference(value: float, drawn: np.ndarray) -> PairedDifference:
     """A difference, its interval and its p; draws in which it is not defined are left out.
 
     p = 2 min(P(d <= 0), P(d >= 0)) with 1 added above and below, so that it is never 0 (ours; the
@@ -129,7 +129,7 @@ def difference(value: float, drawn: np.ndarray) -> Difference:
     tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
     p = min(1.0, 2 * (1 + int(tail)) / (1 + len(drawn)))
     bounds = interval(value, drawn)
-    return Difference(value, bounds.low, bounds.high, p)
+    return PairedDifference(value, bounds.low, bounds.high, p)
 
 
 def _in_blocks(

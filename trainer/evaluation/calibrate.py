@@ -20,7 +20,7 @@ CONVERGED = 1e-10
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedCalibration:
     """What the validation part gives.
 
     Attributes:
@@ -34,7 +34,7 @@ class Fitted:
     notes: tuple[str, ...]
 
 
-def fit(validation: Predictions) -> Fitted:
+def fit(validation: Predictions) -> FittedCalibration:
     """Fit calibration and operating points.
 
     Args:
@@ -56,7 +56,7 @@ def fit(validation: Predictions) -> Fitted:
     notes = [f"no threshold reaches {name} on validation: scores are tied" for name in missing]
     if clipped:
         notes.append("the scores do not rise with malignancy on validation: calibration is flat")
-    return Fitted(calibration, points, tuple(notes))
+    return FittedCalibration(calibration, points, tuple(notes))
 
 
 def fit_calibration(label: np.ndarray, logit: np.ndarray) -> tuple[Calibration, bool]:

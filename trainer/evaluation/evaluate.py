@@ -11,13 +11,13 @@ from trainer.evaluation import bootstrap, metrics, significance, subgroups
 from trainer.evaluation.bootstrap import DRAWS, Interval, PatientDraws
 from trainer.evaluation.metrics import AtThreshold
 from trainer.evaluation.predicted_run import PredictedRun
-from trainer.evaluation.scored import SHORT_AXIS, Scored, by_rule, by_short_axis, of_run
+from trainer.evaluation.scored import SHORT_AXIS, OutOfFoldScores, by_rule, by_short_axis, of_run
 
 FEW = 5  # of a class: an interval from fewer is hardly one
 
 
 @dataclass(frozen=True)
-class Row:
+class EvaluationRow:
     """One model in one group of nodes.
 
     Attributes:
@@ -85,7 +85,7 @@ class Evaluation:
     """Everything that `lnscore eval` finds."""
 
     runs: tuple[RunFacts, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[EvaluationRow, ...]
     across_folds: tuple[AcrossFolds, ...]
     tests: tuple[PairedTest, ...]
     notes: tuple[str, ...]
@@ -93,7 +93,7 @@ class Evaluation:
     seed: int
 
 
-def models(runs: Sequence[PredictedRun]) -> list[Scored]:
+def models(runs: Sequence[PredictedRun]) -> list[OutOfFoldScores]:
     """Every run, then the short axis and its rule on the run with the most nodes.
 
     Raises:
@@ -107,7 +107,7 @@ def models(runs: Sequence[PredictedRun]) -> list[Scored]:
 
 def evaluate(
     runs: Sequence[PredictedRun],
-    scored: Sequence[Scored],
+    scored: Sequence[OutOfFoldScores],
     *,
     draws: int = DRAWS,
     seed: int = 0,
@@ -125,7 +125,7 @@ def evaluate(
     Raises:
         TrainerError: T25 two runs that cannot be of one database, or labelled otherwise.
     """
-    rows: list[Row] = []
+    rows: list[EvaluationRow] = []
     for done, model in enumerate(scored, 1):
         for by, group, chosen in subgroups.of(model.rows):
             rows.append(_row(model.take(chosen), by, group, draws, seed))
@@ -143,7 +143,7 @@ def evaluate(
 
 
 def manifest_metrics(
-    model: Scored, prefix: str, draws: int = DRAWS, seed: int = 0
+    model: OutOfFoldScores, prefix: str, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Metric]:
     """The figures of one model on all its nodes, as an engine's manifest holds them.
 
@@ -160,7 +160,7 @@ def manifest_metrics(
     }
 
 
-def _row(model: Scored, by: str, group: str, draws: int, seed: int) -> Row:
+def _row(model: OutOfFoldScores, by: str, group: str, draws: int, seed: int) -> EvaluationRow:
     label, patient = model.rows.label, model.rows.patient_id
     drawn = bootstrap.patient_draws(patient, draws, seed)
     positives, negatives = int(label.sum()), int((label == 0).sum())
@@ -172,7 +172,7 @@ def _row(model: Scored, by: str, group: str, draws: int, seed: int) -> Row:
         "r75": metrics.at_recall(label, model.score),
         "s75": metrics.at_specificity(label, model.score),
     }
-    return Row(
+    return EvaluationRow(
         model=model.name,
         by=by,
         group=group,
@@ -195,7 +195,7 @@ def _note(positives: int, negatives: int) -> str:
     return ""
 
 
-def _ranked(model: Scored, draws: PatientDraws) -> dict[str, Interval]:
+def _ranked(model: OutOfFoldScores, draws: PatientDraws) -> dict[str, Interval]:
     label = model.rows.label
     point = {name: float(one[0]) for name, one in _all_of(label, model.score).items()}
     drawn = bootstrap.ranking(label, model.score, draws)
@@ -228,7 +228,7 @@ def _called(
     return figures
 
 
-def _across_folds(rows: Sequence[Row]) -> list[AcrossFolds]:
+def _across_folds(rows: Sequence[EvaluationRow]) -> list[AcrossFolds]:
     values: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         if row.by == "fold":
@@ -247,8 +247,8 @@ def _across_folds(rows: Sequence[Row]) -> list[AcrossFolds]:
 
 
 def _planned(
-    runs: Sequence[PredictedRun], scored: Sequence[Scored]
-) -> tuple[list[tuple[Scored, Scored]], list[str]]:
+    runs: Sequence[PredictedRun], scored: Sequence[OutOfFoldScores]
+) -> tuple[list[tuple[OutOfFoldScores, OutOfFoldScores]], list[str]]:
     """Pairs on common nodes: the first run against each other one, each run against the axis."""
     networks = scored[: len(runs)]
     baseline = [model for model in scored if model.name == SHORT_AXIS and model.ranked]
@@ -262,7 +262,9 @@ def _planned(
     return common, notes
 
 
-def _common(first: Scored, second: Scored) -> tuple[Scored, Scored]:
+def _common(
+    first: OutOfFoldScores, second: OutOfFoldScores
+) -> tuple[OutOfFoldScores, OutOfFoldScores]:
     _, one, two = np.intersect1d(first.rows.node_id, second.rows.node_id, return_indices=True)
     first_rows, second_rows = first.rows.take(one), second.rows.take(two)
     for column, found in (
@@ -282,7 +284,10 @@ def _common(first: Scored, second: Scored) -> tuple[Scored, Scored]:
 
 
 def _differences(
-    whole_first: Scored, whole_second: Scored, first: Scored, second: Scored
+    whole_first: OutOfFoldScores,
+    whole_second: OutOfFoldScores,
+    first: OutOfFoldScores,
+    second: OutOfFoldScores,
 ) -> list[str]:
     """What makes a comparison of two models less than plain."""
     notes = []
@@ -296,7 +301,7 @@ def _differences(
     return notes
 
 
-def _test(first: Scored, second: Scored, draws: int, seed: int) -> PairedTest:
+def _test(first: OutOfFoldScores, second: OutOfFoldScores, draws: int, seed: int) -> PairedTest:
     label, patient = first.rows.label, first.rows.patient_id
     plain = PairedTest(first.name, second.name, len(label), len(np.unique(patient)))
     if not 0 < label.sum() < len(label):

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trainer.evaluation import bootstrap, metrics
-from trainer.evaluation.scored import RULE, SHORT_AXIS, Scored
+from trainer.evaluation.scored import RULE, SHORT_AXIS, OutOfFoldScores
 from trainer.runs.directory import read_log
 
 Corner = Literal["upper left", "upper right", "lower right"]
@@ -43,7 +43,7 @@ EVERYWHERE: dict[Any, Any] = {
 }
 
 
-def draw(models: Sequence[Scored], draws: int, seed: int) -> dict[str, bytes]:
+def draw(models: Sequence[OutOfFoldScores], draws: int, seed: int) -> dict[str, bytes]:
     """Every picture of the test nodes, as PNG by file name.
 
     Args:
@@ -104,7 +104,7 @@ def _learning(files: Sequence[Path]) -> bytes | None:
 
 
 def _roc(
-    ranked: Sequence[Scored], rules: Sequence[Scored], draws: int, seed: int
+    ranked: Sequence[OutOfFoldScores], rules: Sequence[OutOfFoldScores], draws: int, seed: int
 ) -> Figure:  # fmt: skip
     figure, (axes,) = _panels(1, (6.6, 6.6))
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle=":")
@@ -132,7 +132,7 @@ def _roc(
     return figure
 
 
-def _band(axes: Axes, model: Scored, draws: int, seed: int, colour: str) -> None:
+def _band(axes: Axes, model: OutOfFoldScores, draws: int, seed: int, colour: str) -> None:
     """95 % band of sensitivity at each specificity, from draws of patients."""
     label, grid = model.rows.label, np.linspace(0, 1, 101)
     drawn = bootstrap.patient_draws(model.rows.patient_id, draws, seed)
@@ -148,7 +148,9 @@ def _band(axes: Axes, model: Scored, draws: int, seed: int, colour: str) -> None
         axes.fill_between(grid, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _precision_recall(ranked: Sequence[Scored], rules: Sequence[Scored]) -> Figure:
+def _precision_recall(
+    ranked: Sequence[OutOfFoldScores], rules: Sequence[OutOfFoldScores]
+) -> Figure:
     figure, (axes,) = _panels(1, (7.2, 6.0))
     for place, model in enumerate(ranked):
         counts = metrics.count(model.rows.label, model.score)
@@ -179,7 +181,7 @@ def _precision_recall(ranked: Sequence[Scored], rules: Sequence[Scored]) -> Figu
     return figure
 
 
-def _calibration(judged: Sequence[Scored]) -> Figure:
+def _calibration(judged: Sequence[OutOfFoldScores]) -> Figure:
     figure, (axes,) = _panels(1, (6.6, 6.6))
     top = 0.05
     networks = [model for model in judged if model.name != SHORT_AXIS]
@@ -215,7 +217,7 @@ def _calibration(judged: Sequence[Scored]) -> Figure:
     return figure
 
 
-def _decision(judged: Sequence[Scored], rules: Sequence[Scored]) -> Figure:
+def _decision(judged: Sequence[OutOfFoldScores], rules: Sequence[OutOfFoldScores]) -> Figure:
     figure, (axes,) = _panels(1, (7.6, 5.6))
     label = judged[0].rows.label
     share = float(label.mean())
@@ -260,7 +262,7 @@ def wilson(positives: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
 
 
-def _look_of(model: Scored, place: int) -> dict[str, Any]:
+def _look_of(model: OutOfFoldScores, place: int) -> dict[str, Any]:
     if model.name == SHORT_AXIS:
         return {"color": AXIS_COLOUR, "linestyle": (0, (1, 1))}
     return look(place)

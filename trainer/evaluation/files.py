@@ -11,7 +11,7 @@ from typing import Any
 
 from ground import whole_files
 from trainer.errors import TrainerError
-from trainer.evaluation.evaluate import Evaluation, Row
+from trainer.evaluation.evaluate import Evaluation, EvaluationRow
 from trainer.evaluation.tables import as_markdown
 
 MARK = "evaluation.json"
@@ -67,7 +67,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
     return {"evaluation_version": 1, **_finite(asdict(evaluation))}
 
 
-def _figure_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _figure_rows(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
     """One line a model, group and figure; a group without figures keeps a line for its note."""
     lines = []
     for row in rows:

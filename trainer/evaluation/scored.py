@@ -15,7 +15,7 @@ RULE = f"short axis >= {RULE_MM:g} mm"
 
 
 @dataclass(frozen=True)
-class Scored:
+class OutOfFoldScores:
     """Out-of-fold scores of one model; every array has shape (node,).
 
     Attributes:
@@ -36,7 +36,7 @@ class Scored:
     ranked: bool = True
     notes: tuple[str, ...] = ()
 
-    def take(self, chosen: np.ndarray) -> "Scored":
+    def take(self, chosen: np.ndarray) -> "OutOfFoldScores":
         """Some nodes, by index or by a bool mask of shape (node,)."""
         return replace(
             self,
@@ -47,7 +47,7 @@ class Scored:
         )
 
 
-def of_run(run: PredictedRun) -> Scored:
+def of_run(run: PredictedRun) -> OutOfFoldScores:
     """A network: the raw fused probability scores, the fold's validation part calibrates.
 
     Raises:
@@ -63,7 +63,7 @@ def of_run(run: PredictedRun) -> Scored:
     return _joined(run.name, parts, notes)
 
 
-def by_short_axis(run: PredictedRun) -> Scored | None:
+def by_short_axis(run: PredictedRun) -> OutOfFoldScores | None:
     """The short axis as the score, on the nodes that have one; None where no class contrast."""
     measured = run.rows.take(np.isfinite(run.rows.short_axis_mm))
     rows = measured.of(TEST)
@@ -78,7 +78,7 @@ def by_short_axis(run: PredictedRun) -> Scored | None:
     return _joined(SHORT_AXIS, parts, notes)
 
 
-def by_rule(baseline: Scored) -> Scored:
+def by_rule(baseline: OutOfFoldScores) -> OutOfFoldScores:
     """The short-axis rule on the same nodes."""
     return replace(
         baseline,
@@ -90,12 +90,12 @@ def by_rule(baseline: Scored) -> Scored:
     )
 
 
-def _fold(rows: Predictions, fold: int, score: np.ndarray, logit: np.ndarray) -> Scored:
+def _fold(rows: Predictions, fold: int, score: np.ndarray, logit: np.ndarray) -> OutOfFoldScores:
     """One fold's test nodes; nothing that is fitted has seen their labels."""
     test = (rows.part == TEST) & (rows.fold == fold)
     fitting = (rows.part == VALIDATION) & (rows.fold == fold)
     nodes = int(test.sum())
-    plain = Scored("", rows.take(test), score[test], np.full(nodes, np.nan), {})
+    plain = OutOfFoldScores("", rows.take(test), score[test], np.full(nodes, np.nan), {})
     label = rows.label[fitting]
     if not 0 < label.sum() < len(label):
         note = f"fold {fold}: no validation nodes of both classes, so no calibration"
@@ -114,9 +114,9 @@ def _fold(rows: Predictions, fold: int, score: np.ndarray, logit: np.ndarray) ->
     )
 
 
-def _joined(name: str, parts: list[Scored], notes: list[str]) -> Scored:
+def _joined(name: str, parts: list[OutOfFoldScores], notes: list[str]) -> OutOfFoldScores:
     everywhere = [call for call in parts[0].calls if all(call in part.calls for part in parts)]
-    return Scored(
+    return OutOfFoldScores(
         name,
         concat([part.rows for part in parts]),
         np.concatenate([part.score for part in parts]),

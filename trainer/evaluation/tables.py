@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from trainer.evaluation.bootstrap import Interval
-from trainer.evaluation.evaluate import Evaluation, PairedTest, Row
+from trainer.evaluation.evaluate import Evaluation, EvaluationRow, PairedTest
 
 RANKING = {
     "auroc": "AUROC",
@@ -120,7 +120,7 @@ def ranking_head(*first: str) -> list[str]:
     return [*first, "nodes (malignant)", *RANKING.values()]
 
 
-def ranking(rows: Sequence[Row]) -> list[list[str]]:
+def ranking(rows: Sequence[EvaluationRow]) -> list[list[str]]:
     """One line a model with its ranking figures; a rule has none."""
     return [
         [row.model, f"{row.nodes} ({row.positives})", *_cells(row)]
@@ -129,11 +129,11 @@ def ranking(rows: Sequence[Row]) -> list[list[str]]:
     ]
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: EvaluationRow) -> list[str]:
     return [percent(row.figures.get(name)) for name in RANKING]
 
 
-def _achieved(rows: Sequence[Row]) -> str:
+def _achieved(rows: Sequence[EvaluationRow]) -> str:
     cells = [
         [
             row.model,
@@ -165,7 +165,7 @@ def _mean_sd(mean: float, sd: float | None) -> str:
     return f"{100 * mean:.1f}" + ("" if sd is None else f" ± {100 * sd:.1f}")
 
 
-def fixed(rows: Sequence[Row]) -> Head:
+def fixed(rows: Sequence[EvaluationRow]) -> Head:
     """Headings and lines of what thresholds reach that were fixed beforehand."""
     cells = []
     for row in rows:
@@ -206,7 +206,7 @@ def tests(pairs: Sequence[PairedTest]) -> Head:
     return head, rows
 
 
-def _groups(rows: Sequence[Row]) -> str:
+def _groups(rows: Sequence[EvaluationRow]) -> str:
     order = list(dict.fromkeys(row.group for row in rows))
     cells = []
     for group in order:
@@ -231,7 +231,7 @@ def _groups(rows: Sequence[Row]) -> str:
     return note + table(head, cells)
 
 
-def _pair(row: Row) -> str:
+def _pair(row: EvaluationRow) -> str:
     name = "rule" if any(key.endswith("_rule") for key in row.figures) else "recall75"
     both = (row.figures.get(f"{figure}_{name}") for figure in ("sensitivity", "specificity"))
     return " / ".join(percent(figure) for figure in both)

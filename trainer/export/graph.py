@@ -45,7 +45,7 @@ GOLDEN_FILE = "golden.npz"
 CARD_FILE = "model_card.md"
 
 
-class Exported(nn.Module):
+class ExportedGraph(nn.Module):
     """The graph of an engine: HU crops in, probabilities and the fused logit out."""
 
     def __init__(self, network: Network) -> None:
@@ -124,7 +124,7 @@ def torch_scores(network: Network, patches: Patches) -> Scores:
     check_patches(patches)
     hu = torch.from_numpy(crop(patches).astype(np.float32))
     with torch.inference_mode():
-        outputs = Exported(network).eval()(hu)
+        outputs = ExportedGraph(network).eval()(hu)
     arrays = {name: value.numpy() for name, value in outputs.items()}
     return Scores(arrays[FUSED], arrays.get(LOCAL), arrays.get(GLOBAL), arrays[FUSED_LOGIT])
 
@@ -158,7 +158,7 @@ def onnx_model(network: Network, precision: Precision) -> "onnx.ModelProto":
     """
     sample = torch.zeros(2, *SPEC.crop_vox)
     program = torch.onnx.export(
-        Exported(network).eval(),
+        ExportedGraph(network).eval(),
         (sample,),
         dynamo=True,
         opset_version=OPSET,

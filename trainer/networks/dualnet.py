@@ -15,7 +15,7 @@ from torch.nn import functional
 from engines.patch import SPEC
 from trainer.errors import TrainerError
 from trainer.networks.config import DualNetConfig
-from trainer.networks.preprocess import Window
+from trainer.networks.preprocess import HuWindow
 from trainer.networks.two_stream import Logits, head, set_momentum, squeeze
 
 CUBE_VOX = 32
@@ -35,7 +35,7 @@ class DualNet(nn.Module):
         """Build both networks; weights He normal, as in the original."""
         super().__init__()
         self.config = config
-        self.views = Masked(config)
+        self.views = MaskedInput(config)
         width = config.backbone_width
         self.backbone = nn.ModuleDict(
             {
@@ -72,13 +72,13 @@ class DualNet(nn.Module):
         return Logits(squeeze(self.fused_head(joined)), None, None)
 
 
-class Masked(nn.Module):
+class MaskedInput(nn.Module):
     """HU and outline to what BoxNet and SmallNet see, in float32."""
 
     def __init__(self, config: DualNetConfig) -> None:
         """Fix the window and the rim."""
         super().__init__()
-        self.window = Window(config.clip_hu, config.channel_mean, config.channel_std)
+        self.window = HuWindow(config.clip_hu, config.channel_mean, config.channel_std)
         self.rim_px = round(config.dilate_mm / SPEC.spacing_mm[1])
 
     def forward(self, hu: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,7 +68,7 @@ def group_slices(config: GroupedConfig) -> Tensor:
     return index.clamp(0, depth - 1).flatten()
 
 
-class Window(nn.Module):
+class HuWindow(nn.Module):
     """Window and scale: HU crops to volumes of one channel, for the 3D networks.
 
     Float32 for the same reason as `Views`.

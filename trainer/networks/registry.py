@@ -20,16 +20,16 @@ from trainer.networks.config import (
     TwoStreamConfig,
 )
 from trainer.networks.dualnet import DualNet
-from trainer.networks.slices_2d import Slices
+from trainer.networks.slices_2d import SliceNetwork
 from trainer.networks.two_stream import TwoStream
 from trainer.networks.volumes_3d import (
-    Volume,
+    VolumeNetwork,
     mobilenetv3_3d_network,
     mobilevitv2_3d_network,
     resnet18_3d,
 )
 
-Network = TwoStream | Slices | Volume | DualNet
+Network = TwoStream | SliceNetwork | VolumeNetwork | DualNet
 """What `build` gives: all have `config`, `views`, `fused_head` and `needs_mask`."""
 
 _2_5D = TwoStreamConfig(two_stream=False, multi_scale=False)
@@ -59,7 +59,7 @@ print the same figures for it."""
 
 _BUILD: dict[str, Callable[[Any], Network]] = {
     "two-stream": TwoStream,
-    "slices": Slices,
+    "slices": SliceNetwork,
     "resnet18-3d": resnet18_3d,
     "mobilenetv3-3d": mobilenetv3_3d_network,
     "mobilevitv2-3d": mobilevitv2_3d_network,

@@ -20,7 +20,7 @@ C5_CHANNELS = 512
 """Of both backbones."""
 
 
-class Slices(nn.Module):
+class SliceNetwork(nn.Module):
     """Backbone on each group, C5 averaged, 1x1 to F, slices fused by 1x1, head (Sec. 3.2)."""
 
     needs_mask = False

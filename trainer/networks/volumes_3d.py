@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from trainer.networks import mobilenetv3_3d, mobilevitv2_3d
 from trainer.networks.config import MobileNet3dConfig, MobileViT3dConfig, ResNet3dConfig
-from trainer.networks.preprocess import Window
+from trainer.networks.preprocess import HuWindow
 from trainer.networks.two_stream import Logits, head, set_momentum, squeeze
 
 RESNET_CHANNELS = 512
 
 
-class Volume(nn.Module):
+class VolumeNetwork(nn.Module):
     """A 3D network with one head on the average of its last maps; trained from scratch."""
 
     needs_mask = False
@@ -33,7 +33,7 @@ class Volume(nn.Module):
         """
         super().__init__()
         self.config = config
-        self.views = Window(config.clip_hu, config.channel_mean, config.channel_std)
+        self.views = HuWindow(config.clip_hu, config.channel_mean, config.channel_std)
         self.backbone = backbone
         set_momentum(self.backbone, config.bn_momentum)
         self.pool = nn.AdaptiveAvgPool3d(1)
@@ -50,7 +50,7 @@ class Volume(nn.Module):
         return Logits(squeeze(self.fused_head(self.pool(maps).flatten(1))), None, None)
 
 
-def resnet18_3d(config: ResNet3dConfig) -> Volume:
+def resnet18_3d(config: ResNet3dConfig) -> VolumeNetwork:
     """MONAI's ResNet18 3D, shortcut type B; its classifier is our head of the same size."""
     from monai.networks.nets.resnet import resnet18
 
@@ -65,15 +65,15 @@ def resnet18_3d(config: ResNet3dConfig) -> Volume:
     layers = OrderedDict(whole.named_children())
     del layers["avgpool"], layers["fc"]
     channels = int(RESNET_CHANNELS * config.backbone_width)  # as MONAI rounds
-    return Volume(config, nn.Sequential(layers), channels)
+    return VolumeNetwork(config, nn.Sequential(layers), channels)
 
 
-def mobilenetv3_3d_network(config: MobileNet3dConfig) -> Volume:
+def mobilenetv3_3d_network(config: MobileNet3dConfig) -> VolumeNetwork:
     """MobileNetV3-Large, inflated."""
-    return Volume(config, *mobilenetv3_3d.trunk(config.backbone_width))
+    return VolumeNetwork(config, *mobilenetv3_3d.trunk(config.backbone_width))
 
 
-def mobilevitv2_3d_network(config: MobileViT3dConfig) -> Volume:
+def mobilevitv2_3d_network(config: MobileViT3dConfig) -> VolumeNetwork:
     """MobileViTv2 in 3D."""
     width = config.backbone_width
-    return Volume(config, mobilevitv2_3d.trunk(width), mobilevitv2_3d.channels(width)[-1])
+    return VolumeNetwork(config, mobilevitv2_3d.trunk(width), mobilevitv2_3d.channels(width)[-1])

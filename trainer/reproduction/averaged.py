@@ -12,8 +12,8 @@ import numpy as np
 
 from trainer.errors import TrainerError
 from trainer.evaluation import bootstrap, metrics
-from trainer.evaluation.bootstrap import Difference, Interval, PatientDraws
-from trainer.evaluation.scored import Scored
+from trainer.evaluation.bootstrap import Interval, PairedDifference, PatientDraws
+from trainer.evaluation.scored import OutOfFoldScores
 
 FIGURES = ("auroc", "s_at_r75", "r_at_s75", "a_at_r75", "a_at_s75")
 """Of `metrics.all_of`, in the order of the paper's columns."""
@@ -31,12 +31,12 @@ class SharedDraws:
     patients: np.ndarray
     times: np.ndarray
 
-    def of(self, model: Scored) -> PatientDraws:
+    def of(self, model: OutOfFoldScores) -> PatientDraws:
         """The same draws, for the nodes of one model."""
         return PatientDraws(self.times, np.searchsorted(self.patients, model.rows.patient_id))
 
 
-def shared_draws(models: Sequence[Scored], draws: int, seed: int) -> SharedDraws:
+def shared_draws(models: Sequence[OutOfFoldScores], draws: int, seed: int) -> SharedDraws:
     """Draw the patients of all models; without a model there is nobody to draw."""
     if not models:
         return SharedDraws(np.empty(0, np.int64), np.empty((draws, 0)))
@@ -44,17 +44,17 @@ def shared_draws(models: Sequence[Scored], draws: int, seed: int) -> SharedDraws
     return SharedDraws(patients, bootstrap.patient_draws(patients, draws, seed).times)
 
 
-def auroc(model: Scored) -> float:
+def auroc(model: OutOfFoldScores) -> float:
     """Pooled out of fold."""
     return float(metrics.auroc(metrics.count(model.rows.label, model.score))[0])
 
 
-def mean_auroc(models: Sequence[Scored]) -> float:
+def mean_auroc(models: Sequence[OutOfFoldScores]) -> float:
     """Mean over the seeds of one row."""
     return float(np.mean([auroc(model) for model in models]))
 
 
-def figures(models: Sequence[Scored], shared: SharedDraws) -> dict[str, Interval]:
+def figures(models: Sequence[OutOfFoldScores], shared: SharedDraws) -> dict[str, Interval]:
     """Mean over the seeds of each pooled figure, with its interval.
 
     Args:
@@ -73,8 +73,8 @@ def figures(models: Sequence[Scored], shared: SharedDraws) -> dict[str, Interval
 
 
 def difference(
-    first: Sequence[Scored], second: Sequence[Scored], shared: SharedDraws
-) -> Difference:
+    first: Sequence[OutOfFoldScores], second: Sequence[OutOfFoldScores], shared: SharedDraws
+) -> PairedDifference:
     """AUROC(first) - AUROC(second), each the mean over its seeds; p as in `bootstrap.difference`.
 
     Args:
@@ -86,18 +86,18 @@ def difference(
     return bootstrap.difference(value, _drawn(first, shared) - _drawn(second, shared))
 
 
-def on_common_nodes(rows: Sequence[Sequence[Scored]]) -> list[list[Scored]]:
+def on_common_nodes(rows: Sequence[Sequence[OutOfFoldScores]]) -> list[list[OutOfFoldScores]]:
     """Every model of every row on the nodes that all of them have, in one order."""
     nodes = reduce(np.intersect1d, [model.rows.node_id for row in rows for model in row])
     return [[_on(model, nodes) for model in row] for row in rows]
 
 
-def has_both_classes(model: Scored) -> bool:
+def has_both_classes(model: OutOfFoldScores) -> bool:
     """Whether AUROC is defined on its nodes."""
     return bool(0 < model.rows.label.sum() < len(model.rows))
 
 
-def check_one_cohort(models: Sequence[Scored]) -> None:
+def check_one_cohort(models: Sequence[OutOfFoldScores]) -> None:
     """Refuse models that know different things of one node.
 
     Raises:
@@ -123,10 +123,10 @@ def check_one_cohort(models: Sequence[Scored]) -> None:
                 )
 
 
-def _drawn(models: Sequence[Scored], shared: SharedDraws) -> np.ndarray:
+def _drawn(models: Sequence[OutOfFoldScores], shared: SharedDraws) -> np.ndarray:
     drawn = [bootstrap.aurocs(one.rows.label, one.score, shared.of(one)) for one in models]
     return np.mean(drawn, axis=0)
 
 
-def _on(model: Scored, nodes: np.ndarray) -> Scored:
+def _on(model: OutOfFoldScores, nodes: np.ndarray) -> OutOfFoldScores:
     return model.take(np.intersect1d(model.rows.node_id, nodes, return_indices=True)[1])

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trainer.evaluation import significance
-from trainer.evaluation.bootstrap import Difference, Interval
-from trainer.evaluation.scored import Scored
+from trainer.evaluation.bootstrap import Interval, PairedDifference
+from trainer.evaluation.scored import OutOfFoldScores
 from trainer.reproduction import averaged
 from trainer.reproduction.averaged import SharedDraws
-from trainer.reproduction.rows import ROWS, Comparison, Row, Table
+from trainer.reproduction.rows import ROWS, Comparison, PaperTable, Training
 
-Runs = Mapping[str, Mapping[int, Scored]]
+Runs = Mapping[str, Mapping[int, OutOfFoldScores]]
 """Row to seed to its test nodes."""
 
 
 @dataclass(frozen=True)
-class Tested:
+class ComparisonResult:
     """A planned test on the seeds and nodes that both rows have; None where it could not be run.
 
     Attributes:
@@ -59,14 +59,14 @@ class Gain:
         share: Of the room on the same seeds and nodes; None where there is no room.
     """
 
-    row: Row
+    row: Training
     seeds: tuple[int, ...] = ()
     gain: Interval | None = None
     share: float | None = None
 
 
 @dataclass(frozen=True)
-class Room:
+class LabelHeadroom:
     """What the unlabelled nodes could add if all of them were labelled.
 
     Attributes:
@@ -80,32 +80,34 @@ class Room:
     gains: tuple[Gain, ...]
 
 
-def run_tests(planned: Sequence[Comparison], runs: Runs, shared: SharedDraws) -> list[Tested]:
+def run_tests(
+    planned: Sequence[Comparison], runs: Runs, shared: SharedDraws
+) -> list[ComparisonResult]:
     """Every planned test in order; Holm's p counts those that could be run."""
     tests = [_tested(comparison, runs, shared) for comparison in planned]
     adjusted = iter(significance.holm([test.p for test in tests if test.p is not None]))
     return [test if test.p is None else replace(test, p_holm=next(adjusted)) for test in tests]
 
 
-def find_room(table: Table, runs: Runs, shared: SharedDraws) -> Room:
+def find_room(table: PaperTable, runs: Runs, shared: SharedDraws) -> LabelHeadroom:
     """The room of a table, and the gain of every row that starts from its supervised one."""
     top = _gain(table.all_labels, table, runs, shared)
     others = [name for name in table.rows if ROWS[name].start == table.supervised]
     gains = tuple(_gain(name, table, runs, shared) for name in others)
-    return Room(top.seeds, top.gain, gains)
+    return LabelHeadroom(top.seeds, top.gain, gains)
 
 
-def _tested(comparison: Comparison, runs: Runs, shared: SharedDraws) -> Tested:
+def _tested(comparison: Comparison, runs: Runs, shared: SharedDraws) -> ComparisonResult:
     names = (comparison.first, comparison.second)
     absent = [ROWS[name].label for name in names if not runs[name]]
     if absent:
-        return Tested(comparison, note=f"not run: {', '.join(absent)}")
+        return ComparisonResult(comparison, note=f"not run: {', '.join(absent)}")
     seeds = _common_seeds(runs, names)
     if not seeds:
-        return Tested(comparison, note="not tested: no common seed")
+        return ComparisonResult(comparison, note="not tested: no common seed")
     first, second = _together(runs, names, seeds)
     rows = first[0].rows
-    plain = Tested(comparison, seeds, len(rows), len(np.unique(rows.patient_id)))
+    plain = ComparisonResult(comparison, seeds, len(rows), len(np.unique(rows.patient_id)))
     if not averaged.has_both_classes(first[0]):
         return replace(plain, note="not tested: the common nodes lack a class")
     found = averaged.difference(first, second, shared)
@@ -119,7 +121,7 @@ def _tested(comparison: Comparison, runs: Runs, shared: SharedDraws) -> Tested:
     )
 
 
-def _gain(name: str, table: Table, runs: Runs, shared: SharedDraws) -> Gain:
+def _gain(name: str, table: PaperTable, runs: Runs, shared: SharedDraws) -> Gain:
     names = (name, table.supervised, table.all_labels)
     seeds = _common_seeds(runs, names)
     if not seeds:
@@ -142,13 +144,13 @@ def _common_seeds(runs: Runs, names: Sequence[str]) -> tuple[int, ...]:
 
 def _together(
     runs: Runs, names: Sequence[str], seeds: Sequence[int]
-) -> list[list[Scored]]:  # fmt: skip
+) -> list[list[OutOfFoldScores]]:  # fmt: skip
     return averaged.on_common_nodes([[runs[name][seed] for seed in seeds] for name in names])
 
 
-def _mean_score(models: Sequence[Scored]) -> np.ndarray:
+def _mean_score(models: Sequence[OutOfFoldScores]) -> np.ndarray:
     return np.mean([model.score for model in models], axis=0)
 
 
-def _interval(found: Difference) -> Interval:
+def _interval(found: PairedDifference) -> Interval:
     return Interval(found.value, found.low, found.high)

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 
 from trainer.evaluation import metrics
 from trainer.evaluation.figures import AXIS_COLOUR, EVERYWHERE, look, png
-from trainer.evaluation.scored import Scored
+from trainer.evaluation.scored import OutOfFoldScores
 from trainer.reproduction import ladders
 from trainer.reproduction.comparing import Runs
 from trainer.reproduction.labels import HEADINGS, SYMBOLS, label, paper, sweeps
 from trainer.reproduction.ladders import FAINT, OURS, PAPER
-from trainer.reproduction.results import Found, Reproduced
+from trainer.reproduction.results import RowResult, TableResult
 from trainer.reproduction.rows import SWEEPS, SWEPT
 
 SQUARE_IN, APART_IN = 6.8, 0.2
@@ -34,7 +34,9 @@ LADDERS = ("networks", "table2")
 """Tables whose rows are networks that are compared as bars."""
 
 
-def draw(made: Reproduced, runs: Runs, baseline: Scored | None = None) -> dict[str, bytes]:
+def draw(
+    made: TableResult, runs: Runs, baseline: OutOfFoldScores | None = None
+) -> dict[str, bytes]:
     """Every picture of a table, as PNG by file name; none where nothing was run.
 
     Args:
@@ -56,7 +58,7 @@ def draw(made: Reproduced, runs: Runs, baseline: Scored | None = None) -> dict[s
         return {file: png(figure) for file, figure in pictures.items()}
 
 
-def mean_curve(models: Sequence[Scored]) -> np.ndarray:
+def mean_curve(models: Sequence[OutOfFoldScores]) -> np.ndarray:
     """Sensitivity at each of `FALSE_RATES`, the mean over the seeds of one row.
 
     A seed's is the highest that it reaches with no more false positives; nothing is interpolated.
@@ -70,7 +72,7 @@ def mean_curve(models: Sequence[Scored]) -> np.ndarray:
     return np.mean(curves, axis=0)
 
 
-def _roc(made: Reproduced, runs: Runs, baseline: Scored | None) -> Figure:
+def _roc(made: TableResult, runs: Runs, baseline: OutOfFoldScores | None) -> Figure:
     figure = Figure(figsize=(SQUARE_IN, SQUARE_IN), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":")
@@ -95,11 +97,11 @@ def _curve(axes: Axes, curve: np.ndarray, name: str, style: dict) -> None:
     axes.plot([0, *FALSE_RATES], [0, *curve], label=name, **style)
 
 
-def _named(made: Reproduced, one: Found) -> str:
+def _named(made: TableResult, one: RowResult) -> str:
     return f"{label(made.table, one.row)}: {100 * one.figures['auroc'].value:.1f}"
 
 
-def _sweeps(made: Reproduced) -> Figure:
+def _sweeps(made: TableResult) -> Figure:
     """A column a parameter, a row a figure: as the paper's Fig. 2, two by two."""
     found = {one.row.name: one for one in made.found}
     names = sweeps(made.table)
@@ -116,7 +118,7 @@ def _sweeps(made: Reproduced) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, rows: Sequence[Found], value: np.ndarray, what: str) -> None:
+def _panel(axes: Axes, rows: Sequence[RowResult], value: np.ndarray, what: str) -> None:
     """Ours with intervals, a gap where not run, and the paper's dots where it can be read."""
     middle, below, above = ladders.percents([one.figures.get(what) for one in rows])
     axes.errorbar(

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.errors import TrainerError
 from trainer.evaluation import predicted_run, scored
-from trainer.evaluation.scored import Scored
+from trainer.evaluation.scored import OutOfFoldScores
 from trainer.reproduction.plan import plan
 from trainer.reproduction.recipe import Recipe
 from trainer.runs.directory import DONE, LOG, read_facts, read_json, read_log
@@ -18,7 +18,7 @@ COLUMNS = ("run", "seed", "fold", "best_epoch", "epochs", "validation_auroc", "s
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRuns:
     """Scores by row and seed; a row without a finished run is absent.
 
     Attributes:
@@ -27,19 +27,19 @@ class Finished:
         folders: Of these runs, in the order of the plan.
     """
 
-    runs: dict[str, dict[int, Scored]]
-    baseline: Scored | None
+    runs: dict[str, dict[int, OutOfFoldScores]]
+    baseline: OutOfFoldScores | None
     folders: tuple[Path, ...]
 
 
-def read(out: Path, names: Iterable[str], recipe: Recipe) -> Finished:
+def read(out: Path, names: Iterable[str], recipe: Recipe) -> FinishedRuns:
     """Read the runs of some rows that have all folds of the recipe.
 
     Raises:
         TrainerError: T62 two of them were trained on different cohorts; T20 to T24 predictions
             that do not fit.
     """
-    found: dict[str, dict[int, Scored]] = {}
+    found: dict[str, dict[int, OutOfFoldScores]] = {}
     folders: list[Path] = []
     baseline = None
     wanted = set(names)
@@ -52,7 +52,7 @@ def read(out: Path, names: Iterable[str], recipe: Recipe) -> Finished:
         found.setdefault(run.row, {})[run.seed] = scored.of_run(predicted)
         baseline = baseline or scored.by_short_axis(predicted)
     _check_cohort(folders)
-    return Finished(found, baseline, tuple(folders))
+    return FinishedRuns(found, baseline, tuple(folders))
 
 
 def _check_cohort(folders: Sequence[Path]) -> None:

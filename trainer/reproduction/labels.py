@@ -5,7 +5,15 @@ from types import MappingProxyType
 
 from trainer.evaluation.tables import RANKING
 from trainer.reproduction.averaged import FIGURES
-from trainer.reproduction.rows import ROWS, SINGLE, SWEEPS, SWEPT, TWO_STREAM, Row, Table
+from trainer.reproduction.rows import (
+    ROWS,
+    SINGLE,
+    SWEEPS,
+    SWEPT,
+    TWO_STREAM,
+    PaperTable,
+    Training,
+)
 
 SYMBOLS: Mapping[str, str] = MappingProxyType({"beta": "β", "omega": "ω", "gamma": "γ"})
 HEADINGS: Mapping[str, str] = MappingProxyType({name: RANKING[name] for name in FIGURES})
@@ -30,17 +38,17 @@ _OF_METHOD: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def parts(row: Row) -> tuple[str, ...]:
+def parts(row: Training) -> tuple[str, ...]:
     """Which of `PARTS` a row has."""
     return _OF_NETWORK.get(row.network, ()) + _OF_METHOD.get(row.method or "", ())
 
 
-def sweeps(table: Table) -> tuple[str, ...]:
+def sweeps(table: PaperTable) -> tuple[str, ...]:
     """The parameters that a table sweeps, as `SWEEPS` names them."""
     return tuple(name for name, rows in SWEEPS.items() if set(rows) <= set(table.rows))
 
 
-def label(table: Table, row: Row) -> str:
+def label(table: PaperTable, row: Training) -> str:
     """As the table prints a row; in a sweep, the default row is called by its values."""
     swept = [
         f"{SYMBOLS[name]} = {dict(zip(SWEEPS[name], SWEPT[name], strict=True))[row.name]:g}"
@@ -50,11 +58,11 @@ def label(table: Table, row: Row) -> str:
     return ", ".join(swept) or row.label
 
 
-def label_of(table: Table, name: str) -> str:
+def label_of(table: PaperTable, name: str) -> str:
     """The same by a row's name."""
     return label(table, ROWS[name])
 
 
-def paper(row: Row, figure: str) -> float | None:
+def paper(row: Training, figure: str) -> float | None:
     """What the paper prints for a figure of `HEADINGS`, percent."""
     return None if row.paper is None else getattr(row.paper, figure.replace("_at_", "_"))

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from trainer.evaluation.bootstrap import Interval
 from trainer.evaluation.figures import COLOURS
 from trainer.evaluation.tables import percent
-from trainer.reproduction.comparing import Gain, Room
+from trainer.reproduction.comparing import Gain, LabelHeadroom
 from trainer.reproduction.labels import MARKED, label, paper, parts
-from trainer.reproduction.results import Found, Reproduced
-from trainer.reproduction.rows import Row
+from trainer.reproduction.results import RowResult, TableResult
+from trainer.reproduction.rows import Training
 
 OURS, PAPER, SHADE, FAINT = COLOURS[0], COLOURS[1], COLOURS[2], "#999999"
 CHANCE = 50  # percent of AUROC: where a bar begins
@@ -20,7 +20,7 @@ WIDE_IN, LINE_IN = 10.6, 0.5
 """Width of a ladder and height of one line of it, inches."""
 
 
-def of_networks(made: Reproduced) -> Figure:
+def of_networks(made: TableResult) -> Figure:
     """Bars from chance with intervals; the paper's figures and the short axis as marks."""
     names = [_composed(made, one.row) for one in made.found]
     figure, axes = _lines(names)
@@ -44,7 +44,7 @@ def of_networks(made: Reproduced) -> Figure:
     return figure
 
 
-def with_room(made: Reproduced, room: Room) -> Figure:
+def with_room(made: TableResult, room: LabelHeadroom) -> Figure:
     """Points with intervals and each seed; between the supervised and the all-labels row, shade."""
     figure, axes = _lines([label(made.table, one.row) for one in made.found])
     _shade(axes, made)
@@ -82,14 +82,14 @@ def percents(figures: Sequence[Interval | None]) -> tuple[np.ndarray, np.ndarray
     return middle, np.maximum(middle - low, 0), np.maximum(high - middle, 0)
 
 
-def _composed(made: Reproduced, row: Row) -> str:
+def _composed(made: TableResult, row: Training) -> str:
     """What it is made of, in the ablation; elsewhere its label."""
     if row.truth or made.table.name not in MARKED:
         return label(made.table, row)
     return " + ".join(parts(row)) or "3D"
 
 
-def _aurocs(found: Sequence[Found]) -> list[Interval | None]:
+def _aurocs(found: Sequence[RowResult]) -> list[Interval | None]:
     return [one.figures.get("auroc") for one in found]
 
 
@@ -109,7 +109,7 @@ def _beside(axes: Axes, line: int, text: str) -> None:
     axes.text(1.02, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=10)
 
 
-def _shade(axes: Axes, made: Reproduced) -> None:
+def _shade(axes: Axes, made: TableResult) -> None:
     """The room, between the two rows as they are drawn."""
     ends = [
         100 * one.figures["auroc"].value
@@ -121,7 +121,7 @@ def _shade(axes: Axes, made: Reproduced) -> None:
         axes.axvspan(*ends, color=SHADE, alpha=0.15, linewidth=0, label="room")
 
 
-def _told(one: Found, gain: Gain | None) -> str:
+def _told(one: RowResult, gain: Gain | None) -> str:
     """The value, the gain in points and its share of the room."""
     if not one.figures:
         return "not run"

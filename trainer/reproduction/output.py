@@ -8,19 +8,19 @@ from trainer.evaluation.tables import percent
 from trainer.reproduction import figures, finished, results, tables
 from trainer.reproduction.labels import HEADINGS, label
 from trainer.reproduction.recipe import Recipe
-from trainer.reproduction.results import Reproduced
-from trainer.reproduction.rows import Table
+from trainer.reproduction.results import TableResult
+from trainer.reproduction.rows import PaperTable
 
 
 @dataclass(frozen=True)
-class Made:
+class TableFiles:
     """What was written, and tables for a terminal: (title, headings, lines)."""
 
     files: tuple[str, ...]
     screen: tuple[tuple[str, list[str], list[list[str]]], ...]
 
 
-def make(out: Path, table: Table, recipe: Recipe, draws: int) -> Made:
+def make(out: Path, table: PaperTable, recipe: Recipe, draws: int) -> TableFiles:
     """Write a table's Markdown, CSV and pictures from the runs that are finished.
 
     Raises:
@@ -28,7 +28,7 @@ def make(out: Path, table: Table, recipe: Recipe, draws: int) -> Made:
     """
     done = finished.read(out, table.rows, recipe)
     if not done.runs:
-        return Made((), ())
+        return TableFiles((), ())
     made = results.summarise(table, done.runs, draws, baseline=done.baseline)
     texts = tables.as_texts(made)
     texts[f"{table.name}-training.csv"] = finished.training_csv(done.folders)
@@ -36,10 +36,10 @@ def make(out: Path, table: Table, recipe: Recipe, draws: int) -> Made:
     files |= figures.draw(made, done.runs, done.baseline)
     for name, content in files.items():
         put(out / name, content)
-    return Made(tuple(files), (_on_screen(made),))
+    return TableFiles(tuple(files), (_on_screen(made),))
 
 
-def _on_screen(made: Reproduced) -> tuple[str, list[str], list[list[str]]]:
+def _on_screen(made: TableResult) -> tuple[str, list[str], list[list[str]]]:
     head = ["Method", "seeds", *HEADINGS.values()]
     lines = [
         [

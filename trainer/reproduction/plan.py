@@ -11,7 +11,7 @@ from trainer.bundle.run_commands import setting
 from trainer.networks.config import GroupedConfig
 from trainer.networks.registry import NETWORKS, named
 from trainer.reproduction.recipe import Recipe, Values, unfit
-from trainer.reproduction.rows import ROWS, Row
+from trainer.reproduction.rows import ROWS, Training
 from trainer.runs.directory import DONE, read_json
 from trainer.semi_supervised.config import PROFILES, SslConfig
 from trainer.supervised.pretraining_run import BODY
@@ -20,7 +20,7 @@ RUNS = "runs"
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One call of `lnscore train`.
 
     Attributes:
@@ -67,14 +67,14 @@ class Run:
 BODY_PREFIX = "body-"
 
 
-def plan(names: Iterable[str], recipe: Recipe) -> list[Run]:
+def plan(names: Iterable[str], recipe: Recipe) -> list[PlannedRun]:
     """Every run that the rows need, each once, those that others start from first.
 
     Args:
         names: Rows.
         recipe: Theirs.
     """
-    runs: dict[str, Run] = {}
+    runs: dict[str, PlannedRun] = {}
     for name in possible(names, recipe):
         for seed in recipe.seeds:
             for run in _with_sources(ROWS[name], seed, recipe):
@@ -87,12 +87,12 @@ def possible(names: Iterable[str], recipe: Recipe) -> list[str]:
     return [name for name in names if recipe.truth_reader is not None or not ROWS[name].truth]
 
 
-def _turn(run: Run, recipe: Recipe) -> int:
+def _turn(run: PlannedRun, recipe: Recipe) -> int:
     """All rows of one seed before the next seed: an unfinished table compares what it can."""
     return recipe.seeds.index(run.seed) if run.row else -1
 
 
-def _depth(run: Run, runs: dict[str, Run]) -> int:
+def _depth(run: PlannedRun, runs: dict[str, PlannedRun]) -> int:
     return 1 + max((_depth(runs[name], runs) for name in run.needs), default=0)
 
 
@@ -101,25 +101,25 @@ def run_name(row: str, seed: int) -> str:
     return f"{row}-s{seed}"
 
 
-def _with_sources(row: Row, seed: int, recipe: Recipe) -> list[Run]:
+def _with_sources(row: Training, seed: int, recipe: Recipe) -> list[PlannedRun]:
     if row.start is not None:
         return [*_with_sources(ROWS[row.start], seed, recipe), _ssl(row, seed, recipe)]
     run = _supervised(row, seed, recipe)
     return [_body(row, recipe), run] if _has_body(row, recipe) else [run]
 
 
-def _has_body(row: Row, recipe: Recipe) -> bool:
+def _has_body(row: Training, recipe: Recipe) -> bool:
     """3D networks start from drawn weights whatever the others do (paper Sec. 3.2)."""
     return recipe.pretrain is not None and isinstance(named(row.network), GroupedConfig)
 
 
-def _body(row: Row, recipe: Recipe) -> Run:
+def _body(row: Training, recipe: Recipe) -> PlannedRun:
     assert recipe.pretrain is not None
     options = ("--stage", "pretrain", *_network(row, recipe), *_flags(recipe.pretrain))
-    return Run(f"{BODY_PREFIX}{row.name}", "", 0, (), options, 0)
+    return PlannedRun(f"{BODY_PREFIX}{row.name}", "", 0, (), options, 0)
 
 
-def _supervised(row: Row, seed: int, recipe: Recipe) -> Run:
+def _supervised(row: Training, seed: int, recipe: Recipe) -> PlannedRun:
     options = ["--stage", "supervised", *_network(row, recipe), "--profile", recipe.profile]
     options += ["--reader", recipe.reader, "--split-seed", str(recipe.split_seed)]
     if recipe.labelled_share != 1:
@@ -129,28 +129,28 @@ def _supervised(row: Row, seed: int, recipe: Recipe) -> Run:
     if not needs and (weights := recipe.pretrained.get(row.network)) is not None:
         options += ["--pretrained", weights.source]
         options += ["--sha256", weights.sha256] if weights.sha256 else []
-    return Run(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
+    return PlannedRun(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
 
 
-def _ssl(row: Row, seed: int, recipe: Recipe) -> Run:
+def _ssl(row: Training, seed: int, recipe: Recipe) -> PlannedRun:
     assert row.start is not None
     assert row.method is not None
     options = ["--stage", "ssl", "--method", row.method, "--profile", recipe.profile]
     options += ["--seed", str(seed), *_sets(_values(row, recipe))]
     needs = (run_name(row.start, seed),)
-    return Run(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
+    return PlannedRun(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
 
 
-def _values(row: Row, recipe: Recipe) -> dict[str, Any]:
+def _values(row: Training, recipe: Recipe) -> dict[str, Any]:
     truth = {"truth_reader": recipe.truth_reader} if row.truth else {}
     return recipe.ssl | dict(row.values) | truth
 
 
-def _network(row: Row, recipe: Recipe) -> list[str]:
+def _network(row: Training, recipe: Recipe) -> list[str]:
     return ["--network", row.network, *_sets(_knobs(row, recipe))]
 
 
-def _knobs(row: Row, recipe: Recipe) -> dict[str, Any]:
+def _knobs(row: Training, recipe: Recipe) -> dict[str, Any]:
     """The recipe's knobs as far as the row's network has them, and the row's own."""
     has = type(named(row.network)).model_fields
     return {k: v for k, v in recipe.network.items() if k in has} | dict(row.knobs)

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from trainer.evaluation.bootstrap import DRAWS, Interval
-from trainer.evaluation.scored import SHORT_AXIS, Scored
+from trainer.evaluation.scored import SHORT_AXIS, OutOfFoldScores
 from trainer.reproduction import averaged, comparing
 from trainer.reproduction.averaged import SharedDraws
-from trainer.reproduction.comparing import Room, Runs, Tested
-from trainer.reproduction.rows import ROWS, Row, Table
+from trainer.reproduction.comparing import ComparisonResult, LabelHeadroom, Runs
+from trainer.reproduction.rows import ROWS, PaperTable, Training
 
-BASELINE = Row(SHORT_AXIS, "Short axis", "reference", "")
+BASELINE = Training(SHORT_AXIS, "Short axis", "reference", "")
 
 
 @dataclass(frozen=True)
-class Found:
+class RowResult:
     """One row of a table; without seeds, and without figures, where it was not run.
 
     Attributes:
@@ -33,7 +33,7 @@ class Found:
         patients: Whose nodes they are.
     """
 
-    row: Row
+    row: Training
     seeds: tuple[int, ...] = ()
     figures: dict[str, Interval] = field(default_factory=dict)
     sd: float | None = None
@@ -44,7 +44,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Reproduced:
+class TableResult:
     """A table with everything in it.
 
     Attributes:
@@ -58,23 +58,23 @@ class Reproduced:
         seed: Of the bootstrap.
     """
 
-    table: Table
-    found: tuple[Found, ...]
-    tests: tuple[Tested, ...]
-    room: Room | None
-    baseline: Found | None
+    table: PaperTable
+    found: tuple[RowResult, ...]
+    tests: tuple[ComparisonResult, ...]
+    room: LabelHeadroom | None
+    baseline: RowResult | None
     notes: tuple[str, ...]
     draws: int
     seed: int
 
 
 def summarise(
-    table: Table,
+    table: PaperTable,
     runs: Runs,
     draws: int = DRAWS,
     seed: int = 0,
-    baseline: Scored | None = None,
-) -> Reproduced:
+    baseline: OutOfFoldScores | None = None,
+) -> TableResult:
     """Compute a table from the runs that there are.
 
     Args:
@@ -92,7 +92,7 @@ def summarise(
     models += [] if baseline is None else [baseline]
     averaged.check_one_cohort(models)
     shared = averaged.shared_draws(models, draws, seed)
-    return Reproduced(
+    return TableResult(
         table=table,
         found=tuple(_found(ROWS[name], whole[name], shared) for name in table.rows),
         tests=tuple(comparing.run_tests(table.planned, whole, shared)),
@@ -104,7 +104,9 @@ def summarise(
     )
 
 
-def _whole(table: Table, runs: Runs) -> tuple[dict[str, dict[int, Scored]], list[str]]:
+def _whole(
+    table: PaperTable, runs: Runs
+) -> tuple[dict[str, dict[int, OutOfFoldScores]], list[str]]:
     """The runs of every row that have all folds, seeds ascending, and what was left out."""
     given = {name: dict(sorted(runs.get(name, {}).items())) for name in table.rows}
     asked = {fold for seeds in given.values() for one in seeds.values() for fold in one.rows.folds}
@@ -118,13 +120,13 @@ def _whole(table: Table, runs: Runs) -> tuple[dict[str, dict[int, Scored]], list
     return given, notes
 
 
-def _found(row: Row, seeds: Mapping[int, Scored], shared: SharedDraws) -> Found:
+def _found(row: Training, seeds: Mapping[int, OutOfFoldScores], shared: SharedDraws) -> RowResult:
     if not seeds:
-        return Found(row)
+        return RowResult(row)
     per_seed = {number: averaged.auroc(model) for number, model in seeds.items()}
     rows = [model.rows for model in seeds.values()]
     _, first = np.unique(np.concatenate([one.node_id for one in rows]), return_index=True)
-    return Found(
+    return RowResult(
         row=row,
         seeds=tuple(seeds),
         figures=averaged.figures(list(seeds.values()), shared),
@@ -136,7 +138,7 @@ def _found(row: Row, seeds: Mapping[int, Scored], shared: SharedDraws) -> Found:
     )
 
 
-def _reference(baseline: Scored, shared: SharedDraws) -> Found:
+def _reference(baseline: OutOfFoldScores, shared: SharedDraws) -> RowResult:
     return replace(_found(BASELINE, {0: baseline}, shared), seeds=(), per_seed={})
 
 

@@ -21,7 +21,7 @@ class Paper:
 
 
 @dataclass(frozen=True)
-class Row:
+class Training:
     """One training of four folds.
 
     Attributes:
@@ -59,7 +59,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """What one `lnscore reproduce` makes.
 
     Attributes:
@@ -84,30 +84,36 @@ TWO_STREAM, SINGLE = "two-stream", "mobilenetv3-2.5d"
 ALL_LABELS = "all-labels"
 
 
-def _ssl(name: str, label: str, method: str, paper: Paper | None = None, **values: Any) -> Row:  # noqa: ANN401
-    return Row(name, label, _SSL, TWO_STREAM, {}, method, values, TWO_STREAM, paper)
+def _ssl(
+    name: str,
+    label: str,
+    method: str,
+    paper: Paper | None = None,
+    **values: Any,  # noqa: ANN401
+) -> Training:
+    return Training(name, label, _SSL, TWO_STREAM, {}, method, values, TWO_STREAM, paper)
 
 
-def _comparator(name: str, label: str, paper: Paper) -> Row:
-    return Row(name, label, _SSL, SINGLE, {}, name, {}, SINGLE, paper)
+def _comparator(name: str, label: str, paper: Paper) -> Training:
+    return Training(name, label, _SSL, SINGLE, {}, name, {}, SINGLE, paper)
 
 
 _ALL = (
-    Row("resnet18-3d", "ResNet18 3D", _3D, "resnet18-3d",
+    Training("resnet18-3d", "ResNet18 3D", _3D, "resnet18-3d",
         paper=Paper(85.99, 82.51, 80.85, 82.13, 75.47)),
-    Row("mobilevitv2-3d", "MobileViTv2 3D", _3D, "mobilevitv2-3d",
+    Training("mobilevitv2-3d", "MobileViTv2 3D", _3D, "mobilevitv2-3d",
         paper=Paper(84.62, 81.16, 82.45, 80.86, 76.57)),
-    Row("mobilenetv3-3d", "MobileNetV3 3D", _3D, "mobilenetv3-3d",
+    Training("mobilenetv3-3d", "MobileNetV3 3D", _3D, "mobilenetv3-3d",
         paper=Paper(84.49, 79.90, 78.72, 79.71, 74.56)),
-    Row("dualnet-3d", "3D DualNet", _3D, "dualnet-3d",
+    Training("dualnet-3d", "3D DualNet", _3D, "dualnet-3d",
         paper=Paper(86.48, 82.96, 81.91, 82.54, 74.89)),
-    Row("resnet18-2.5d", "ResNet18 2.5D", _2_5D, "resnet18-2.5d",
+    Training("resnet18-2.5d", "ResNet18 2.5D", _2_5D, "resnet18-2.5d",
         paper=Paper(87.94, 84.28, 84.04, 83.87, 74.94)),
-    Row("mobilevitv2-2.5d", "MobileViTv2 2.5D", _2_5D, "mobilevitv2-2.5d",
+    Training("mobilevitv2-2.5d", "MobileViTv2 2.5D", _2_5D, "mobilevitv2-2.5d",
         paper=Paper(87.34, 85.14, 83.51, 84.61, 76.60)),
-    Row(SINGLE, "MobileNetV3 2.5D", _2_5D, SINGLE,
+    Training(SINGLE, "MobileNetV3 2.5D", _2_5D, SINGLE,
         paper=Paper(87.88, 84.26, 83.51, 83.78, 75.41)),
-    Row(TWO_STREAM, "Ours (supervised)", _2_5D, TWO_STREAM,
+    Training(TWO_STREAM, "Ours (supervised)", _2_5D, TWO_STREAM,
         paper=Paper(90.68, 88.26, 88.30, 87.58, 77.04)),
     _comparator("pi", "Pi-Model", Paper(89.00, 84.41, 84.04, 83.92, 76.87)),
     _comparator("temporal-ensembling", "Temporal Ensemble",
@@ -115,8 +121,10 @@ _ALL = (
     _comparator("mean-teacher", "Mean Teacher", Paper(89.77, 85.86, 82.45, 85.30, 74.34)),
     _comparator("simmatch", "SimMatch", Paper(90.23, 86.56, 87.77, 86.01, 75.91)),
     _ssl("pgls", "Ours (semi-supervised)", "pgls", Paper(93.18, 90.17, 90.96, 89.37, 80.45)),
-    Row("2.5d+ts", "2.5D + TS", _2_5D, "2.5d+ts", paper=Paper(89.61, 87.36, 87.77, 86.76, 75.91)),
-    Row("2.5d+ms", "2.5D + MS", _2_5D, "2.5d+ms", paper=Paper(89.37, 83.96, 85.64, 83.56, 75.03)),
+    Training("2.5d+ts", "2.5D + TS", _2_5D, "2.5d+ts",
+             paper=Paper(89.61, 87.36, 87.77, 86.76, 75.91)),
+    Training("2.5d+ms", "2.5D + MS", _2_5D, "2.5d+ms",
+             paper=Paper(89.37, 83.96, 85.64, 83.56, 75.03)),
     _ssl("two-stream-mt", "2.5D + TS + MS + MT", "mean-teacher",
          Paper(91.92, 89.86, 89.89, 89.15, 77.37)),
     # Fig. 2 cannot be read in our copy beyond the AUROC of beta and the ends.
@@ -126,13 +134,16 @@ _ALL = (
     *(_ssl(f"pgls-omega-{w:g}", f"ω = {w:g}", "pgls", omega=w) for w in (0.2, 0.4, 0.8, 1.0)),
     *(_ssl(f"pgls-gamma-{g:g}", f"γ = {g:g}", "pgls", gamma=g) for g in (0.1, 0.2, 0.4, 0.5)),
     # Ours: what the two-stream network's other knobs are worth.
-    Row("two-stream-7-groups", "Ours, seven slice groups", _2_5D, TWO_STREAM, {"group_stride": 2}),
-    Row("two-stream-spatial", "Ours, maps averaged after slices meet", _2_5D, TWO_STREAM,
+    Training("two-stream-7-groups", "Ours, seven slice groups", _2_5D, TWO_STREAM,
+             {"group_stride": 2}),
+    Training("two-stream-spatial", "Ours, maps averaged after slices meet", _2_5D, TWO_STREAM,
         {"slice_fusion": "spatial"}),
-    Row("two-stream-128px", "Ours, 128-pixel images", _2_5D, TWO_STREAM, {"input_upsample": 2}),
+    Training("two-stream-128px", "Ours, 128-pixel images", _2_5D, TWO_STREAM,
+             {"input_upsample": 2}),
     # Ours: is it true?
     _ssl("null", "supervised, trained on as long", "supervised"),
-    Row(ALL_LABELS, "all labels (upper bound)", _OURS, TWO_STREAM, {}, "supervised", {}, TWO_STREAM,
+    Training(ALL_LABELS, "all labels (upper bound)", _OURS, TWO_STREAM, {},
+             "supervised", {}, TWO_STREAM,
         truth=True),
     _ssl("pgls-literal", "PGLS, the paper's rules", "pgls", benign_rule="gamma",
          malignant_rule="beta", select="uniform"),
@@ -147,7 +158,7 @@ _ALL = (
     _ssl("pgls-noise", "the same, 10 % of the stations wrong", "pgls", benign_rule="all",
          malignant_rule="top1", select="stratified", station_noise=0.1),
 )  # fmt: skip
-ROWS: Mapping[str, Row] = MappingProxyType({row.name: row for row in _ALL})
+ROWS: Mapping[str, Training] = MappingProxyType({row.name: row for row in _ALL})
 
 
 def _against(first: str, *others: str) -> tuple[Comparison, ...]:
@@ -173,17 +184,17 @@ SWEPT: Mapping[str, tuple[float, ...]] = MappingProxyType(
 _SUPERVISED = tuple(row.name for row in _ALL if row.method is None and not row.truth)
 
 _TABLES = (
-    Table(
+    PaperTable(
         "table1", "Table 1",
         (*(row.name for row in _ALL[:13]), ALL_LABELS),
         (*_against(TWO_STREAM, "resnet18-2.5d"), *_against("pgls", "simmatch", TWO_STREAM)),
         TWO_STREAM, ALL_LABELS,
     ),
-    Table(
+    PaperTable(
         "networks", "Every network, supervised (ours)", _SUPERVISED,
         _against(TWO_STREAM, *(name for name in _SUPERVISED if name != TWO_STREAM)),
     ),
-    Table(
+    PaperTable(
         "table2", "Table 2",
         ("mobilenetv3-3d", SINGLE, "2.5d+ts", "2.5d+ms", TWO_STREAM, "two-stream-mt", "pgls",
          ALL_LABELS),
@@ -194,19 +205,19 @@ _TABLES = (
         ),
         TWO_STREAM, ALL_LABELS,
     ),
-    Table(
+    PaperTable(
         "fig2", "Fig. 2",
         (*dict.fromkeys((*_SWEEPS["beta"], *_SWEEPS["omega"])), TWO_STREAM, ALL_LABELS),
         _against("pgls", *(name for name in (*_SWEEPS["beta"], *_SWEEPS["omega"])
                            if name != "pgls")),
         TWO_STREAM, ALL_LABELS,
     ),
-    Table(
+    PaperTable(
         "gamma", "γ, as Fig. 2 (ours)", (*_SWEEPS["gamma"], TWO_STREAM, ALL_LABELS),
         _against("pgls", *(name for name in _SWEEPS["gamma"] if name != "pgls")),
         TWO_STREAM, ALL_LABELS,
     ),
-    Table(
+    PaperTable(
         "truth", "Is it true? (ours)",
         (
             TWO_STREAM, "null", "two-stream-mt", "pgls-literal", "pgls-benign-all", "pgls-both",
@@ -222,4 +233,4 @@ _TABLES = (
         TWO_STREAM, ALL_LABELS,
     ),
 )  # fmt: skip
-TABLES: Mapping[str, Table] = MappingProxyType({table.name: table for table in _TABLES})
+TABLES: Mapping[str, PaperTable] = MappingProxyType({table.name: table for table in _TABLES})

@@ -6,10 +6,10 @@ from typing import Any
 from trainer.evaluation import files as evaluation_files
 from trainer.evaluation.bootstrap import Interval
 from trainer.reproduction.labels import HEADINGS, label, paper
-from trainer.reproduction.results import Reproduced
+from trainer.reproduction.results import TableResult
 
 
-def as_csv(made: Reproduced) -> dict[str, str]:
+def as_csv(made: TableResult) -> dict[str, str]:
     """File name to content: figures, seeds, tests and gains, each where there is any."""
     name = made.table.name
     sheets = {
@@ -21,7 +21,7 @@ def as_csv(made: Reproduced) -> dict[str, str]:
     return {file: evaluation_files.as_csv(lines) for file, lines in sheets.items() if lines}
 
 
-def _figure_lines(made: Reproduced) -> list[dict[str, Any]]:
+def _figure_lines(made: TableResult) -> list[dict[str, Any]]:
     """A line a row and figure, as shares; the paper's in percent, as it prints them."""
     return [
         {
@@ -42,7 +42,7 @@ def _figure_lines(made: Reproduced) -> list[dict[str, Any]]:
     ]
 
 
-def _seed_lines(made: Reproduced) -> list[dict[str, Any]]:
+def _seed_lines(made: TableResult) -> list[dict[str, Any]]:
     return [
         {"table": made.table.name, "row": one.row.name, "seed": seed, "auroc": value}
         for one in made.found
@@ -50,7 +50,7 @@ def _seed_lines(made: Reproduced) -> list[dict[str, Any]]:
     ]
 
 
-def _test_lines(made: Reproduced) -> list[dict[str, Any]]:
+def _test_lines(made: TableResult) -> list[dict[str, Any]]:
     names = ("nodes", "patients", "difference", "low", "high", "p", "p_holm", "p_delong", "note")
     return [
         {
@@ -64,7 +64,7 @@ def _test_lines(made: Reproduced) -> list[dict[str, Any]]:
     ]
 
 
-def _gain_lines(made: Reproduced) -> list[dict[str, Any]]:
+def _gain_lines(made: TableResult) -> list[dict[str, Any]]:
     return [
         {
             "table": made.table.name,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from trainer.evaluation.bootstrap import Interval
 from trainer.evaluation.tables import p_value, percent, table
 from trainer.reproduction import sheets
-from trainer.reproduction.comparing import Gain, Room, Tested
+from trainer.reproduction.comparing import ComparisonResult, Gain, LabelHeadroom
 from trainer.reproduction.labels import HEADINGS, MARKED, PARTS, label, label_of, paper, parts
-from trainer.reproduction.results import Found, Reproduced
+from trainer.reproduction.results import RowResult, TableResult
 
 GROUPED = ("table1", "networks")
 """Tables whose rows stand under the names of their groups."""
@@ -21,12 +21,12 @@ LEAST_ROOM = 0.04
 Lines = list[list[str]]
 
 
-def as_texts(made: Reproduced) -> dict[str, str]:
+def as_texts(made: TableResult) -> dict[str, str]:
     """File name to content: the Markdown, and the CSV of `sheets.as_csv`."""
     return {f"{made.table.name}.md": as_markdown(made), **sheets.as_csv(made)}
 
 
-def as_markdown(made: Reproduced) -> str:
+def as_markdown(made: TableResult) -> str:
     """The table, its tests, the room where it has one, its seeds and nodes, and notes."""
     sections = [
         (f"# {made.table.title}", _explained(made) + _main(made)),
@@ -38,7 +38,7 @@ def as_markdown(made: Reproduced) -> str:
     return "\n".join(f"{title}\n\n{text}" for title, text in sections if text)
 
 
-def _explained(made: Reproduced) -> str:
+def _explained(made: TableResult) -> str:
     return (
         "In percent. Ours is the mean over seeds of the figure pooled out of fold, with its 95 % "
         f"interval from {made.draws} draws of whole patients (seed {made.seed}), the same draws "
@@ -47,7 +47,7 @@ def _explained(made: Reproduced) -> str:
     )
 
 
-def _main(made: Reproduced) -> str:
+def _main(made: TableResult) -> str:
     printed = [name for name in HEADINGS if any(_printed(one, name) for one in made.found)]
     marks = PARTS if made.table.name in MARKED else ()
     head = ["Method", *marks]
@@ -68,7 +68,7 @@ def _main(made: Reproduced) -> str:
     return table(head, lines)
 
 
-def _printed(one: Found, figure: str) -> str:
+def _printed(one: RowResult, figure: str) -> str:
     value = paper(one.row, figure)
     return "" if value is None else f"{value:.2f}"
 
@@ -77,7 +77,7 @@ def _percent(figure: Interval | None) -> str:
     return "" if figure is None else percent(figure)
 
 
-def _tests(made: Reproduced) -> str:
+def _tests(made: TableResult) -> str:
     if not made.tests:
         return ""
     head = ["Pair", "seeds", "nodes", "patients", "difference", "p", "p (Holm)", "p (DeLong)", ""]
@@ -90,7 +90,7 @@ def _tests(made: Reproduced) -> str:
     return about + table(head, [_test_line(made, test) for test in made.tests])
 
 
-def _test_line(made: Reproduced, test: Tested) -> list[str]:
+def _test_line(made: TableResult, test: ComparisonResult) -> list[str]:
     first, second = test.comparison.first, test.comparison.second
     pair = f"{label_of(made.table, first)} − {label_of(made.table, second)}"
     if test.difference is None:
@@ -106,7 +106,7 @@ def _test_line(made: Reproduced, test: Tested) -> list[str]:
     ]
 
 
-def _room(made: Reproduced) -> str:
+def _room(made: TableResult) -> str:
     if made.room is None:
         return ""
     base = label_of(made.table, made.table.supervised)
@@ -118,7 +118,7 @@ def _room(made: Reproduced) -> str:
     return f"{_room_line(made, made.room)}\n\n{table(head, lines)}"
 
 
-def _room_line(made: Reproduced, room: Room) -> str:
+def _room_line(made: TableResult, room: LabelHeadroom) -> str:
     top, base = (label_of(made.table, n) for n in (made.table.all_labels, made.table.supervised))
     if room.room is None:
         return f"The room, {top} − {base}, is not known: not both were run."
@@ -134,7 +134,7 @@ def _share(one: Gain) -> str:
     return "" if one.share is None else f"{100 * one.share:.0f} %".replace("-", "−")
 
 
-def _seeds(made: Reproduced) -> str:
+def _seeds(made: TableResult) -> str:
     head = ["Method", "seeds", "AUROC of each", "SD", "nodes (malignant)", "patients"]
     lines: Lines = []
     for one in [*made.found, *([made.baseline] if made.baseline else [])]:

@@ -27,13 +27,13 @@ from trainer.data.sampling import (
     stream,
 )
 from trainer.semi_supervised.config import SslConfig
-from trainer.semi_supervised.methods.method import Needs, Slots
+from trainer.semi_supervised.methods.method import Slots, StepNeeds
 from trainer.semi_supervised.unlabelled import Unlabelled
 from trainer.steps.distributed import Ranks
 
 
 @dataclass(frozen=True)
-class View:
+class NodeView:
     """HU crops of this process's nodes, shape (node, 16, 64, 64), and their masks or None."""
 
     hu: Tensor
@@ -41,7 +41,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """One step.
 
     Attributes:
@@ -54,9 +54,9 @@ class Batch:
 
     slots: Slots
     target: Tensor
-    labelled: View
-    unlabelled: View | None
-    second: View | None
+    labelled: NodeView
+    unlabelled: NodeView | None
+    second: NodeView | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Pools:
     unlabelled: np.ndarray
     config: SslConfig
     fold: int
-    needs: Needs
+    needs: StepNeeds
     device: torch.device
     ranks: Ranks
 
@@ -109,7 +109,7 @@ def labelled_pool(cohort: Cohort, fold: Fold, known: Unlabelled) -> tuple[np.nda
     return places, np.concatenate([cohort.labels[training], known.truth[told]])
 
 
-def draw(pools: Pools, epoch: int) -> Iterator[Batch]:
+def draw(pools: Pools, epoch: int) -> Iterator[TrainingBatch]:
     """The batches of an epoch; all randomness follows from (seed, fold, epoch)."""
     config, (known, hidden) = pools.config, pools.sizes
     rng = partial(stream, config.seed, pools.fold, epoch)
@@ -132,21 +132,21 @@ def _mine(pools: Pools, rows: np.ndarray) -> np.ndarray:
     return rows[pools.ranks.share(len(rows))]
 
 
-def _batch(pools: Pools, slots: Slots, first: Generator, other: Generator) -> Batch:
+def _batch(pools: Pools, slots: Slots, first: Generator, other: Generator) -> TrainingBatch:
     needs, labels = pools.needs, pools.labels[_mine(pools, slots.labelled)]
     target = torch.from_numpy(labels).to(pools.device).float()
     labelled = _view(pools, pools.labelled[slots.labelled], first)
     if not needs.unlabelled:
-        return Batch(slots, target, labelled, None, None)
+        return TrainingBatch(slots, target, labelled, None, None)
     places = pools.unlabelled[slots.unlabelled]
     unlabelled = _view(pools, places, first, strong=needs.strong)
     paired = needs.teacher or needs.second
-    return Batch(
+    return TrainingBatch(
         slots, target, labelled, unlabelled, _view(pools, places, other) if paired else None
     )
 
 
-def _view(pools: Pools, places: np.ndarray, drawn: Generator, *, strong: bool = False) -> View:
+def _view(pools: Pools, places: np.ndarray, drawn: Generator, *, strong: bool = False) -> NodeView:
     """Augmented crops of this process's share; the whole is drawn, so that every process agrees."""
     cohort, mine = pools.cohort, pools.ranks.share(len(places))
     index = torch.from_numpy(places).to(cohort.patches.device)
@@ -156,4 +156,4 @@ def _view(pools: Pools, places: np.ndarray, drawn: Generator, *, strong: bool = 
         hu, mask = augment_strong(patches, pools.config.strong, drawn, masks)
     else:
         hu, mask = augment(patches, pools.config.augment, drawn, masks)
-    return View(hu[mine], None if mask is None else mask[mine])
+    return NodeView(hu[mine], None if mask is None else mask[mine])

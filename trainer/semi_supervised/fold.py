@@ -22,7 +22,7 @@ from trainer.steps.guards import Watch, autocast_of
 
 
 @dataclass
-class Progress:
+class SemiSupervisedProgress:
     """What a fold has reached; stored in every checkpoint.
 
     Attributes:
@@ -75,7 +75,7 @@ class SslJob:
 
 
 @dataclass(frozen=True)
-class Pair:
+class StudentAndTeacher:
     """Student and teacher.
 
     Attributes:
@@ -93,7 +93,7 @@ class Pair:
     other: nn.Module
 
 
-def make_pair(job: SslJob) -> Pair:
+def make_pair(job: SslJob) -> StudentAndTeacher:
     """Both start from the supervised network (Sec. 2.2)."""
     width = job.config.projection if needs_of(job.config).features else None
     torch.manual_seed(seed_of(stream(job.config.seed, job.fold.number, 0, SSL)))
@@ -102,7 +102,7 @@ def make_pair(job: SslJob) -> Pair:
     assert isinstance(teacher, Student)
     networks = teacher.network, student.network
     reported, other = networks if job.config.network == "teacher" else networks[::-1]
-    return Pair(student, spread(student, job.ranks), teacher, reported, other)
+    return StudentAndTeacher(student, spread(student, job.ranks), teacher, reported, other)
 
 
 def fresh_parameters(student: Student) -> frozenset[str]:

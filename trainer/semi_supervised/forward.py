@@ -5,14 +5,16 @@ import torch
 from torch import Tensor
 
 from trainer.networks.two_stream import Logits
-from trainer.semi_supervised.batches import Batch, View
-from trainer.semi_supervised.fold import Pair, SslJob
-from trainer.semi_supervised.methods.method import Needs, Said
-from trainer.semi_supervised.student import Student, speak
+from trainer.semi_supervised.batches import NodeView, TrainingBatch
+from trainer.semi_supervised.fold import SslJob, StudentAndTeacher
+from trainer.semi_supervised.methods.method import StepNeeds, StepOutputs
+from trainer.semi_supervised.student import Student, forward_with_features
 from trainer.steps.forward import batch_of
 
 
-def answers(job: SslJob, pair: Pair, needs: Needs, batch: Batch) -> Said:
+def answers(
+    job: SslJob, pair: StudentAndTeacher, needs: StepNeeds, batch: TrainingBatch
+) -> StepOutputs:
     """One student forward over all slots, so that BatchNorm sees them as one batch."""
     views = [batch.labelled]
     if batch.unlabelled is not None:
@@ -20,12 +22,12 @@ def answers(job: SslJob, pair: Pair, needs: Needs, batch: Batch) -> Said:
     if needs.second and batch.second is not None:
         views.append(batch.second)
     sizes = [len(view.hu) for view in views]
-    logits, features = speak(pair.stepped, *_joined(views), job.autocast)
+    logits, features = forward_with_features(pair.stepped, *_joined(views), job.autocast)
     parts = _cut(logits, sizes)
-    nobody = _cut(logits, [0, sum(sizes)])[0]
-    said = Said(
+    no_node = _cut(logits, [0, sum(sizes)])[0]
+    said = StepOutputs(
         parts[0],
-        parts[1] if len(parts) > 1 else nobody,
+        parts[1] if len(parts) > 1 else no_node,
         parts[2].fused if len(parts) > 2 else None,
         None if features is None else features[sizes[0] :],
     )
@@ -33,23 +35,23 @@ def answers(job: SslJob, pair: Pair, needs: Needs, batch: Batch) -> Said:
 
 
 @torch.no_grad()
-def _taught(job: SslJob, teacher: Student, said: Said, batch: Batch) -> Said:
+def _taught(job: SslJob, teacher: Student, said: StepOutputs, batch: TrainingBatch) -> StepOutputs:
     """The teacher's answers on its own view; for SimMatch its features of the labelled too."""
     assert batch.second is not None
     if teacher.projection is None:
-        logits, _ = speak(teacher, batch.second.hu, batch.second.mask, job.autocast)
-        return Said(said.labelled, said.unlabelled, teacher=logits.fused)
+        logits, _ = forward_with_features(teacher, batch.second.hu, batch.second.mask, job.autocast)
+        return StepOutputs(said.labelled, said.unlabelled, teacher=logits.fused)
     views = [batch.labelled, batch.second]
-    logits, features = speak(teacher, *_joined(views), job.autocast)
+    logits, features = forward_with_features(teacher, *_joined(views), job.autocast)
     assert features is not None
     known = len(batch.labelled.hu)
-    return Said(
+    return StepOutputs(
         said.labelled, said.unlabelled, None, said.features,
         logits.fused[known:], features[known:], features[:known],
     )  # fmt: skip
 
 
-def _joined(views: list[View]) -> tuple[Tensor, Tensor | None]:
+def _joined(views: list[NodeView]) -> tuple[Tensor, Tensor | None]:
     masks = [view.mask for view in views if view.mask is not None]
     return torch.cat([view.hu for view in views]), torch.cat(masks) if masks else None
 
@@ -70,7 +72,9 @@ def bank_of(job: SslJob, teacher: Student, places: np.ndarray) -> Tensor:
     """The teacher's features of the labelled nodes, without augmentation (SimMatch)."""
     parts = []
     for part in np.array_split(places, max(1, len(places) // job.config.batch)):
-        features = speak(teacher, *batch_of(job.cohort, part, job.device), job.autocast)[1]
+        features = forward_with_features(
+            teacher, *batch_of(job.cohort, part, job.device), job.autocast
+        )[1]
         assert features is not None
         parts.append(features)
     return torch.cat(parts)

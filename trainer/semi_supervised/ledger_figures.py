@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from engines.patch import CROP
 from trainer.evaluation.figures import COLOURS, EVERYWHERE, STYLES, png
-from trainer.semi_supervised.ledger_summary import Told
+from trainer.semi_supervised.ledger_summary import FoldLedger
 
 WINDOW_HU = (-160, 240)
 PLAIN: dict[Any, Any] = EVERYWHERE | {"axes.grid": False}
@@ -29,7 +29,7 @@ GROUPS: Mapping[str, tuple[pl.Expr, bool]] = {
 """Rows of the picture of examples: whose nodes, and whether the highest scores come first."""
 
 
-def draw_counts(told: Sequence[Told]) -> bytes:
+def draw_counts(told: Sequence[FoldLedger]) -> bytes:
     """Pools and, where truth is known, the share of right labels, by epoch, as PNG."""
     judged = any(
         one.epochs[f"right_{name}"].count() for one in told for name in ("malignant", "benign")
@@ -47,7 +47,7 @@ def draw_counts(told: Sequence[Told]) -> bytes:
         return png(figure)
 
 
-def _lines(axes: Axes, told: Sequence[Told], columns: Mapping[str, str]) -> None:
+def _lines(axes: Axes, told: Sequence[FoldLedger], columns: Mapping[str, str]) -> None:
     for colour, (column, label) in zip(COLOURS, columns.items(), strict=False):
         for place, one in enumerate(told):
             rows = one.epochs.filter(pl.col(column).is_not_null())
@@ -61,7 +61,7 @@ def _lines(axes: Axes, told: Sequence[Told], columns: Mapping[str, str]) -> None
     axes.legend(fontsize=8)
 
 
-def examples(told: Told) -> dict[str, pl.DataFrame]:
+def examples(told: FoldLedger) -> dict[str, pl.DataFrame]:
     """Rows of the last epoch for each group, at most a picture's row."""
     return {
         name: told.last.filter(mask).sort("score", descending=highest).head(COLUMNS)

@@ -14,7 +14,7 @@ PATIENCE = 5  # epochs
 
 
 @dataclass(frozen=True)
-class Told:
+class FoldLedger:
     """The ledger of one fold.
 
     Attributes:
@@ -46,7 +46,7 @@ class Told:
         )
 
 
-def read_run(root: Path, truth: Mapping[int, int]) -> list[Told]:
+def read_run(root: Path, truth: Mapping[int, int]) -> list[FoldLedger]:
     """The ledgers of a run, fold by fold.
 
     Args:
@@ -70,7 +70,7 @@ def read_run(root: Path, truth: Mapping[int, int]) -> list[Told]:
     ]
 
 
-def summarise(fold: int, told: pl.DataFrame, truth: Mapping[int, int]) -> Told:
+def summarise(fold: int, told: pl.DataFrame, truth: Mapping[int, int]) -> FoldLedger:
     """Count a ledger, and judge it where the truth is known."""
     known = pl.DataFrame(
         {"node_id": list(truth), "truth": list(truth.values())},
@@ -89,7 +89,7 @@ def summarise(fold: int, told: pl.DataFrame, truth: Mapping[int, int]) -> Told:
         .with_columns(pl.when(pl.col("rule") != "none").then(pl.col("right")).alias("right"))
         .sort("station", "rule")
     )
-    return Told(fold, epochs, rules, last, _longest_thin(epochs))
+    return FoldLedger(fold, epochs, rules, last, _longest_thin(epochs))
 
 
 def _counts() -> list[pl.Expr]:

@@ -39,7 +39,7 @@ OTHER_FILE = {"teacher": NETWORK_FILES["student"], "student": NETWORK_FILES["tea
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRun:
     """The supervised run that both networks start from.
 
     Attributes:
@@ -69,14 +69,14 @@ class SslRun:
     """
 
     root: Path
-    source: Source
+    source: SourceRun
     config: SslConfig
     device: torch.device
     ranks: Ranks
     watch: Watch
 
 
-def read_source(root: Path) -> Source:
+def read_source(root: Path) -> SourceRun:
     """Read the supervised run.
 
     Raises:
@@ -94,7 +94,7 @@ def read_source(root: Path) -> Source:
     momentum = facts["values"].get("bn_momentum")
     set_so = {} if momentum is None else {"bn_momentum": momentum}
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Source(root, facts, sha256, parse(facts["config"] | set_so))
+    return SourceRun(root, facts, sha256, parse(facts["config"] | set_so))
 
 
 def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequence[Fold]) -> None:
@@ -118,7 +118,7 @@ def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequ
             _train(part, there, unlabelled, fold, place)
 
 
-def check_source(source: Source, cohort: Cohort, fold: Fold) -> None:
+def check_source(source: SourceRun, cohort: Cohort, fold: Fold) -> None:
     """Make sure that the fold's weights are there and have seen no patient who now tests.
 
     Raises:
@@ -194,7 +194,7 @@ def _predict(job: SslJob, weights: Path, file: Path, *, other: bool = False) -> 
     predictions.write(file, predict(job.network, job.cohort, job.fold, job.device))
 
 
-def facts_of(source: Source, config: SslConfig, cohort: Cohort) -> dict[str, Any]:
+def facts_of(source: SourceRun, config: SslConfig, cohort: Cohort) -> dict[str, Any]:
     """What a run is, beside the cohort's digest: to go on, all of it must be equal."""
     before = source.facts
     return {

@@ -17,12 +17,18 @@ from trainer.data.sampling import DROPOUT_STREAM, SELECTION_STREAM, SSL, seed_of
 from trainer.runs import checkpoint
 from trainer.runs.directory import BEST
 from trainer.semi_supervised import ledger, teacher_session
-from trainer.semi_supervised.batches import Batch, Pools, draw, labelled_pool
+from trainer.semi_supervised.batches import Pools, TrainingBatch, draw, labelled_pool
 from trainer.semi_supervised.checkpoint import both, keep, resume
-from trainer.semi_supervised.fold import Pair, Progress, SslJob, fresh_parameters, make_pair
+from trainer.semi_supervised.fold import (
+    SemiSupervisedProgress,
+    SslJob,
+    StudentAndTeacher,
+    fresh_parameters,
+    make_pair,
+)
 from trainer.semi_supervised.forward import answers, bank_of
 from trainer.semi_supervised.methods.choose import choose, needs_of
-from trainer.semi_supervised.methods.method import Method, Said
+from trainer.semi_supervised.methods.method import Method, StepOutputs
 from trainer.semi_supervised.sharpen import FEWEST_MALIGNANT, Rules, select, sharpen
 from trainer.semi_supervised.student import Student
 from trainer.semi_supervised.teacher import alpha_at, update_teacher
@@ -38,7 +44,7 @@ THIN_EPOCHS = 5
 
 
 @dataclass(frozen=True)
-class Chosen:
+class EpochPseudoLabels:
     """This epoch's pseudo-labels; arrays over the unlabelled nodes.
 
     Attributes:
@@ -50,7 +56,7 @@ class Chosen:
     selected: np.ndarray
 
 
-def train_fold(job: SslJob) -> Progress:
+def train_fold(job: SslJob) -> SemiSupervisedProgress:
     """Train one fold, or go on with it; leaves `last` and `best` checkpoints in its folder.
 
     Raises:
@@ -97,8 +103,8 @@ def _sharpen(
     teacher: Student,
     session: TeacherSession | None,
     pools: Pools,
-    progress: Progress,
-) -> tuple[Chosen | None, dict[str, int]]:
+    progress: SemiSupervisedProgress,
+) -> tuple[EpochPseudoLabels | None, dict[str, int]]:
     """Score all unlabelled nodes, label those on which station and teacher agree, choose K."""
     config, known = job.config, job.unlabelled
     if not pools.needs.sharpen:
@@ -116,7 +122,7 @@ def _sharpen(
         ledger.append(job.place / ledger.FILE, rows)
     progress.thin = progress.thin + 1 if given.pool(1) < FEWEST_MALIGNANT else 0
     pool = {"malignant_pool": given.pool(1), "benign_pool": given.pool(0)}
-    chosen = Chosen(np.where(selected, given.label, 0).astype(np.float32), selected)
+    chosen = EpochPseudoLabels(np.where(selected, given.label, 0).astype(np.float32), selected)
     return chosen, pool | {"selected": int(selected.sum())}
 
 
@@ -146,12 +152,12 @@ def refresh(job: SslJob, teacher: Student, session: TeacherSession | None) -> np
 
 def _epoch(
     job: SslJob,
-    pair: Pair,
+    pair: StudentAndTeacher,
     pools: Pools,
     method: Method,
     optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    chosen: Chosen | None,
+    progress: SemiSupervisedProgress,
+    chosen: EpochPseudoLabels | None,
 ) -> dict[str, float]:
     """One pass over the unlabelled nodes; the mean of every term of eq. 3."""
     config, epoch, steps = job.config, progress.epoch, pools.steps
@@ -186,7 +192,9 @@ def _epoch(
     return {"loss": means[0] + means[1] + config.omega * means[2]} | named
 
 
-def _sharpened(job: SslJob, said: Said, batch: Batch, chosen: Chosen | None) -> Tensor:
+def _sharpened(
+    job: SslJob, said: StepOutputs, batch: TrainingBatch, chosen: EpochPseudoLabels | None
+) -> Tensor:
     """Third term of eq. 3, over the selected nodes of the batch; 0 without any."""
     if chosen is None:
         return torch.zeros((), device=job.device)
@@ -198,13 +206,13 @@ def _sharpened(job: SslJob, said: Said, batch: Batch, chosen: Chosen | None) -> 
     return sharpening_loss(said.unlabelled, label, selected, count)
 
 
-def _note(progress: Progress, loss: float) -> str:
+def _note(progress: SemiSupervisedProgress, loss: float) -> str:
     auroc = f", validation AUROC {progress.validations[-1]:.3f}" if progress.validations else ""
     thin = ", hardly a malignant pseudo-label" if progress.thin >= THIN_EPOCHS else ""
     return f"epoch {progress.epoch + 1}, loss {loss:.3f}{auroc}{thin}"
 
 
-def _validate(job: SslJob, pair: Pair, progress: Progress) -> float:
+def _validate(job: SslJob, pair: StudentAndTeacher, progress: SemiSupervisedProgress) -> float:
     """Validation AUROC of the reported network; keeps both where its median is best."""
     index = job.fold.nodes(job.cohort, VALIDATION)
     logits = logits_of(pair.reported, job.cohort, index, job.device, job.autocast)

@@ -48,7 +48,7 @@ class Student(nn.Module):
         return logits, self.projection(kept[0])
 
 
-def speak(
+def forward_with_features(
     student: nn.Module, hu: Tensor, mask: Tensor | None, autocast: Callable[[], torch.autocast]
 ) -> tuple[Logits, Tensor | None]:
     """One forward pass; logits and unit-length features in float32."""

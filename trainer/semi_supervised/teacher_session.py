@@ -21,7 +21,7 @@ from trainer.data.cohort import Cohort
 from trainer.errors import TrainerError
 from trainer.export.graph import folded, onnx_model, quickened
 from trainer.networks.registry import Network
-from trainer.networks.slices_2d import Slices
+from trainer.networks.slices_2d import SliceNetwork
 from trainer.networks.two_stream import TwoStream
 from trainer.semi_supervised.fold import SslJob
 from trainer.steps.forward import logits_of
@@ -37,7 +37,7 @@ PAYS_NODES = 40_000
 CLOSE = 1e-4
 """Of two probabilities."""
 
-EXPORTED = TwoStream | Slices
+EXPORTED = TwoStream | SliceNetwork
 CPU = torch.device("cpu")
 
 

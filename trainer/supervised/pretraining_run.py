@@ -25,7 +25,7 @@ BN_MOMENTUM = 0.1
 
 
 @dataclass(frozen=True)
-class Pretrained:
+class PretrainedBody:
     """The body that a run made."""
 
     file: Path
@@ -42,14 +42,14 @@ def pretrain_run(
     fold: Fold,
     device: torch.device,
     watch: Watch,
-) -> Pretrained:
+) -> PretrainedBody:
     """Pretrain on the unlabelled patients of a fold: they are the same in every fold.
 
     Raises:
         TrainerError: T46 no unlabelled node with a mask; T12, T13 from the loop.
     """
     if (root / DONE).exists():
-        return Pretrained(root / BODY, **run_directory.read_json(root / DONE))
+        return PretrainedBody(root / BODY, **run_directory.read_json(root / DONE))
     hidden = fold.nodes(cohort, UNLABELLED_PART)
     index = np.intersect1d(hidden, measurable(cohort))
     if len(index) < config.batch:
@@ -68,4 +68,4 @@ def pretrain_run(
     loss = progress.losses[-1]
     run_directory.put_json(root / DONE, {"sha256": sha256, "nodes": len(index), "loss": loss})
     (root / LAST).unlink(missing_ok=True)  # after the mark: a run killed here is complete
-    return Pretrained(root / BODY, sha256, len(index), loss)
+    return PretrainedBody(root / BODY, sha256, len(index), loss)

@@ -62,7 +62,7 @@ class PretrainConfig(BaseModel):
 
 
 @dataclass
-class Progress:
+class PretrainingProgress:
     """What pretraining has reached."""
 
     epoch: int = 0
@@ -92,7 +92,7 @@ class PretrainJob:
     watch: Watch
 
 
-def pretrain(job: PretrainJob) -> Progress:
+def pretrain(job: PretrainJob) -> PretrainingProgress:
     """Train the body, or go on with it.
 
     Raises:
@@ -159,7 +159,10 @@ def measured_loss(predicted: Logits, target: Tensor) -> Tensor:
 
 
 def _keep(
-    job: PretrainJob, optimizer: torch.optim.Optimizer, progress: Progress, line: dict[str, Any]
+    job: PretrainJob,
+    optimizer: torch.optim.Optimizer,
+    progress: PretrainingProgress,
+    line: dict[str, Any],
 ) -> None:
     run_directory.append_log(job.place / LOG, line)
     weights = checkpoint.weights_of(job.network)
@@ -167,11 +170,11 @@ def _keep(
     checkpoint.save(job.place / LAST, tensors, vars(progress))
 
 
-def _resume(job: PretrainJob, optimizer: torch.optim.Optimizer) -> Progress:
+def _resume(job: PretrainJob, optimizer: torch.optim.Optimizer) -> PretrainingProgress:
     if not (job.place / LAST).exists():
-        return Progress()
+        return PretrainingProgress()
     tensors, facts = checkpoint.load(job.place / LAST)
     checkpoint.restore(tensors, job.network, optimizer)
-    progress = Progress(**facts)
+    progress = PretrainingProgress(**facts)
     run_directory.cut_log(job.place / LOG, progress.epoch)
     return progress

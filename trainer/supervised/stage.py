@@ -46,7 +46,7 @@ from trainer.supervised.config import SupervisedConfig
 
 
 @dataclass
-class Progress:
+class SupervisedProgress:
     """What a fold has reached; stored in every checkpoint.
 
     Attributes:
@@ -96,7 +96,7 @@ class FoldJob:
         return partial(autocast_of, self.device, self.config.precision)
 
 
-def train_fold(job: FoldJob) -> Progress:
+def train_fold(job: FoldJob) -> SupervisedProgress:
     """Train one fold, or go on with it; leaves `last` and `best` checkpoints in its folder.
 
     Raises:
@@ -125,7 +125,7 @@ def train_fold(job: FoldJob) -> Progress:
 
 
 def _epoch(
-    job: FoldJob, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    job: FoldJob, network: nn.Module, optimizer: torch.optim.Optimizer, progress: SupervisedProgress
 ) -> float:
     """One pass; the mean loss. All randomness follows from (seed, fold, epoch)."""
     config, fold, epoch = job.config, job.fold, progress.epoch
@@ -153,7 +153,7 @@ def _epoch(
     return float(total) / steps
 
 
-def _note(progress: Progress, loss: float) -> str:
+def _note(progress: SupervisedProgress, loss: float) -> str:
     auroc = f", validation AUROC {progress.validations[-1]:.3f}" if progress.validations else ""
     return f"epoch {progress.epoch + 1}, loss {loss:.3f}{auroc}"
 
@@ -174,7 +174,7 @@ def _batch(
     return hu[mine], None if mask is None else mask[mine], target[mine]
 
 
-def _validate(job: FoldJob, progress: Progress) -> float:
+def _validate(job: FoldJob, progress: SupervisedProgress) -> float:
     """Validation AUROC of the fused head; keeps the weights where it is best."""
     index = job.fold.nodes(job.cohort, VALIDATION)
     logits = logits_of(job.network, job.cohort, index, job.device, job.autocast)
@@ -183,7 +183,7 @@ def _validate(job: FoldJob, progress: Progress) -> float:
     return auroc
 
 
-def _select(job: FoldJob, progress: Progress, auroc: float) -> None:
+def _select(job: FoldJob, progress: SupervisedProgress, auroc: float) -> None:
     """Keep the weights where the median of the last validations is highest, the later of two."""
     progress.validations.append(auroc)
     median = statistics.median(progress.validations[-job.config.smooth :])
@@ -196,7 +196,10 @@ def _select(job: FoldJob, progress: Progress, auroc: float) -> None:
 
 
 def _keep(
-    job: FoldJob, optimizer: torch.optim.Optimizer, progress: Progress, line: dict[str, Any]
+    job: FoldJob,
+    optimizer: torch.optim.Optimizer,
+    progress: SupervisedProgress,
+    line: dict[str, Any],
 ) -> None:
     """The log first: a line that no checkpoint follows is cut when the run goes on."""
     run_directory.append_log(job.place / LOG, line)
@@ -206,12 +209,12 @@ def _keep(
     checkpoint.save(job.place / LAST, tensors, vars(progress))
 
 
-def _resume(job: FoldJob, optimizer: torch.optim.Optimizer) -> Progress:
+def _resume(job: FoldJob, optimizer: torch.optim.Optimizer) -> SupervisedProgress:
     if not (job.place / LAST).exists():
-        return Progress()
+        return SupervisedProgress()
     tensors, facts = checkpoint.load(job.place / LAST)
     checkpoint.restore(tensors, job.network, optimizer)
-    progress = Progress(**facts)
+    progress = SupervisedProgress(**facts)
     if job.ranks.writes:
         run_directory.cut_log(job.place / LOG, progress.epoch)
     return progress

@@ -5,7 +5,7 @@ from torch import Tensor
 from trainer.semi_supervised.config import SslConfig
 from trainer.semi_supervised.methods import pi, supervised
 from trainer.semi_supervised.methods.mean_teacher import MeanTeacher
-from trainer.semi_supervised.methods.method import Method, Needs
+from trainer.semi_supervised.methods.method import Method, StepNeeds
 from trainer.semi_supervised.methods.pi import Pi
 from trainer.semi_supervised.methods.simmatch import SimMatch
 from trainer.semi_supervised.methods.supervised import Supervised
@@ -13,11 +13,11 @@ from trainer.semi_supervised.methods.temporal_ensembling import TemporalEnsembli
 from trainer.steps.distributed import Ranks
 
 
-def needs_of(config: SslConfig) -> Needs:
+def needs_of(config: SslConfig) -> StepNeeds:
     """What the method wants done in a step."""
     return {
-        "pgls": Needs(teacher=True, sharpen=True),
-        "mean-teacher": Needs(teacher=True),
+        "pgls": StepNeeds(teacher=True, sharpen=True),
+        "mean-teacher": StepNeeds(teacher=True),
         "pi": pi.NEEDS,
         "temporal-ensembling": TemporalEnsembling.needs,
         "simmatch": SimMatch.needs,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainer.semi_supervised.config import SslConfig
 from trainer.semi_supervised.consistency import kl_loss, mse_loss, ramp
-from trainer.semi_supervised.methods.method import Needs, Said, Slots
+from trainer.semi_supervised.methods.method import Slots, StepNeeds, StepOutputs
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class MeanTeacher:
     """
 
     config: SslConfig
-    needs: Needs
+    needs: StepNeeds
 
-    def loss(self, said: Said, slots: Slots) -> Tensor:
+    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
         """w(k) KL(p_T || p_S), mean over the unlabelled nodes; fused heads."""
         assert said.teacher is not None
         config = self.config
@@ -35,7 +35,7 @@ class MeanTeacher:
             apart = mse_loss(torch.sigmoid(said.teacher), torch.sigmoid(said.unlabelled.fused))
         return ramp(slots.epoch, config.weight, config.ramp * config.epochs) * apart.mean()
 
-    def after_step(self, said: Said, slots: Slots) -> None:
+    def after_step(self, said: StepOutputs, slots: Slots) -> None:
         """Nothing to remember: the loop averages the teacher."""
 
     def after_epoch(self) -> None:

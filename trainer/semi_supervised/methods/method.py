@@ -10,7 +10,7 @@ from trainer.networks.two_stream import Logits
 
 
 @dataclass(frozen=True)
-class Needs:
+class StepNeeds:
     """What a method wants done in a step.
 
     Attributes:
@@ -31,7 +31,7 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Said:
+class StepOutputs:
     """What the networks said of this process's share of a batch.
 
     Attributes:
@@ -75,15 +75,15 @@ class Method(Protocol):
     """One way to learn from unlabelled nodes: a loss, and the state that it needs."""
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> StepNeeds:
         """What it wants done in a step."""
         ...
 
-    def loss(self, said: Said, slots: Slots) -> Tensor:
+    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
         """The unsupervised term with its weight, a scalar."""
         ...
 
-    def after_step(self, said: Said, slots: Slots) -> None:
+    def after_step(self, said: StepOutputs, slots: Slots) -> None:
         """Remember what a step showed."""
         ...
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from trainer.semi_supervised.config import SslConfig
 from trainer.semi_supervised.consistency import mse_loss, ramp
-from trainer.semi_supervised.methods.method import Needs, Said, Slots
+from trainer.semi_supervised.methods.method import Slots, StepNeeds, StepOutputs
 
-NEEDS = Needs(second=True)
+NEEDS = StepNeeds(second=True)
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Pi:
     """
 
     config: SslConfig
-    needs: Needs = NEEDS
+    needs: StepNeeds = NEEDS
 
-    def loss(self, said: Said, slots: Slots) -> Tensor:
+    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
         """w(k) (p1 - p2)^2, mean over the unlabelled nodes; no weight in the first epoch."""
         assert said.second is not None
         config = self.config
@@ -32,7 +32,7 @@ class Pi:
         weight = ramp(slots.epoch, config.weight, config.ramp * config.epochs)
         return (weight if slots.epoch else 0.0) * apart.mean()
 
-    def after_step(self, said: Said, slots: Slots) -> None:
+    def after_step(self, said: StepOutputs, slots: Slots) -> None:
         """Nothing to remember."""
 
     def after_epoch(self) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.semi_supervised.config import SslConfig
-from trainer.semi_supervised.methods.method import Needs, Said, Slots
+from trainer.semi_supervised.methods.method import Slots, StepNeeds, StepOutputs
 from trainer.steps.distributed import Ranks, gathered
 
 
@@ -47,7 +47,7 @@ def sharpened_similarity(p: Tensor, q: Tensor, classes: Tensor) -> Tensor:
 class SimMatch:
     """The bank of all labelled nodes' features, and the queue of recent answers."""
 
-    needs = Needs(teacher=True, features=True, strong=True)
+    needs = StepNeeds(teacher=True, features=True, strong=True)
 
     def __init__(self, config: SslConfig, bank: Tensor, labels: Tensor, ranks: Ranks) -> None:
         """Begin with the teacher's features.
@@ -65,7 +65,7 @@ class SimMatch:
         self.queue = bank.new_zeros(config.queue, 2)
         self.filled = torch.zeros((), dtype=torch.int64)
 
-    def loss(self, said: Said, slots: Slots) -> Tensor:
+    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
         """lambda_u L_u + lambda_in L_in; in the first epoch neither smoothing nor L_in."""
         assert said.teacher is not None
         assert said.features is not None
@@ -91,7 +91,7 @@ class SimMatch:
         held = self.queue[: min(int(self.filled), self.config.queue)]
         return align(p, held.mean(0), self.target)
 
-    def after_step(self, said: Said, slots: Slots) -> None:
+    def after_step(self, said: StepOutputs, slots: Slots) -> None:
         """The teacher's features of the labelled nodes take their places in the bank."""
         assert said.teacher_labelled is not None
         rows = torch.from_numpy(slots.labelled).to(self.bank.device)

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from trainer.semi_supervised.methods.method import Needs, Said, Slots
+from trainer.semi_supervised.methods.method import Slots, StepNeeds, StepOutputs
 
-NEEDS = Needs(unlabelled=False)
+NEEDS = StepNeeds(unlabelled=False)
 
 
 @dataclass(frozen=True)
 class Supervised:
     """Eq. 1 alone."""
 
-    needs: Needs = NEEDS
+    needs: StepNeeds = NEEDS
 
-    def loss(self, said: Said, slots: Slots) -> Tensor:
+    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
         """Nothing."""
         return said.labelled.fused.new_zeros(())
 
-    def after_step(self, said: Said, slots: Slots) -> None:
+    def after_step(self, said: StepOutputs, slots: Slots) -> None:
         """Nothing to remember."""
 
     def after_epoch(self) -> None:

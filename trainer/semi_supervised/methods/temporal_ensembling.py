@@ -5,14 +5,14 @@ from torch import Tensor
 
 from trainer.semi_supervised.config import SslConfig
 from trainer.semi_supervised.consistency import mse_loss, ramp
-from trainer.semi_supervised.methods.method import Needs, Said, Slots
+from trainer.semi_supervised.methods.method import Slots, StepNeeds, StepOutputs
 from trainer.steps.distributed import Ranks, gathered
 
 
 class TemporalEnsembling:
     """Z of every unlabelled node, and how many epochs it has seen."""
 
-    needs = Needs()
+    needs = StepNeeds()
 
     def __init__(self, config: SslConfig, nodes: int, device: torch.device, ranks: Ranks) -> None:
         """Begin without targets.
@@ -33,14 +33,14 @@ class TemporalEnsembling:
         started = 1 - self.config.ensemble**self.seen
         return torch.where(self.seen > 0, self.ensemble / started.clamp(min=1e-12), 0.0)
 
-    def loss(self, said: Said, slots: Slots) -> Tensor:
+    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
         """w(k) (p - target)^2, mean over the unlabelled nodes; nodes without a target add 0."""
         config, mine = self.config, torch.from_numpy(slots.mine).to(self.seen.device)
         apart = mse_loss(self.targets()[mine], torch.sigmoid(said.unlabelled.fused))
         weight = ramp(slots.epoch, config.weight, config.ramp * config.epochs)
         return (weight if slots.epoch else 0.0) * (apart * (self.seen[mine] > 0)).mean()
 
-    def after_step(self, said: Said, slots: Slots) -> None:
+    def after_step(self, said: StepOutputs, slots: Slots) -> None:
         """Keep the student's answers, of all processes."""
         answers = torch.sigmoid(said.unlabelled.fused.detach())
         rows = torch.from_numpy(slots.unlabelled).to(self.now.device)
