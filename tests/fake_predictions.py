@@ -55,7 +55,7 @@ def fold_of(
             "logit": logit[chosen],
             "probability": sigmoid(logit[chosen]),
             "local": np.full(size, np.nan),
-            "context": np.full(size, np.nan),
+            "global_": np.full(size, np.nan),
         }
         parts.append(Predictions(**columns))
     return concat(parts)

@@ -98,7 +98,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
     for word in ("--help", "--version"):
         code = (
             f"import sys; sys.argv = ['lnscore', {word!r}]\n"
-            "from lnscore import cli\n"
+            "from lnscore.cli import app as cli\n"
             "try: cli.main()\n"
             "except SystemExit: pass\n"
             f"sys.stderr.write(' '.join(set({HEAVY!r}) & set(sys.modules)))"

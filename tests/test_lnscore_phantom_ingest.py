@@ -10,7 +10,7 @@ from db.patchstore import PatchStore
 from db.schema import LymphNode, StationRow
 from db.session import open_database
 from lnscore.ingest import job as ingest
-from lnscore.ingest.study import Options
+from lnscore.ingest.task import IngestOptions
 from lnscore.phantom import job as phantom_job
 from lnscore.settings import Settings, load
 
@@ -22,7 +22,7 @@ def both(tmp_path_factory):
     """Nodes of one patient by tracking UID: through DICOM files, and direct."""
     root: Path = tmp_path_factory.mktemp("both")
     phantom_job.write_dicom(root / "scans", 1, SEED, 1)
-    ingest.run([root / "scans"], load(str(root / "dicom.db")), Options())
+    ingest.run([root / "scans"], load(str(root / "dicom.db")), IngestOptions())
     phantom_job.fill(str(root / "direct.db"), 1, SEED, 1)
     return _nodes(load(str(root / "dicom.db"))), _nodes(load(str(root / "direct.db")))
 

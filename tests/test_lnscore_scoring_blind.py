@@ -67,7 +67,7 @@ def test_scores_are_the_same_bytes_with_and_without_pathology(site: Path) -> Non
 
 LOADED = """
 import sys
-from lnscore import score
+from lnscore.scoring import job
 print(sorted(m for m in sys.modules if "patholog" in m or m.startswith("db.station_")))
 """
 

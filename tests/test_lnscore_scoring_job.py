@@ -343,7 +343,7 @@ def test_scoring_reads_no_dicom(settings) -> None:
     code = (
         "import sys\n"
         "for name in ('pydicom', 'highdicom', 'SimpleITK', 'torch'): sys.modules[name] = None\n"
-        "from lnscore import cli\n"
+        "from lnscore.cli import app as cli\n"
         f"sys.argv = ['lnscore', 'score', '--pending', '--db', {settings.db!r}]\n"
         "cli.main()\n"
     )

@@ -201,7 +201,7 @@ def test_one_fused_logit_a_node_and_a_gradient_everywhere(config: NetworkConfig)
     network = build(config)
     logits = network(torch.randn(2, 16, 64, 64) * 100)
     assert logits.fused.shape == (2,)
-    assert (logits.local, logits.context) == (None, None)
+    assert (logits.local, logits.global_) == (None, None)
     logits.fused.sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 

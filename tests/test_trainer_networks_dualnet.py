@@ -141,7 +141,7 @@ def test_one_logit_a_node_and_a_gradient_everywhere() -> None:
     )
     logits = network(random_hu(4), mask)
     assert logits.fused.shape == (4,)
-    assert (logits.local, logits.context) == (None, None)
+    assert (logits.local, logits.global_) == (None, None)
     logits.fused.sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 

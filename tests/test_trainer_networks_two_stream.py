@@ -186,7 +186,7 @@ def test_margin_of_the_local_square_does_not_reach_the_local_head() -> None:
     with torch.inference_mode():
         before, after = network(hu), network(changed)
     torch.testing.assert_close(before.local, after.local)
-    assert not torch.allclose(before.context, after.context, atol=1e-9, rtol=0)
+    assert not torch.allclose(before.global_, after.global_, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("prior", [0.052, 0.25, 0.5])
@@ -229,8 +229,8 @@ def test_every_ablation_gives_three_logits_and_a_gradient_everywhere(
     network = TwoStream(TwoStreamConfig.model_validate(SMALL.model_dump() | knobs))
     logits = network(random_hu(2))
     assert logits.local is not None
-    assert logits.context is not None
-    (logits.fused.sum() + logits.local.sum() + logits.context.sum()).backward()
+    assert logits.global_ is not None
+    (logits.fused.sum() + logits.local.sum() + logits.global_.sum()).backward()
     assert all(p.grad is not None for p in network.parameters())
 
 
@@ -239,7 +239,7 @@ def test_one_stream_has_one_head_and_no_local_backbone() -> None:
     logits = network(random_hu(2))
     assert logits.fused.shape == (2,)
     assert logits.local is None
-    assert logits.context is None
+    assert logits.global_ is None
     assert not any("local" in name for name, _ in network.named_parameters())
 
 

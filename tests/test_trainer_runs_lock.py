@@ -14,8 +14,8 @@ from trainer.steps.distributed import Ranks
 HOLDER = """
 import sys
 from pathlib import Path
-from trainer import run_lock
-from trainer.distributed import Ranks
+from trainer.runs import lock as run_lock
+from trainer.steps.distributed import Ranks
 with run_lock.held(Path(sys.argv[1]), Ranks()):
     print("held", flush=True)
     sys.stdin.read()

@@ -23,9 +23,9 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from fake_training import make_cohort, make_unlabelled, quick_ssl, without_masks
-from trainer import distributed
-from trainer.folds import assign
-from trainer.run_ssl import SslRun, read_source, train_folds
+from trainer.steps import distributed
+from trainer.data.folds import assign
+from trainer.semi_supervised.run import SslRun, read_source, train_folds
 
 ranks = distributed.start()
 cohort = without_masks(make_cohort(patients=28, hidden=8))

@@ -23,10 +23,10 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from fake_training import TINY, make_cohort, quick, without_masks
-from trainer import distributed
-from trainer.folds import assign
+from trainer.steps import distributed
+from trainer.data.folds import assign
 from trainer.networks.starting import Start
-from trainer.run_supervised import SupervisedRun, train_folds
+from trainer.supervised.run import SupervisedRun, train_folds
 
 ranks = distributed.start()
 cohort = without_masks(make_cohort())

@@ -12,8 +12,8 @@ from trainer.steps.losses import sharpening_loss, sup_loss
 
 
 def heads(*values: float) -> Logits:
-    fused, local, context = (torch.tensor([value]) for value in values)
-    return Logits(fused, local, context)
+    fused, local, global_ = (torch.tensor([value]) for value in values)
+    return Logits(fused, local, global_)
 
 
 def test_three_heads_by_hand() -> None:

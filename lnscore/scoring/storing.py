@@ -129,7 +129,7 @@ def score_records(
 ) -> list[ScoreRecord]:
     """An engine's outputs as rows, with calibration and the call at each operating point."""
     fused: list[float] = given.fused.tolist()
-    local, context = _listed(given.local, len(nodes)), _listed(given.global_, len(nodes))
+    local, global_ = _listed(given.local, len(nodes)), _listed(given.global_, len(nodes))
     calibrated = _listed(manifest.calibrate(given.fused_logit), len(nodes))
     calls = {name: called.tolist() for name, called in manifest.calls(given.fused).items()}
     return [
@@ -137,7 +137,7 @@ def score_records(
             node.node_id,
             fused[i],
             local[i],
-            context[i],
+            global_[i],
             calibrated[i],
             {name: int(called[i]) for name, called in calls.items()},
             node.patch_sha256,

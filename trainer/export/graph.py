@@ -58,9 +58,9 @@ class ExportedGraph(nn.Module):
         logits = self.network(hu)
         fused = logits.fused.float()
         outputs = {FUSED: fused.sigmoid()}
-        if logits.local is not None and logits.context is not None:
+        if logits.local is not None and logits.global_ is not None:
             outputs |= {LOCAL: logits.local.float().sigmoid()}
-            outputs |= {GLOBAL: logits.context.float().sigmoid()}
+            outputs |= {GLOBAL: logits.global_.float().sigmoid()}
         return outputs | {FUSED_LOGIT: fused}
 
 

@@ -28,7 +28,7 @@ class Logits(NamedTuple):
 
     fused: Tensor
     local: Tensor | None
-    context: Tensor | None
+    global_: Tensor | None
 
 
 class Stream(nn.Module):
@@ -106,15 +106,15 @@ class TwoStream(nn.Module):
             Logits of shape (node,).
         """
         near, whole = self.views(hu)
-        context = self.global_stream(whole.to(self.dtype))
+        global_ = self.global_stream(whole.to(self.dtype))
         if not self.config.two_stream:
-            return Logits(squeeze(self.fused_head(context.flatten(1))), None, None)
+            return Logits(squeeze(self.fused_head(global_.flatten(1))), None, None)
         local = self.local_stream(near.to(self.dtype))
-        fused = self.stream_fusion(torch.cat([local, context], dim=1))
+        fused = self.stream_fusion(torch.cat([local, global_], dim=1))
         return Logits(
             squeeze(self.fused_head(fused.flatten(1))),
             squeeze(self.local_head(local.flatten(1))),
-            squeeze(self.global_head(context.flatten(1))),
+            squeeze(self.global_head(global_.flatten(1))),
         )
 
 

@@ -36,7 +36,7 @@ def _of_part(
         logit=logits[:, 0],
         probability=sigmoid(logits[:, 0]),
         local=logits[:, 1],
-        context=logits[:, 2],
+        global_=logits[:, 2],
         short_axis_mm=_floats(node.short_axis_mm for node in nodes),
         long_axis_mm=_floats(node.long_axis_mm for node in nodes),
         volume_mm3=_floats(node.volume_mm3 for node in nodes),

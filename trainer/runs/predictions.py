@@ -35,7 +35,7 @@ DTYPES: dict[str, type[pl.DataType]] = {
     "logit": pl.Float64,
     "probability": pl.Float64,
     "local": pl.Float64,
-    "context": pl.Float64,
+    "global_": pl.Float64,
     "short_axis_mm": pl.Float64,
     "long_axis_mm": pl.Float64,
     "volume_mm3": pl.Float64,
@@ -58,7 +58,7 @@ class Predictions:
         logit: Raw fused logit.
         probability: sigmoid(logit), the score that thresholds act on.
         local: Logit of the local stream's head, NaN without one.
-        context: Logit of the global stream's head, NaN without one.
+        global_: Logit of the global stream's head, NaN without one.
         short_axis_mm: NaN for a point.
         long_axis_mm: NaN for a point.
         volume_mm3: NaN for a point.
@@ -75,7 +75,7 @@ class Predictions:
     logit: np.ndarray
     probability: np.ndarray
     local: np.ndarray
-    context: np.ndarray
+    global_: np.ndarray
     short_axis_mm: np.ndarray
     long_axis_mm: np.ndarray
     volume_mm3: np.ndarray
@@ -138,6 +138,7 @@ def read(path: Path) -> Predictions:
         table = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _unfit(f"{path} unreadable ({error})", "a Parquet file") from error
+    table = table.rename({"context": "global_"}, strict=False)  # its name before 2026-12
     missing = [name for name in DTYPES if name not in table.columns]
     if missing:
         raise _unfit(f"{path} without columns {', '.join(missing)}", "the columns of a prediction")

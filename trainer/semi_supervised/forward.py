@@ -58,12 +58,12 @@ def _joined(views: list[NodeView]) -> tuple[Tensor, Tensor | None]:
 
 def _cut(logits: Logits, sizes: list[int]) -> list[Logits]:
     """The logits of each view."""
-    fused, local, context = (
+    fused, local, global_ = (
         [None] * len(sizes) if head is None else head.split(sizes) for head in logits
     )
     return [
         Logits(one, near, whole)  # pyright: ignore[reportArgumentType] (fused is never None)
-        for one, near, whole in zip(fused, local, context, strict=True)
+        for one, near, whole in zip(fused, local, global_, strict=True)
     ]
 
 

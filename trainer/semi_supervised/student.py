@@ -54,6 +54,6 @@ def forward_with_features(
     """One forward pass; logits and unit-length features in float32."""
     with autocast():
         logits, features = student(hu, mask)
-    local, context = (None if head is None else head.float() for head in logits[1:])
-    plain = Logits(logits.fused.float(), local, context)
+    local, global_ = (None if head is None else head.float() for head in logits[1:])
+    plain = Logits(logits.fused.float(), local, global_)
     return plain, None if features is None else functional.normalize(features.float(), dim=1)

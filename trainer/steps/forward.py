@@ -59,8 +59,8 @@ def forward(
     with autocast():
         logits = network(hu) if mask is None else network(hu, mask)
     local = None if logits.local is None else logits.local.float()
-    context = None if logits.context is None else logits.context.float()
-    return Logits(logits.fused.float(), local, context)
+    global_ = None if logits.global_ is None else logits.global_.float()
+    return Logits(logits.fused.float(), local, global_)
 
 
 def _heads(logits: Logits) -> Tensor:

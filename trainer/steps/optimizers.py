@@ -1,7 +1,7 @@
 """The optimiser of a stage: which parameters decay, which learn faster."""
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -9,6 +9,7 @@ from torch import nn
 from trainer.steps.schedule import Schedule, factor
 
 
+@runtime_checkable
 class Rates(Protocol):
     """What the optimiser needs of a stage's configuration.
 
