@@ -148,25 +148,25 @@ def make_cohort(database: Path, nodes: int) -> None:
 
 
 def _series_record(number: int, hu: np.ndarray, sha256: str) -> SeriesRecord:
-    annotation = AnnotationRecord("PHANTOM", sha256, "none")
+    annotation = AnnotationRecord(format="PHANTOM", sha256=sha256, path="none")
     nodes = [
         NodeRecord(
-            sha256,
-            f"2.25.{number}{index:03d}",
-            f"LN {index + 1}",
-            (0.0, 0.0, 0.0),
-            index,
-            hashlib.sha256(patch.tobytes()).hexdigest(),
-            np.eye(4).tolist(),
-            0.0,
+            annotation_sha256=sha256,
+            tracking_uid=f"2.25.{number}{index:03d}",
+            label=f"LN {index + 1}",
+            centroid_mm=(0.0, 0.0, 0.0),
+            patch_index=index,
+            patch_sha256=hashlib.sha256(patch.tobytes()).hexdigest(),
+            patch_affine=np.eye(4).tolist(),
+            padded_fraction=0.0,
         )
         for index, patch in enumerate(hu)
     ]
     return SeriesRecord(
-        StudyRecord(PatientRecord(f"{number:064x}"), f"1.2.3.{number}"),
-        f"1.2.3.{number}.1",
-        "ready",
-        sha256,
+        study=StudyRecord(PatientRecord(f"{number:064x}"), f"1.2.3.{number}"),
+        series_uid=f"1.2.3.{number}.1",
+        status="ready",
+        content_sha256=sha256,
         patch_file=PatchFileRecord(sha256, None, len(hu), SPEC.version, SPEC.hash),
         annotations=[annotation],
         nodes=nodes,

@@ -128,10 +128,26 @@ def _job(folder: Path, epochs: int = 1) -> "SslJob":
     status = np.random.default_rng(0).integers(-1, 2, len(hidden))
     own = np.arange(len(hidden))
     everywhere, nowhere = np.ones(len(hidden), bool), np.zeros(len(hidden), bool)
-    known = Unlabelled(hidden, status, own, everywhere, nowhere, None, {})
+    known = Unlabelled(
+        index=hidden,
+        status=status,
+        station=own,
+        whole=everywhere,
+        weak=nowhere,
+        truth=None,
+        excluded={},
+    )
     config = SCRATCH.model_copy(update={"epochs": epochs})
     return SslJob(
-        job.network, config, job.cohort, known, job.fold, job.place, job.device, Ranks(), job.watch
+        network=job.network,
+        config=config,
+        cohort=job.cohort,
+        unlabelled=known,
+        fold=job.fold,
+        place=job.place,
+        device=job.device,
+        ranks=Ranks(),
+        watch=job.watch,
     )
 
 
@@ -141,9 +157,16 @@ def _batch(job: "SslJob") -> "TrainingBatch":
 
     places, labels = labelled_pool(job.cohort, job.fold, job.unlabelled)
     pools = Pools(
-        job.cohort, places, labels, job.unlabelled.index, job.config, 0, needs_of(job.config),
-        job.device, job.ranks,
-    )  # fmt: skip
+        cohort=job.cohort,
+        labelled=places,
+        labels=labels,
+        unlabelled=job.unlabelled.index,
+        config=job.config,
+        fold=0,
+        needs=needs_of(job.config),
+        device=job.device,
+        ranks=job.ranks,
+    )
     return next(draw(pools, 0))
 
 

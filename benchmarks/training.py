@@ -144,9 +144,27 @@ def training_job(folder: Path) -> "FoldJob":
     place, device = Path(tempfile.mkdtemp(dir=folder)), torch.device("cpu")
     config = SCRATCH.model_copy(update={"epochs": 1})
     small = TwoStreamConfig(variant="small", group_stride=3, fpn_channels=32)
-    run = SupervisedRun(place, small, config, Start(), device, Ranks(), _nothing)
+    run = SupervisedRun(
+        root=place,
+        network=small,
+        config=config,
+        start=Start(),
+        device=device,
+        ranks=Ranks(),
+        watch=_nothing,
+    )
     network, fresh, _ = begin(run, nodes, fold)
-    return FoldJob(network, fresh, config, nodes, fold, place, device, Ranks(), _nothing)
+    return FoldJob(
+        network=network,
+        fresh=fresh,
+        config=config,
+        cohort=nodes,
+        fold=fold,
+        place=place,
+        device=device,
+        ranks=Ranks(),
+        watch=_nothing,
+    )
 
 
 def _nothing(done: int, total: int, note: str) -> None:

@@ -10,7 +10,7 @@ from db.schema import Label, LymphNode, PatchFile, Patient, Series, StationRow, 
 from db.scores import SCORABLE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CohortNode:
     """One node of a current series revision: whose it is, where its patch lies, what it measures.
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from db.schema import EngineRow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineRecord:
     """One engine, as its bundle and the back end that runs it say."""
 

@@ -20,7 +20,7 @@ AT_ONCE = 2000
 """Reports a step: what is held in memory, what one statement takes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecord:
     """One line of a report.
 
@@ -41,7 +41,7 @@ class FindingRecord:
     source_column: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRecord:
     """One report; dates are ISO, `patient_key` is `patient.pseudo_key`."""
 

@@ -37,7 +37,7 @@ class InstanceRecord:
     path: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AnnotationRecord:
     """One mask or point file."""
 
@@ -58,7 +58,7 @@ class StationKey:
     code: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NodeRecord:
     """One node with the place of its patch; units are in the names."""
 
@@ -92,7 +92,7 @@ class PatchFileRecord:
     spec_hash: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeriesRecord:
     """One revision of one CT series, complete."""
 
@@ -111,7 +111,7 @@ class SeriesRecord:
     nodes: list[NodeRecord] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RefusedRecord:
     """One refusal.
 

@@ -10,7 +10,7 @@ from db.reading import CURRENT
 from db.schema import EngineRow, LymphNode, Score, Series, StationRow, Study
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoringEngine:
     """An engine's row, and how many scores it has given."""
 
@@ -25,7 +25,7 @@ class ScoringEngine:
     scores: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScorePair:
     """One node; probability and calls are None where that engine has not scored it."""
 
@@ -51,15 +51,15 @@ def engines(session: Session) -> list[ScoringEngine]:
     )
     return [
         ScoringEngine(
-            row.id,
-            row.name,
-            row.backend,
-            row.precision,
-            row.weights_sha256,
-            row.config_hash,
-            row.spec_hash,
-            row.manifest,
-            scores,
+            id=row.id,
+            name=row.name,
+            backend=row.backend,
+            precision=row.precision,
+            weights_sha256=row.weights_sha256,
+            config_hash=row.config_hash,
+            spec_hash=row.spec_hash,
+            manifest=row.manifest,
+            scores=scores,
         )
         for row, scores in session.execute(query)
     ]
@@ -100,6 +100,15 @@ def pairs(
     if study_uid is not None:
         query = query.where(Study.study_uid == study_uid)
     return [
-        ScorePair(uid, node, axis, f"{system}:{code}" if code else "", p, calls, q, other_calls)
+        ScorePair(
+            study_uid=uid,
+            tracking_uid=node,
+            short_axis_mm=axis,
+            station=f"{system}:{code}" if code else "",
+            first=p,
+            first_calls=calls,
+            second=q,
+            second_calls=other_calls,
+        )
         for uid, node, axis, system, code, p, calls, q, other_calls in session.execute(query)
     ]

@@ -1,7 +1,7 @@
 """Scores: which nodes still need one, and how they are stored, once for every engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Select, exists, select, update
@@ -14,7 +14,7 @@ from db.schema import Base, LymphNode, PatchFile, Score, Series, Study
 SCORABLE = ("ready", "scored")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NodeToScore:
     """One node and where its patch lies: file, index in the file, hash of the patch."""
 
@@ -29,7 +29,7 @@ class NodeToScore:
     """The rules that it was cut by."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreRecord:
     """What the engine says of one node; probabilities 0-1, calls 0 or 1."""
 
@@ -117,7 +117,8 @@ def stored(session: Session, engine_id: int, node_ids: Sequence[int]) -> dict[in
 
 
 def _rows(session: Session, query: Select) -> list[NodeToScore]:
-    return [NodeToScore(*row) for row in session.execute(query)]
+    names = [field.name for field in fields(NodeToScore)]  # the query's columns, in order
+    return [NodeToScore(**dict(zip(names, row, strict=True))) for row in session.execute(query)]
 
 
 def _row(record: ScoreRecord) -> dict[str, object]:

@@ -21,7 +21,7 @@ BEFORE_THERAPY = ("none", "unknown")
 BY_STRENGTH = ("equal", "narrower", "broader", "overlaps")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StationFinding:
     """One finding with what counts of its report; dates are ISO."""
 

@@ -31,7 +31,7 @@ CANDIDATE_OVERLAP = 0.1
 the border of a mask, not a place."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlacedNode:
     """One node of a current series, with what the join needs of it."""
 

@@ -36,7 +36,7 @@ MOST_NODES = 256
 """60 MB of patches: more at once is not faster."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnnxEngine:
     """A session and the bundle behind it (see `engines.protocol.Engine`).
 
@@ -168,7 +168,16 @@ def load_on(
     run_nodes = RUN_NODES if provider == "cpu" else MOST_NODES
     at_once = max(threads * run_nodes, min(threads * run_nodes * RUNS_AT_ONCE, MOST_NODES))
     runners = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
-    return OnnxEngine(bundle, "onnx", precision, reason, at_once, session, runners, run_nodes)
+    return OnnxEngine(
+        bundle=bundle,
+        backend="onnx",
+        precision=precision,
+        reason=reason,
+        batch_nodes=at_once,
+        session=session,
+        runners=runners,
+        run_nodes=run_nodes,
+    )
 
 
 def session_of(graph: bytes, provider: Provider = "cpu") -> "InferenceSession":

@@ -25,7 +25,7 @@ RUN_NODES = 16
 """Nodes of one run; 8 are 2 % slower, 32 no faster."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenvinoEngine:
     """A compiled model and the bundle behind it (see `engines.protocol.Engine`).
 
@@ -108,4 +108,13 @@ def load(
     reason = f"openvino on cpu, {precision}, openvino {installed(('openvino',))}: {why}"
     nodes = threads * RUN_NODES * RUNS_AT_ONCE
     runners = ThreadPoolExecutor(threads, thread_name_prefix="openvino")
-    return OpenvinoEngine(bundle, "openvino", precision, reason, nodes, compiled, outputs, runners)
+    return OpenvinoEngine(
+        bundle=bundle,
+        backend="openvino",
+        precision=precision,
+        reason=reason,
+        batch_nodes=nodes,
+        compiled=compiled,
+        outputs=outputs,
+        runners=runners,
+    )

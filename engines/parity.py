@@ -25,7 +25,7 @@ class Limit:
 LIMITS = {"fp32": Limit(1e-4, 1e-4, True), "fp16": Limit(2e-2, 2e-3, False)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parity:
     """How far an engine is from its golden inputs.
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from engines.shapes import Crops, Patches
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatchSpec:
     """Grid and value rules of a patch (ours; paper Sec. 3.1 gives the 64x64x16 region).
 

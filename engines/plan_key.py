@@ -14,7 +14,7 @@ NONE = "none"
 """Driver and GPU of a machine that has neither: TensorRT-RTX builds there as well."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlanKey:
     """Everything that invalidates a plan.
 

@@ -12,7 +12,7 @@ from engines.plan_key import NONE, PlanKey
 from engines.protocol import Availability, installed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Flavour:
     """One of the two libraries.
 
@@ -43,22 +43,22 @@ class Flavour:
 
 
 TENSORRT = Flavour(
-    "tensorrt",
-    "tensorrt",
-    "tensorrt",
-    {"tensorrt-cu13": "10.13", "cuda-python": "12.6"},
-    ("tensorrt", "tensorrt-cu13", "tensorrt_cu13_bindings"),
-    None,
-    False,
+    backend="tensorrt",
+    module="tensorrt",
+    extra="tensorrt",
+    requires={"tensorrt-cu13": "10.13", "cuda-python": "12.6"},
+    distributions=("tensorrt", "tensorrt-cu13", "tensorrt_cu13_bindings"),
+    gpus=None,
+    builds_anywhere=False,
 )
 RTX = Flavour(
-    "tensorrt-rtx",
-    "tensorrt_rtx",
-    "rtx",
-    {"tensorrt-rtx": "1.1", "cuda-python": "12.6"},
-    ("tensorrt-rtx", "tensorrt_rtx_cu13"),
-    frozenset({"7.5", "8.0", "8.6", "8.9", "12.0", "12.1"}),
-    True,
+    backend="tensorrt-rtx",
+    module="tensorrt_rtx",
+    extra="rtx",
+    requires={"tensorrt-rtx": "1.1", "cuda-python": "12.6"},
+    distributions=("tensorrt-rtx", "tensorrt_rtx_cu13"),
+    gpus=frozenset({"7.5", "8.0", "8.6", "8.9", "12.0", "12.1"}),
+    builds_anywhere=True,
 )
 FLAVOURS = {flavour.backend: flavour for flavour in (TENSORRT, RTX)}
 
@@ -117,7 +117,15 @@ def key_here(flavour: Flavour, precision: Precision, max_batch: int, onnx_sha256
         raise refusal(flavour.backend, _not_installed(flavour, flavour.module))
     driver = cuda_driver.probe()
     cuda, gpu = (driver.version, driver.gpu) if isinstance(driver, Driver) else (NONE, NONE)
-    return PlanKey(flavour.backend, version, cuda, gpu, precision, max_batch, onnx_sha256)
+    return PlanKey(
+        backend=flavour.backend,
+        version=version,
+        driver=cuda,
+        gpu=gpu,
+        precision=precision,
+        max_batch=max_batch,
+        onnx_sha256=onnx_sha256,
+    )
 
 
 def refusal(backend: str, state: Availability) -> EngineError:

@@ -24,7 +24,7 @@ RUNS_AT_ONCE = 4
 """Runs that a caller should bring: with two or more, copying hides behind computing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GpuEngine:
     """A plan on the GPU and the bundle behind it (see `engines.protocol.Engine`).
 
@@ -100,7 +100,15 @@ def load(
     reason = f"{state.reason}, {precision}, plan of {record.built:%Y-%m-%d}: {why}"
     batch_nodes = nodes * RUNS_AT_ONCE
     kept = (runtime, engine, context)
-    return GpuEngine(bundle, flavour.backend, precision, reason, batch_nodes, pipeline, kept)
+    return GpuEngine(
+        bundle=bundle,
+        backend=flavour.backend,
+        precision=precision,
+        reason=reason,
+        batch_nodes=batch_nodes,
+        pipeline=pipeline,
+        kept=kept,
+    )
 
 
 def how_to_build(bundle: Bundle, flavour: Flavour, precision: Precision) -> str:

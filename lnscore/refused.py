@@ -26,16 +26,16 @@ def record_of(
         detail: A traceback, where the cause was not foreseen.
     """
     return RefusedRecord(
-        sha256,
-        scope,
-        refusal.code,
-        refusal.found,
-        refusal.wanted,
-        refusal.fix,
-        path,
-        study_uid,
-        series_uid,
-        detail,
+        sha256=sha256,
+        scope=scope,
+        code=refusal.code,
+        found=refusal.found,
+        wanted=refusal.wanted,
+        fix=refusal.fix,
+        path=path,
+        study_uid=study_uid,
+        series_uid=series_uid,
+        detail=detail,
     )
 
 

@@ -66,7 +66,7 @@ def series(
         if nodes
         else None,
         "instances": [InstanceRecord(f"{uid}.{i}", digest(f"{uid} {i}"), "ct.dcm") for i in (1, 2)],
-        "annotations": [AnnotationRecord("SEG", digest("mask"), "seg.dcm")],
+        "annotations": [AnnotationRecord(format="SEG", sha256=digest("mask"), path="seg.dcm")],
         "nodes": [node(i) for i in range(nodes)],
     }
     return SeriesRecord(**(facts | other))

@@ -62,12 +62,12 @@ def series_record(number: int, patches: np.ndarray, store: PatchStore) -> Series
     sha256, masks_sha256 = store.write(patches, None)
     mask_sha256 = hashlib.sha256(f"mask {number}".encode()).hexdigest()
     return SeriesRecord(
-        StudyRecord(PatientRecord(f"patient {number}"), study_uid(number), "2026-01-31"),
+        study=StudyRecord(PatientRecord(f"patient {number}"), study_uid(number), "2026-01-31"),
         series_uid=f"{study_uid(number)}.1",
         status="ready",
         content_sha256=sha256,
         patch_file=PatchFileRecord(sha256, masks_sha256, len(patches), SPEC.version, SPEC.hash),
-        annotations=[AnnotationRecord("PHANTOM", mask_sha256, f"mask {number}")],
+        annotations=[AnnotationRecord(format="PHANTOM", sha256=mask_sha256, path=f"mask {number}")],
         nodes=[_node(number, i, patch, mask_sha256) for i, patch in enumerate(patches)],
     )
 

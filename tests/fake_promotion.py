@@ -82,4 +82,11 @@ def _divide(database: Database, settings: Settings) -> HeldOut:
         if node.patient_id in tests
     ]
     positives = sum(label for _, label in mine)
-    return HeldOut(SPLIT, 0, "radiologist", len(mine), positives, held_out.digest(mine))
+    return HeldOut(
+        split=SPLIT,
+        fold=0,
+        reader="radiologist",
+        nodes=len(mine),
+        positives=positives,
+        sha256=held_out.digest(mine),
+    )

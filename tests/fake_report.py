@@ -146,7 +146,7 @@ class Hospital:
         facts: dict[str, Any] = {"report_id": "R1", "report_date": "2026-12-20"}
         facts |= {"surgery_date": "2026-12-10", "neoadjuvant": "none"}
         facts |= {"source_sha256": sha("source", other), "findings": findings}
-        record = pathology.ReportRecord(sha("patient", name), **(facts | other))
+        record = pathology.ReportRecord(patient_key=sha("patient", name), **(facts | other))
         with self.db.begin() as session:
             pathology.add_report(session, record)
 
@@ -173,7 +173,7 @@ class Hospital:
         ]
         file = self._patch_file(nodes, drawn) if nodes else None
         return SeriesRecord(
-            StudyRecord(PatientRecord(sha("patient", name)), uid("study", name), date),
+            study=StudyRecord(PatientRecord(sha("patient", name)), uid("study", name), date),
             series_uid=uid("series", name),
             status="ready",
             content_sha256=sha(name, "content", nodes),
@@ -181,7 +181,7 @@ class Hospital:
             facts={"manufacturer": "ACME", "kernel": "B30f", "kvp": 120.0},
             patch_file=file,
             instances=[InstanceRecord(uid(name, "sop"), sha(name, "file"), PATH)],
-            annotations=[AnnotationRecord("SEG", mask, PATH)],
+            annotations=[AnnotationRecord(format="SEG", sha256=mask, path=PATH)],
             nodes=[
                 _node(name, i, node, patch, mask)
                 for i, (node, (patch, _)) in enumerate(zip(nodes, drawn, strict=True))
@@ -284,12 +284,24 @@ def typical_nodes() -> list[Node]:
 def typical_findings() -> list[FindingRecord]:
     """What a surgeon sends: alone, merged, not sampled, a station without a node on CT."""
     return [
-        FindingRecord((AJCC_4R,), "positive", 1, 5, 2),
-        FindingRecord((AJCC_7,), "negative", 2, 9, 0),
-        FindingRecord((ajcc("8U"), AJCC_8M), "positive", 3, 6, 1),
-        FindingRecord((ajcc("9L"),), "not_sampled", 4),
-        FindingRecord((ajcc("17"),), "positive", 5, 4, 3),
-        FindingRecord((ajcc("20"),), "indeterminate", 6, 2),
+        FindingRecord(
+            stations=(AJCC_4R,), status="positive", source_row=1, n_examined=5, n_positive=2
+        ),
+        FindingRecord(
+            stations=(AJCC_7,), status="negative", source_row=2, n_examined=9, n_positive=0
+        ),
+        FindingRecord(
+            stations=(ajcc("8U"), AJCC_8M),
+            status="positive",
+            source_row=3,
+            n_examined=6,
+            n_positive=1,
+        ),
+        FindingRecord(stations=(ajcc("9L"),), status="not_sampled", source_row=4),
+        FindingRecord(
+            stations=(ajcc("17"),), status="positive", source_row=5, n_examined=4, n_positive=3
+        ),
+        FindingRecord(stations=(ajcc("20"),), status="indeterminate", source_row=6, n_examined=2),
     ]
 
 

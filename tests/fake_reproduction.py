@@ -54,4 +54,6 @@ def _of(facts: dict, logit: np.ndarray, name: str) -> OutOfFoldScores:
         local=nothing,
         context=nothing,
     )
-    return OutOfFoldScores(name, rows, rows.probability, nothing, {})
+    return OutOfFoldScores(
+        name=name, rows=rows, score=rows.probability, calibrated=nothing, calls={}
+    )

@@ -22,8 +22,10 @@ REPORT = ReportRecord(
     neoadjuvant="none",
     source_sha256="a" * 64,
     findings=(
-        FindingRecord((UPPER, LOWER), "positive", 1, 7, 2),
-        FindingRecord((CARINA,), "not_sampled", 2),
+        FindingRecord(
+            stations=(UPPER, LOWER), status="positive", source_row=1, n_examined=7, n_positive=2
+        ),
+        FindingRecord(stations=(CARINA,), status="not_sampled", source_row=2),
     ),
 )
 
@@ -75,7 +77,14 @@ def test_reports_of_two_patients_do_not_replace_each_other(database):
 
 
 def test_more_positive_than_examined_is_refused_and_leaves_nothing(database):
-    wrong = replace(REPORT, findings=(FindingRecord((CARINA,), "positive", 1, 2, 3),))
+    wrong = replace(
+        REPORT,
+        findings=(
+            FindingRecord(
+                stations=(CARINA,), status="positive", source_row=1, n_examined=2, n_positive=3
+            ),
+        ),
+    )
     with pytest.raises(IntegrityError, match="counts_ordered"):
         _add(database, wrong)
     with database.read() as session:
@@ -83,7 +92,12 @@ def test_more_positive_than_examined_is_refused_and_leaves_nothing(database):
 
 
 def test_a_finding_without_a_station_is_refused(database):
-    wrong = replace(REPORT, findings=(FindingRecord((), "positive", 1, 2, 1),))
+    wrong = replace(
+        REPORT,
+        findings=(
+            FindingRecord(stations=(), status="positive", source_row=1, n_examined=2, n_positive=1),
+        ),
+    )
     with pytest.raises(ValueError, match="a finding of report R1 names no station"):
         _add(database, wrong)
 
@@ -126,7 +140,13 @@ def test_many_reports_are_added_in_several_steps_with_their_own_findings(databas
             REPORT,
             patient_key=code,
             findings=(
-                FindingRecord((StationKey("AJCC8", "2017-ESO", code),), "negative", 1, 2, 0),
+                FindingRecord(
+                    stations=(StationKey("AJCC8", "2017-ESO", code),),
+                    status="negative",
+                    source_row=1,
+                    n_examined=2,
+                    n_positive=0,
+                ),
             ),
         )
         for code in codes

@@ -17,7 +17,16 @@ from db_rows import digest, series, study
 
 pytest_plugins = ["db_fixtures"]
 
-REFUSED = RefusedRecord(digest("file"), "file", "F01", "found", "wanted", "fix", "a.dcm", "1.2.1")
+REFUSED = RefusedRecord(
+    sha256=digest("file"),
+    scope="file",
+    code="F01",
+    found="found",
+    wanted="wanted",
+    fix="fix",
+    path="a.dcm",
+    study_uid="1.2.1",
+)
 
 
 @pytest.fixture
@@ -186,11 +195,32 @@ def test_counts_are_of_what_is_current(session):
     add_series(session, series("first", nodes=5), run)
     add_series(session, series("second", nodes=2), run)
     add_series(session, series(of=study(2), nodes=3), run)
-    record = engines.EngineRecord("demo", "w", "c", "s", "onnx", "fp32", "m", False, {})
+    record = engines.EngineRecord(
+        name="demo",
+        weights_sha256="w",
+        config_hash="c",
+        spec_hash="s",
+        backend="onnx",
+        precision="fp32",
+        model_sha256="m",
+        trained=False,
+        manifest={},
+    )
     for precision in ("fp32", "fp16"):  # one name: a node counts once
         engine = engines.register(session, replace(record, precision=precision))
         todo = scores.to_score(session, engine, ["1.2.1"])
-        values = [scores.ScoreRecord(n.node_id, 0.5, None, None, None, {}, "p") for n in todo]
+        values = [
+            scores.ScoreRecord(
+                node_id=n.node_id,
+                probability=0.5,
+                local_probability=None,
+                global_probability=None,
+                calibrated_probability=None,
+                calls={},
+                patch_sha256="p",
+            )
+            for n in todo
+        ]
         scores.add(session, run, engine, values)
     quarantine.add(session, REFUSED)
     quarantine.add(session, replace(REFUSED, sha256=digest("other")))

@@ -12,7 +12,17 @@ from db_rows import digest, series, study
 
 pytest_plugins = ["db_fixtures"]
 
-DEMO = EngineRecord("demo", "w", "c", "s", "onnx", "fp32", "m", False, {"name": "demo"})
+DEMO = EngineRecord(
+    name="demo",
+    weights_sha256="w",
+    config_hash="c",
+    spec_hash="s",
+    backend="onnx",
+    precision="fp32",
+    model_sha256="m",
+    trained=False,
+    manifest={"name": "demo"},
+)
 
 
 @pytest.fixture
@@ -38,7 +48,15 @@ def cohort(session, run):
 
 
 def score_of(node, probability=0.25):
-    return ScoreRecord(node.node_id, probability, 0.1, 0.9, None, {"high": 1}, node.patch_sha256)
+    return ScoreRecord(
+        node_id=node.node_id,
+        probability=probability,
+        local_probability=0.1,
+        global_probability=0.9,
+        calibrated_probability=None,
+        calls={"high": 1},
+        patch_sha256=node.patch_sha256,
+    )
 
 
 def status(session, series_id):
@@ -115,7 +133,15 @@ def test_other_engine_has_everything_to_do(session, run, engine):
 @pytest.mark.usefixtures("cohort")
 def test_score_keeps_every_fact(session, run, engine):
     node = scores.to_score(session, engine)[0]
-    record = ScoreRecord(node.node_id, 0.1, 0.2, 0.3, 0.4, {"a": 0, "b": 1}, "patch")
+    record = ScoreRecord(
+        node_id=node.node_id,
+        probability=0.1,
+        local_probability=0.2,
+        global_probability=0.3,
+        calibrated_probability=0.4,
+        calls={"a": 0, "b": 1},
+        patch_sha256="patch",
+    )
     assert scores.add(session, run, engine, [record]) == 1
     stored = session.scalars(sa.select(schema.Score)).one()
     facts = {**vars(record), "engine_id": engine, "run_id": run}

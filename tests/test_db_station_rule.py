@@ -303,7 +303,13 @@ def findings(draw: st.DrawFn, stations=tuple(HERE), reports=4) -> list[StationFi
     )
     day = draw(st.lists(st.integers(1, 3), min_size=reports, max_size=reports))
     return [
-        StationFinding(i, report, f"2026-01-0{day[report - 1]}", members, status)
+        StationFinding(
+            id=i,
+            report_id=report,
+            report_date=f"2026-01-0{day[report - 1]}",
+            stations=members,
+            status=status,
+        )
         for i, (report, members, status) in enumerate(made, 1)
     ]
 

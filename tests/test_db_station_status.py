@@ -28,7 +28,7 @@ def report(*findings: FindingRecord, of: int = 1, **other) -> ReportRecord:
 
 
 def finding(status: str, *stations: StationKey, row: int = 1) -> FindingRecord:
-    return FindingRecord(stations, status, row)
+    return FindingRecord(stations=stations, status=status, source_row=row)
 
 
 def add_study(database: Database, number: int, *stations: StationKey | None, **other) -> int:

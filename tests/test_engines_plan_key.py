@@ -7,7 +7,15 @@ import pytest
 from engines.errors import EngineError
 from engines.plan_key import PlanKey, check_fits
 
-KEY = PlanKey("tensorrt", "11.0.1", "13.0", "9.0", "fp16", 256, "a" * 64)
+KEY = PlanKey(
+    backend="tensorrt",
+    version="11.0.1",
+    driver="13.0",
+    gpu="9.0",
+    precision="fp16",
+    max_batch=256,
+    onnx_sha256="a" * 64,
+)
 OTHER = {
     "backend": "tensorrt-rtx",
     "version": "11.0.2",

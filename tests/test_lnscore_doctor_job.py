@@ -25,13 +25,13 @@ from lnscore.scoring import job as scoring
 from lnscore.settings import Settings
 
 REFUSED = RefusedRecord(
-    "ab" * 32,
-    "series",
-    "W04",
-    "an unexpected KeyError",
-    "no error",
-    "Report the traceback.",
-    "inbox/1.dcm",
+    sha256="ab" * 32,
+    scope="series",
+    code="W04",
+    found="an unexpected KeyError",
+    wanted="no error",
+    fix="Report the traceback.",
+    path="inbox/1.dcm",
     detail="Traceback (most recent call last):\nKeyError: 'x'",
 )
 

@@ -59,8 +59,13 @@ def test_the_reference_is_scored_once_for_all_back_ends(tmp_path: Path, monkeypa
         return held_out_nodes.scored(loaded, *given)
 
     monkeypatch.setattr(engine_accuracy, "scored", scored)
-    rows = [GoldenCheck("onnx", precision, "passed", "", None) for precision in ("fp32", "fp16")]
-    absent = GoldenCheck("tensorrt", "fp32", "absent", "not here", None)
+    rows = [
+        GoldenCheck(backend="onnx", precision=precision, outcome="passed", reason="", figures=None)
+        for precision in ("fp32", "fp16")
+    ]
+    absent = GoldenCheck(
+        backend="tensorrt", precision="fp32", outcome="absent", reason="not here", figures=None
+    )
     found = engine_accuracy.verify(settings, "mine", [*rows, rows[1], absent])
     assert [one.outcome for one in found] == ["passed", "passed", "passed"]
     assert runs == [("onnx", "fp32"), ("onnx", "fp16"), ("onnx", "fp16")]

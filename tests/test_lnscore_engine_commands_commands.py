@@ -107,7 +107,11 @@ def test_verify_of_an_engine_off_its_golden_outputs_exits_4(settings, mine, caps
 
 
 def test_verify_where_no_back_end_can_run_exits_4(settings, monkeypatch) -> None:
-    absent = [engine_jobs.GoldenCheck("onnx", "fp32", "absent", "not installed", None)]
+    absent = [
+        engine_jobs.GoldenCheck(
+            backend="onnx", precision="fp32", outcome="absent", reason="not installed", figures=None
+        )
+    ]
     monkeypatch.setattr(engine_jobs, "verify", lambda *_: absent)
     assert engine_commands.verify(settings, "demo", "auto") == 4
 

@@ -21,7 +21,7 @@ def scan(places) -> SeriesPlaces:
 
 def label(point) -> LabelRow:
     x, y, z = map(float, point)
-    return LabelRow(2, "A", 1, series_uid="1.2.3", point=(x, y, z), coord="LPS_MM")
+    return LabelRow(row=2, reader="A", value=1, series_uid="1.2.3", point=(x, y, z), coord="LPS_MM")
 
 
 @settings(deadline=None)

@@ -27,7 +27,13 @@ def grid_with(
     orientation=OBLIQUE, spacing_mm=(5.0, 0.8, 0.9), shape=SHAPE, origin_mm=(10, -20, 30)
 ):
     geometry = Geometry(affine_of(spacing_mm, orientation, origin_mm), shape)
-    return CtGrid("1.2", "1.2.3", "1.2.9", ("",) * shape[0], geometry)
+    return CtGrid(
+        study_uid="1.2",
+        series_uid="1.2.3",
+        for_uid="1.2.9",
+        sop_uids=("",) * shape[0],
+        geometry=geometry,
+    )
 
 
 GRID = grid_with()
@@ -186,7 +192,11 @@ def test_five_hundred_labels_are_the_limit(tmp_path):
         grid_with(orientation=(1, 0, 0, 0, 1, 0)),
         grid_with(shape=(7, 10, 8)),
         CtGrid(
-            "1", "1", "1", (), Geometry(affine_of((5, 0.8, 0.9), OBLIQUE, (10, -20, 32)), SHAPE)
+            study_uid="1",
+            series_uid="1",
+            for_uid="1",
+            sop_uids=(),
+            geometry=Geometry(affine_of((5, 0.8, 0.9), OBLIQUE, (10, -20, 32)), SHAPE),
         ),
     ],
 )

@@ -10,11 +10,11 @@ from lnscore.errors import Refusal
 from lnscore.masks.points import read_points
 
 GRID = CtGrid(
-    "1.2",
-    "1.2.3",
-    "1.2.9",
-    (),
-    Geometry(affine_of((5, 0.8, 0.9), (1, 0, 0, 0, 1, 0), (-20, -10, 100)), (12, 40, 50)),
+    study_uid="1.2",
+    series_uid="1.2.3",
+    for_uid="1.2.9",
+    sop_uids=(),
+    geometry=Geometry(affine_of((5, 0.8, 0.9), (1, 0, 0, 0, 1, 0), (-20, -10, 100)), (12, 40, 50)),
 )
 
 

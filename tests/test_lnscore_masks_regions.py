@@ -5,7 +5,13 @@ from lnscore.dicom.geometry import CtGrid, Geometry
 from lnscore.errors import Refusal
 from lnscore.masks.regions import WAITING, check_frame_of_reference, check_slices_present, crop
 
-GRID = CtGrid("1.2", "1.2.3", "1.2.9", ("1.1", "1.2"), Geometry(np.eye(4), (2, 4, 4)))
+GRID = CtGrid(
+    study_uid="1.2",
+    series_uid="1.2.3",
+    for_uid="1.2.9",
+    sop_uids=("1.1", "1.2"),
+    geometry=Geometry(np.eye(4), (2, 4, 4)),
+)
 
 
 def test_crop_keeps_the_voxels_and_their_place():

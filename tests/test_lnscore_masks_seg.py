@@ -103,7 +103,13 @@ def test_flipped_and_permuted_storage_of_a_mask_gives_the_same_regions(storage, 
     order, signs = storage
     shape, spacing, turned = (4, 6, 5), (3.0, 0.9, 0.7), (0.8, 0.6, 0, -0.6, 0.8, 0)
     affine = affine_of(spacing, turned, (10, -20, 30))
-    grid = CtGrid("1.2", "1.2.3", "1.2.9", ("",) * 4, Geometry(affine, shape))
+    grid = CtGrid(
+        study_uid="1.2",
+        series_uid="1.2.3",
+        for_uid="1.2.9",
+        sop_uids=("",) * 4,
+        geometry=Geometry(affine, shape),
+    )
     mask = np.random.default_rng(seed).random(shape) > 0.8
     mask[1, 1, 1] = True
 

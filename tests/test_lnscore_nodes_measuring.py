@@ -26,7 +26,13 @@ GRIDS = {
 
 
 def grid_on(affine, shape=(40, 40, 40)):
-    return CtGrid("1.2", "1.2.3", "1.2.9", (), Geometry(affine, shape))
+    return CtGrid(
+        study_uid="1.2",
+        series_uid="1.2.3",
+        for_uid="1.2.9",
+        sop_uids=(),
+        geometry=Geometry(affine, shape),
+    )
 
 
 def ellipsoid(grid, semi_mm, rotation, centre_mm):
@@ -34,7 +40,7 @@ def ellipsoid(grid, semi_mm, rotation, centre_mm):
     index = np.indices(grid.geometry.shape).reshape(3, -1).T
     local = (grid.geometry.to_mm(index) - centre_mm) @ rotation / semi_mm
     mask, origin = crop((np.sum(local**2, axis=1) <= 1).reshape(grid.geometry.shape))
-    return Region("LN 1", 1, mask=mask, origin_vox=origin)
+    return Region(label="LN 1", number=1, mask=mask, origin_vox=origin)
 
 
 def axial_truth_mm(semi_mm, rotation):
@@ -86,7 +92,7 @@ def test_the_centroid_is_where_the_ball_is():
 
 def test_a_box_measures_its_voxels():
     grid = grid_on(affine_of((5, 0.5, 0.8), AXIAL, (10, 20, 30)))
-    region = Region("LN 1", 1, mask=np.ones((2, 8, 1), bool), origin_vox=(3, 4, 5))
+    region = Region(label="LN 1", number=1, mask=np.ones((2, 8, 1), bool), origin_vox=(3, 4, 5))
     measured = measure(region, grid)
     assert measured.bbox_vox == [[3, 4, 5], [5, 12, 6]]
     assert measured.volume_mm3 == pytest.approx(16 * 5 * 0.5 * 0.8)
@@ -97,7 +103,7 @@ def test_a_box_measures_its_voxels():
 
 def test_both_axes_lie_in_one_axial_plane_and_not_along_the_patient():
     grid = grid_on(GRIDS["isotropic"])
-    region = Region("LN 1", 1, mask=np.ones((30, 4, 6), bool), origin_vox=(2, 9, 9))
+    region = Region(label="LN 1", number=1, mask=np.ones((30, 4, 6), bool), origin_vox=(2, 9, 9))
     assert measure(region, grid).long_axis_mm < 8
 
 
@@ -125,8 +131,8 @@ def test_mirrored_storage_measures_the_same():
     flipped[:3, 2] *= -1
     first_x = 40 - region.origin_vox[2] - region.mask.shape[2]
     mirrored = Region(
-        "LN 1",
-        1,
+        label="LN 1",
+        number=1,
         mask=region.mask[:, :, ::-1].copy(),
         origin_vox=(*region.origin_vox[:2], first_x),
     )
@@ -138,7 +144,7 @@ def test_mirrored_storage_measures_the_same():
 
 
 def test_a_point_has_a_place_only():
-    measured = measure(Region("P1", 1, centre_mm=(1.0, 2.0, 3.0)), grid_on(np.eye(4)))
+    measured = measure(Region(label="P1", number=1, centre_mm=(1.0, 2.0, 3.0)), grid_on(np.eye(4)))
     assert measured.centroid_mm == (1.0, 2.0, 3.0)
     assert (measured.volume_mm3, measured.bbox_vox, measured.short_axis_mm) == (None, None, None)
 
@@ -150,7 +156,7 @@ def balls(*centres, radius_vox=4.0):
         for c in centres
     ]
     mask, origin = crop(np.logical_or.reduce(inside))
-    return Region("LN 1", 1, mask=mask, origin_vox=origin)
+    return Region(label="LN 1", number=1, mask=mask, origin_vox=origin)
 
 
 GRID = grid_on(affine_of((1, 1, 1), AXIAL, (0, 0, 0)), (24, 24, 40))
@@ -179,7 +185,9 @@ def test_a_mass_is_implausible_for_a_node():
 
 
 def test_warnings_of_the_reader_come_first():
-    region = Region("LN", 1, mask=np.ones((1, 1, 1), bool), origin_vox=(5, 5, 5), warnings=("N05",))
+    region = Region(
+        label="LN", number=1, mask=np.ones((1, 1, 1), bool), origin_vox=(5, 5, 5), warnings=("N05",)
+    )
     assert measure(region, GRID).warnings == ("N05", "N03")
 
 
@@ -188,7 +196,9 @@ def test_components_touch_at_corners_and_are_named_in_order():
     mask[1:4, 1:4, 1:4] = mask[4:6, 4:6, 4:6] = True  # corner to corner
     mask[10:13, 10:13, 30:33] = True
     cut, origin = crop(mask)
-    first, second = split_components(Region("label 1", 1, mask=cut, origin_vox=origin), GRID)
+    first, second = split_components(
+        Region(label="label 1", number=1, mask=cut, origin_vox=origin), GRID
+    )
     assert (first.label, first.mask.sum(), first.origin_vox) == ("label 1.1", 35, (1, 1, 1))
     assert (second.label, second.mask.sum(), second.origin_vox) == ("label 1.2", 27, (10, 10, 30))
     assert first.warnings == second.warnings == ()
@@ -198,7 +208,7 @@ def test_specks_are_left_out_and_told():
     mask = np.zeros((24, 24, 40), bool)
     mask[::2, ::2, ::2] = True
     mask[5:9, 5:9, 5:9] = True
-    (node,) = split_components(Region("label 1", 1, mask=mask), GRID)
+    (node,) = split_components(Region(label="label 1", number=1, mask=mask), GRID)
     assert node.warnings == ("N09",)
     assert 64 <= node.mask.sum() < 64 + 100
 
@@ -207,7 +217,7 @@ def test_nothing_but_specks_is_refused():
     mask = np.zeros((24, 24, 40), bool)
     mask[::2, ::2, ::2] = True
     with pytest.raises(Refusal, match="N09: label 1 has 2880 components, all below 10 mm3"):
-        split_components(Region("label 1", 1, mask=mask), GRID)
+        split_components(Region(label="label 1", number=1, mask=mask), GRID)
 
 
 def test_at_most_five_hundred_components_are_kept_the_largest():
@@ -216,7 +226,9 @@ def test_at_most_five_hundred_components_are_kept_the_largest():
         mask[z : z + 3, 0::12, 0::12] = mask[z : z + 3, 1::12, 0::12] = True
         mask[z : z + 3, 0::12, 1::12] = mask[z : z + 3, 1::12, 1::12] = True
     mask[0:3, 0:5, 0:5] = True
-    parts = split_components(Region("label 1", 1, mask=mask), grid_on(np.eye(4), (24, 240, 240)))
+    parts = split_components(
+        Region(label="label 1", number=1, mask=mask), grid_on(np.eye(4), (24, 240, 240))
+    )
     assert len(parts) == 500
     assert parts[0].mask.sum() == 75
     assert {part.warnings for part in parts} == {("N09",)}
@@ -247,7 +259,9 @@ def test_the_same_mask_keeps_its_name_and_another_gets_another():
         tracking_uid("1.2.4", mask_sha256(region), "LN 1"),
         tracking_uid("1.2.3", mask_sha256(region), "LN 2"),
         tracking_uid("1.2.3", mask_sha256(balls((10, 10, 11))), "LN 1"),
-        tracking_uid("1.2.3", mask_sha256(Region("LN 1", 1, centre_mm=(1.0, 2.0, 3.0))), "LN 1"),
+        tracking_uid(
+            "1.2.3", mask_sha256(Region(label="LN 1", number=1, centre_mm=(1.0, 2.0, 3.0))), "LN 1"
+        ),
     ]
     assert len({uid, *others}) == 5
 

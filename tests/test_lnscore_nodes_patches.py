@@ -30,7 +30,13 @@ class ArrayScan:
     @property
     def grid(self) -> CtGrid:
         shape = self.voxels.shape
-        return CtGrid("1", "2", "3", ("",) * shape[0], Geometry(self.affine, shape))
+        return CtGrid(
+            study_uid="1",
+            series_uid="2",
+            for_uid="3",
+            sop_uids=("",) * shape[0],
+            geometry=Geometry(self.affine, shape),
+        )
 
     def slice_hu(self, z: int, rows: slice, columns: slice) -> np.ndarray:
         self.asked.add(z)

@@ -14,11 +14,11 @@ from lnscore.nodes.station_map import StationMap, assign_stations, read_station_
 
 SHAPE = (10, 30, 30)
 GRID = CtGrid(
-    "1.2",
-    "1.2.3",
-    "1.2.9",
-    (),
-    Geometry(affine_of((2, 1, 1), (1, 0, 0, 0, 1, 0), (0, 0, 0)), SHAPE),
+    study_uid="1.2",
+    series_uid="1.2.3",
+    for_uid="1.2.9",
+    sop_uids=(),
+    geometry=Geometry(affine_of((2, 1, 1), (1, 0, 0, 0, 1, 0), (0, 0, 0)), SHAPE),
 )
 R4, SUBCARINAL = StationKey("AJCC8", "2017-ESO", "4R"), StationKey("AJCC8", "2017-ESO", "7")
 
@@ -35,7 +35,7 @@ MAP = StationMap((labels(),), {(0, 1): R4, (0, 2): SUBCARINAL})
 
 
 def box(first, size, **facts):
-    return Region("LN", 1, mask=np.ones(size, bool), origin_vox=first, **facts)
+    return Region(label="LN", number=1, mask=np.ones(size, bool), origin_vox=first, **facts)
 
 
 def assigned(region, stations=MAP):
@@ -105,7 +105,7 @@ def test_overlapping_stations_are_all_candidates():
 
 
 def test_a_point_lies_in_the_station_of_its_voxel():
-    result = assigned(Region("P", 1, centre_mm=(20.2, 5.0, 6.0)))
+    result = assigned(Region(label="P", number=1, centre_mm=(20.2, 5.0, 6.0)))
     assert (result.station, result.station_source) == (SUBCARINAL, "overlap")
 
 

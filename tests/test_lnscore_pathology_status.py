@@ -27,11 +27,15 @@ def run(hospital: Hospital, study: str | None = None, crosswalk: str | None = No
 
 
 def positive(*stations: StationKey, row: int = 1) -> FindingRecord:
-    return FindingRecord(stations, "positive", row, 7, 2)
+    return FindingRecord(
+        stations=stations, status="positive", source_row=row, n_examined=7, n_positive=2
+    )
 
 
 def negative(*stations: StationKey, row: int = 1) -> FindingRecord:
-    return FindingRecord(stations, "negative", row, 7, 0)
+    return FindingRecord(
+        stations=stations, status="negative", source_row=row, n_examined=7, n_positive=0
+    )
 
 
 def nodes(*stations: StationKey | None) -> list[Node]:

@@ -27,7 +27,14 @@ FINE_MM = 0.5
 
 
 def _node(traits: Traits = PLAIN, centre_mm=(0.0, 0.0, 0.0)) -> PhantomNode:
-    return PhantomNode(1, "7", False, traits, centre_mm, draw_form(np.random.default_rng(0)))
+    return PhantomNode(
+        number=1,
+        station="7",
+        malignant=False,
+        traits=traits,
+        centre_mm=centre_mm,
+        form=draw_form(np.random.default_rng(0)),
+    )
 
 
 def _painted(node: PhantomNode, thickness_mm: float = FINE_MM):

@@ -122,8 +122,16 @@ def test_a_node_that_may_lie_elsewhere_neither_agrees_nor_differs(hospital: Hosp
     both = (AJCC_7, AJCC_4R)
     nodes = [Node(0.9, "x", AJCC_7, candidates=both), Node(0.8, "y", candidates=both)]
     hospital.add_study("a", nodes, A)
-    negative = FindingRecord((AJCC_7,), "negative", 1, 3, 0)
-    hospital.add_report("a", negative, FindingRecord((AJCC_4R,), "positive", 2, 3, 1))
+    negative = FindingRecord(
+        stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+    )
+    hospital.add_report(
+        "a",
+        negative,
+        FindingRecord(
+            stations=(AJCC_4R,), status="positive", source_row=2, n_examined=3, n_positive=1
+        ),
+    )
     found = station(hospital, "7")
     assert (found["verdict"]["status"], found["nodes"]) == ("benign", [1, 2])
     assert (found["calls"], found["agrees"]) == ({"screening": True, "surgery": True}, {})
@@ -134,8 +142,16 @@ def test_only_nodes_with_the_stations_verdict_are_compared(hospital: Hospital) -
     both = (AJCC_7, AJCC_4R)
     nodes = [Node(0.9, "x", AJCC_7, candidates=both), Node(0.2, "y", AJCC_7)]
     hospital.add_study("a", nodes, A)
-    negative = FindingRecord((AJCC_7,), "negative", 1, 3, 0)
-    hospital.add_report("a", negative, FindingRecord((AJCC_4R,), "positive", 2, 3, 1))
+    negative = FindingRecord(
+        stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+    )
+    hospital.add_report(
+        "a",
+        negative,
+        FindingRecord(
+            stations=(AJCC_4R,), status="positive", source_row=2, n_examined=3, n_positive=1
+        ),
+    )
     assert station(hospital, "7")["agrees"] == {"screening": True, "surgery": True}
 
 
@@ -147,7 +163,13 @@ def test_nodes_that_training_leaves_out_are_not_compared(
     hospital: Hospital, left_out: dict[str, str]
 ) -> None:
     hospital.add_study("a", [Node(0.9, "x", AJCC_7)], A)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0), **left_out)
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+        ),
+        **left_out,
+    )
     found = station(hospital, "7")
     assert (found["verdict"]["status"], found["agrees"]) == ("benign", {})
     assert found["calls"] == {"screening": True, "surgery": True}
@@ -155,7 +177,12 @@ def test_nodes_that_training_leaves_out_are_not_compared(
 
 def test_a_station_that_no_report_names_is_shown_as_unknown(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5, "x", AJCC_4R)], A)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+        ),
+    )
     assert station(hospital, "4R")["verdict"]["rule"] == "absent"
     assert "AJCC8:4R not in the report: unknown" in page(hospital).text
 
@@ -241,15 +268,29 @@ def test_what_was_examined_is_every_specimen_of_the_report_that_decided(
     hospital: Hospital,
 ) -> None:
     hospital.add_study("a", [Node(0.5, "x", AJCC_7)], A)
-    older = FindingRecord((AJCC_7,), "negative", 1, 100, 0)
+    older = FindingRecord(
+        stations=(AJCC_7,), status="negative", source_row=1, n_examined=100, n_positive=0
+    )
     hospital.add_report("a", older, report_id="R0", report_date="2026-12-15")
     hospital.add_report(
         "a",
-        FindingRecord((AJCC_7,), "positive", 1, 3, 1),
-        FindingRecord((AJCC_7,), "negative", 2, 5),
-        FindingRecord((AJCC_4R,), "positive", 3, 4, 1),
-        FindingRecord((ajcc("2R"),), "negative", 4, 2, 0),
-        FindingRecord((ajcc("2R"), AJCC_4R), "positive", 5, 6, 2),
+        FindingRecord(
+            stations=(AJCC_7,), status="positive", source_row=1, n_examined=3, n_positive=1
+        ),
+        FindingRecord(stations=(AJCC_7,), status="negative", source_row=2, n_examined=5),
+        FindingRecord(
+            stations=(AJCC_4R,), status="positive", source_row=3, n_examined=4, n_positive=1
+        ),
+        FindingRecord(
+            stations=(ajcc("2R"),), status="negative", source_row=4, n_examined=2, n_positive=0
+        ),
+        FindingRecord(
+            stations=(ajcc("2R"), AJCC_4R),
+            status="positive",
+            source_row=5,
+            n_examined=6,
+            n_positive=2,
+        ),
     )
     facts = pathology(hospital)
     whole = facts["roll_up"]
@@ -264,8 +305,14 @@ def test_what_was_examined_is_every_specimen_of_the_report_that_decided(
 
 def test_a_specimen_without_a_number_leaves_the_stations_number_open(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5, "x", AJCC_7)], A)
-    open_ = FindingRecord((AJCC_7,), "negative", 2)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "positive", 1, 3, 1), open_)
+    open_ = FindingRecord(stations=(AJCC_7,), status="negative", source_row=2)
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="positive", source_row=1, n_examined=3, n_positive=1
+        ),
+        open_,
+    )
     whole = pathology(hospital)["roll_up"]
     assert (whole["n_examined"], whole["examined_is_least"]) == (3, True)
     (row,) = table(hospital)
@@ -274,7 +321,7 @@ def test_a_specimen_without_a_number_leaves_the_stations_number_open(hospital: H
 
 def test_a_positive_finding_without_a_number_counts_as_at_least_one(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5)], A)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "positive", 1))
+    hospital.add_report("a", FindingRecord(stations=(AJCC_7,), status="positive", source_row=1))
     found = pathology(hospital)["roll_up"]
     assert (found["n_positive"], found["positive_is_least"]) == (1, True)
     assert "at least 1 , pN1-like" in page(hospital).text
@@ -283,14 +330,19 @@ def test_a_positive_finding_without_a_number_counts_as_at_least_one(hospital: Ho
 def test_no_category_is_given_for_stations_of_another_organ(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5)], A)
     lung = StationKey("IASLC", "2009", "7")
-    hospital.add_report("a", FindingRecord((lung,), "positive", 1, 3, 2))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(lung,), status="positive", source_row=1, n_examined=3, n_positive=2
+        ),
+    )
     assert pathology(hospital)["roll_up"]["pn_like"] is None
     assert "-like" not in page(hospital).text
 
 
 def test_no_category_is_given_where_nothing_was_examined(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5)], A)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "not_sampled", 1))
+    hospital.add_report("a", FindingRecord(stations=(AJCC_7,), status="not_sampled", source_row=1))
     assert pathology(hospital)["roll_up"]["pn_like"] is None
 
 
@@ -304,7 +356,12 @@ def test_without_calibration_there_is_no_expected_number(hospital: Hospital) -> 
 def test_the_newest_engine_is_the_one_beside_pathology(hospital: Hospital) -> None:
     study = hospital.add_study("a", [Node(0.9, "x", AJCC_7)], Engine("old"))
     hospital.score(study, [0.1], A)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+        ),
+    )
     found = station(hospital, "7")
     assert (found["highest"], found["agrees"]) == (0.1, {"screening": True, "surgery": True})
 
@@ -314,21 +371,36 @@ def test_an_untrained_engine_beside_pathology_says_so(
     hospital: Hospital, engine: Engine, warns: bool
 ) -> None:
     hospital.add_study("a", [Node(0.9, "x", AJCC_7)], engine)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+        ),
+    )
     assert ("that it agrees or differs here means nothing" in page(hospital).text) is warns
 
 
 def test_an_engine_of_phantoms_beside_pathology_says_so(hospital: Hospital) -> None:
     engine = Engine("phantoms", phantom=True)
     hospital.add_study("a", [Node(0.9, "x", AJCC_7)], engine)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+        ),
+    )
     said = "is an engine trained on phantoms: that it agrees or differs here means nothing"
     assert said in page(hospital).text
 
 
 def test_nodes_without_a_score_are_shown_beside_pathology(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(None, "x", AJCC_7)])
-    hospital.add_report("a", FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+        ),
+    )
     found = station(hospital, "7")
     assert (found["nodes"], found["highest"], found["agrees"]) == ([1], None, {})
     assert "AJCC8:7 negative 0 of 3 2026-12-20 1 not scored yet" in page(hospital).text
@@ -336,13 +408,23 @@ def test_nodes_without_a_score_are_shown_beside_pathology(hospital: Hospital) ->
 
 def test_pathology_of_a_study_without_nodes_is_shown(hospital: Hospital) -> None:
     hospital.add_study("a", ())
-    hospital.add_report("a", FindingRecord((AJCC_7,), "positive", 1, 3, 1))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="positive", source_row=1, n_examined=3, n_positive=1
+        ),
+    )
     assert "AJCC8:7 positive 1 of 3" in page(hospital).text
 
 
 def test_a_station_that_was_not_sampled_has_no_counts(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5)], A)
-    hospital.add_report("a", FindingRecord((AJCC_7,), "not_sampled", 1, 0, 0))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="not_sampled", source_row=1, n_examined=0, n_positive=0
+        ),
+    )
     assert "AJCC8:7 not sampled 2026-12-20" in page(hospital).text
 
 
@@ -350,8 +432,15 @@ def test_a_station_that_was_not_sampled_has_no_counts(hospital: Hospital) -> Non
 
 
 def test_what_does_not_fit_is_said(typical: Hospital) -> None:
-    typical.add_report("a", FindingRecord((AJCC_7,), "positive", 1, 3, 1), report_date="2026-10-01",
-                       report_id="R0", surgery_date="2026-09-20")  # fmt: skip
+    typical.add_report(
+        "a",
+        FindingRecord(
+            stations=(AJCC_7,), status="positive", source_row=1, n_examined=3, n_positive=1
+        ),
+        report_date="2026-10-01",
+        report_id="R0",
+        surgery_date="2026-09-20",
+    )
     text = page(typical).text
     assert (
         "AJCC8:7: negative 0 of 9 (report of 2026-12-20) counts, positive 1 of 3 (report of "
@@ -363,7 +452,9 @@ def test_what_does_not_fit_is_said(typical: Hospital) -> None:
 
 def test_what_training_leaves_out_is_said_with_the_days(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5, "x", AJCC_7)], A, date="2026-01-01")
-    finding = FindingRecord((AJCC_7,), "positive", 1, 3, 1)
+    finding = FindingRecord(
+        stations=(AJCC_7,), status="positive", source_row=1, n_examined=3, n_positive=1
+    )
     hospital.add_report("a", finding, surgery_date="2026-03-16", neoadjuvant="chemoradio")
     text = page(hospital).text
     assert "CT is 74 d before surgery (limit 60) (P09)" in text
@@ -373,7 +464,10 @@ def test_what_training_leaves_out_is_said_with_the_days(hospital: Hospital) -> N
 def test_stations_of_another_system_are_said_not_to_be_joined(hospital: Hospital) -> None:
     hospital.add_study("a", [Node(0.5, "x", AJCC_7)], A)
     jes = StationKey("JES11", "2015", "107")
-    hospital.add_report("a", FindingRecord((jes,), "positive", 1, 3, 1))
+    hospital.add_report(
+        "a",
+        FindingRecord(stations=(jes,), status="positive", source_row=1, n_examined=3, n_positive=1),
+    )
     assert "The report names stations of JES11, no node has a station of that system" in (
         page(hospital).text
     )
@@ -385,7 +479,12 @@ def test_stations_of_another_system_are_said_not_to_be_joined(hospital: Hospital
 def test_stations_are_read_once_for_all_studies(hospital: Hospital) -> None:
     for name in "abc":
         hospital.add_study(name, [Node(0.5, "x", AJCC_7)], A)
-        hospital.add_report(name, FindingRecord((AJCC_7,), "negative", 1, 3, 0))
+        hospital.add_report(
+            name,
+            FindingRecord(
+                stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
+            ),
+        )
     asked: list[str] = []
 
     def note(connection, cursor, statement, *_):
@@ -402,7 +501,12 @@ def test_new_pathology_renews_the_page_of_its_study_only(typical: Hospital) -> N
     typical.add_study("b", typical_nodes()[:2], A)
     assert report(typical).pages_written == 2
     assert report(typical).pages_written == 0
-    typical.add_report("b", FindingRecord((AJCC_4R,), "positive", 1, 5, 2))
+    typical.add_report(
+        "b",
+        FindingRecord(
+            stations=(AJCC_4R,), status="positive", source_row=1, n_examined=5, n_positive=2
+        ),
+    )
     summary = report(typical)
     assert (summary.pages_written, summary.pages_current) == (1, 1)
     assert "AJCC8:4R" in page(typical, "b").text
@@ -411,9 +515,20 @@ def test_new_pathology_renews_the_page_of_its_study_only(typical: Hospital) -> N
 def test_markup_in_a_stations_name_is_only_text(hospital: Hospital) -> None:
     hostile = StationKey(SCRIPT, "v", SCRIPT)
     hospital.add_study("a", [Node(0.5, "x", hostile, SCRIPT)], A)
-    hospital.add_report("a", FindingRecord((hostile, AJCC_7), "positive", 1, 3, 1))
-    hospital.add_report("a", FindingRecord((hostile,), "negative", 1, 3, 0), report_id="R2",
-                        report_date="2027-01-01")  # fmt: skip
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(hostile, AJCC_7), status="positive", source_row=1, n_examined=3, n_positive=1
+        ),
+    )
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(hostile,), status="negative", source_row=1, n_examined=3, n_positive=0
+        ),
+        report_id="R2",
+        report_date="2027-01-01",
+    )
     shown = page(hospital)
     assert "script" not in shown.tags
     assert shown.text.count(SCRIPT) > 6
@@ -422,14 +537,25 @@ def test_markup_in_a_stations_name_is_only_text(hospital: Hospital) -> None:
 def test_formulas_in_a_stations_name_are_only_text(hospital: Hospital) -> None:
     hostile = StationKey(FORMULA, FORMULA, FORMULA)
     hospital.add_study("a", [Node(0.5, "x", hostile, FORMULA)], Engine(FORMULA))
-    hospital.add_report("a", FindingRecord((hostile, AJCC_7), "positive", 1, 3, 1))
+    hospital.add_report(
+        "a",
+        FindingRecord(
+            stations=(hostile, AJCC_7), status="positive", source_row=1, n_examined=3, n_positive=1
+        ),
+    )
     cells = [cell for row in table(hospital) for cell in row.values()]
     assert sum(cell == "'" + FORMULA for cell in cells) >= 4
     assert not any(cell.startswith("=") for cell in cells)
 
 
 def test_neither_the_reports_number_nor_the_patients_key_is_written(typical: Hospital) -> None:
-    typical.add_report("a", FindingRecord((ajcc("2R"),), "positive", 1, 3, 1), report_id="PLANTED")
+    typical.add_report(
+        "a",
+        FindingRecord(
+            stations=(ajcc("2R"),), status="positive", source_row=1, n_examined=3, n_positive=1
+        ),
+        report_id="PLANTED",
+    )
     report(typical)
     files = [path for path in (typical.root / "out").rglob("*") if path.is_file()]
     written = b"".join(path.read_bytes() for path in files)

@@ -41,9 +41,18 @@ def operate(settings: Settings) -> None:
         number = studies.station_ids(session, [STATION])[STATION]
         session.execute(update(schema.LymphNode).values(station_id=number))
         for key in session.scalars(select(schema.Patient.pseudo_key)).all():
-            finding = FindingRecord((STATION,), "positive", 1, 9, 9)
+            finding = FindingRecord(
+                stations=(STATION,), status="positive", source_row=1, n_examined=9, n_positive=9
+            )
             pathology.add_report(
-                session, ReportRecord(key, "R1", "2026-03-01", "f" * 64, (finding,))
+                session,
+                ReportRecord(
+                    patient_key=key,
+                    report_id="R1",
+                    report_date="2026-03-01",
+                    source_sha256="f" * 64,
+                    findings=(finding,),
+                ),
             )
 
 

@@ -25,7 +25,14 @@ from trainer.reproduction.rows import Comparison, PaperTable
 
 ROWS = ("two-stream", "two-stream-mt", "all-labels")
 PLANNED = (Comparison("two-stream-mt", "two-stream"), Comparison("all-labels", "two-stream"))
-TABLE = PaperTable("truth", "Truth", ROWS, PLANNED, "two-stream", "all-labels")
+TABLE = PaperTable(
+    name="truth",
+    title="Truth",
+    rows=ROWS,
+    planned=PLANNED,
+    supervised="two-stream",
+    all_labels="all-labels",
+)
 
 
 def made(runs, draws=50, **given):

@@ -31,7 +31,7 @@ def sheet(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-ROOMLESS = PaperTable("ours", "Ours", ("null", "all-labels"), ())
+ROOMLESS = PaperTable(name="ours", title="Ours", rows=("null", "all-labels"), planned=())
 
 
 @pytest.fixture(scope="module")

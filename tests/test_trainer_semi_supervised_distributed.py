@@ -46,7 +46,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cohort, config = without_masks(make_cohort(patients=28, hidden=8)), quick(epochs=1)
     network = TINY.model_copy(update={"dropout": 0.0})
     job = SupervisedRun(
-        root, network, config, Start(), torch.device("cpu"), Ranks(), lambda done, total, note: None
+        root=root,
+        network=network,
+        config=config,
+        start=Start(),
+        device=torch.device("cpu"),
+        ranks=Ranks(),
+        watch=lambda done, total, note: None,
     )
     train_folds(job, cohort, assign(cohort, 0)[:1])
     facts = {"stage": "supervised", "config": network.model_dump(mode="json")}

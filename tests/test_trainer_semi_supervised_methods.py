@@ -74,7 +74,7 @@ def test_temporal_ensembling_corrects_for_its_start() -> None:
     method = TemporalEnsembling(quick_ssl(ensemble=0.6), 2, torch.device("cpu"), Ranks())
     targets = []
     for epoch, answer in enumerate((0.2, 0.8)):
-        said = StepOutputs(logits(0.5), logits(answer))
+        said = StepOutputs(labelled=logits(0.5), unlabelled=logits(answer))
         method.after_step(said, slots(epoch, [1]))
         method.after_epoch()
         targets.append(method.targets()[1].item())
@@ -86,9 +86,9 @@ def test_temporal_ensembling_corrects_for_its_start() -> None:
 def test_temporal_ensembling_has_no_term_in_the_first_epoch_nor_for_unseen_nodes() -> None:
     config = quick_ssl(method="temporal-ensembling", w_max=30.0, ramp=0.0)
     method = TemporalEnsembling(config, 2, torch.device("cpu"), Ranks())
-    said = StepOutputs(logits(0.5), logits(0.9, 0.9))
+    said = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.9, 0.9))
     assert method.loss(said, slots(0, [0, 1])).item() == 0.0
-    method.after_step(StepOutputs(logits(0.5), logits(0.4)), slots(0, [0]))
+    method.after_step(StepOutputs(labelled=logits(0.5), unlabelled=logits(0.4)), slots(0, [0]))
     method.after_epoch()
     wanted = 30 * (0.9 - 0.4) ** 2 / 2  # node 1 has no target yet, and counts in the mean
     assert method.loss(said, slots(1, [0, 1])).item() == pytest.approx(wanted, rel=1e-5)
@@ -97,7 +97,7 @@ def test_temporal_ensembling_has_no_term_in_the_first_epoch_nor_for_unseen_nodes
 def test_temporal_ensembling_goes_on_from_its_tensors() -> None:
     config = quick_ssl()
     one = TemporalEnsembling(config, 2, torch.device("cpu"), Ranks())
-    one.after_step(StepOutputs(logits(0.5), logits(0.3)), slots(0, [1]))
+    one.after_step(StepOutputs(labelled=logits(0.5), unlabelled=logits(0.3)), slots(0, [1]))
     one.after_epoch()
     other = TemporalEnsembling(config, 2, torch.device("cpu"), Ranks())
     other.restore(one.tensors())
@@ -108,7 +108,7 @@ def test_pi_compares_two_views_and_both_have_a_gradient() -> None:
     config = quick_ssl(method="pi", w_max=100.0, ramp=0.0)
     method = choose(config, 1, None, torch.tensor([0, 1]), Ranks())
     first, second = (torch.logit(torch.tensor([p])).requires_grad_() for p in (0.2, 0.7))
-    said = StepOutputs(logits(0.5), Logits(first, None, None), second=second)
+    said = StepOutputs(labelled=logits(0.5), unlabelled=Logits(first, None, None), second=second)
     assert method.loss(said, slots(0, [0])).item() == 0.0
     loss = method.loss(said, slots(1, [0]))
     assert loss.item() == pytest.approx(25.0, rel=1e-5)
@@ -121,7 +121,7 @@ def test_pi_compares_two_views_and_both_have_a_gradient() -> None:
 def test_mean_teacher_compares_fused_heads(kind: str, wanted: float) -> None:
     config = quick_ssl(method="mean-teacher", consistency=kind, w_max=2.0, ramp=0.0)
     method = choose(config, 1, None, torch.tensor([0, 1]), Ranks())
-    said = StepOutputs(logits(0.5), logits(0.6), teacher=logits(0.9).fused)
+    said = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.6), teacher=logits(0.9).fused)
     assert method.loss(said, slots(0, [0])).item() == pytest.approx(2 * wanted, abs=1e-5)
 
 
@@ -150,7 +150,13 @@ def simmatch(**values: object) -> SimMatch:
 
 def answered(p: float, student: float, features: torch.Tensor) -> StepOutputs:
     return StepOutputs(
-        logits(0.5), logits(student), None, features, logits(p).fused, features, torch.eye(3)[:1]
+        labelled=logits(0.5),
+        unlabelled=logits(student),
+        second=None,
+        features=features,
+        teacher=logits(p).fused,
+        teacher_features=features,
+        teacher_labelled=torch.eye(3)[:1],
     )
 
 
@@ -185,7 +191,7 @@ def test_simmatchs_queue_forgets_what_is_older() -> None:
 def test_simmatchs_bank_takes_the_teachers_features_by_place() -> None:
     method = simmatch()
     fresh = torch.nn.functional.normalize(torch.ones(2, 3), dim=1)
-    said = StepOutputs(logits(0.5), logits(0.5), teacher_labelled=fresh)
+    said = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.5), teacher_labelled=fresh)
     method.after_step(said, Slots(0, np.array([2, 0]), np.array([0]), np.array([0])))
     assert torch.equal(method.bank[0], fresh[0])
     assert torch.equal(method.bank[2], fresh[1])

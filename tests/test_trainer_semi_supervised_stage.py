@@ -74,7 +74,15 @@ def source(cohort: Cohort, fold: Fold, tmp_path_factory: pytest.TempPathFactory)
     root = tmp_path_factory.mktemp("runs") / "first"
     root.mkdir()
     config = quick(epochs=2)
-    job = run_supervised.SupervisedRun(root, TINY, config, Start(), CPU, Ranks(), quiet)
+    job = run_supervised.SupervisedRun(
+        root=root,
+        network=TINY,
+        config=config,
+        start=Start(),
+        device=CPU,
+        ranks=Ranks(),
+        watch=quiet,
+    )
     run_supervised.train_folds(job, cohort, [fold])
     facts = {"stage": "supervised", "config": TINY.model_dump(mode="json"), "network": "2.5d"}
     more = {"values": config.model_dump(mode="json"), "reader": "radiologist"}
@@ -100,7 +108,9 @@ def run(
         if done == stop_at:
             raise Killed
 
-    job = SslRun(root, read_source(source), config, CPU, Ranks(), watch)
+    job = SslRun(
+        root=root, source=read_source(source), config=config, device=CPU, ranks=Ranks(), watch=watch
+    )
     train_folds(job, cohort, unlabelled, assign(cohort, 0)[:1])
     return root / "fold-0"
 
@@ -224,9 +234,26 @@ def job_of(
     source: Path, cohort: Cohort, unlabelled: Unlabelled, fold: Fold, config: SslConfig
 ) -> SslJob:
     """A fold about to begin."""
-    begun = SslRun(Path(), read_source(source), config, CPU, Ranks(), quiet)
+    begun = SslRun(
+        root=Path(),
+        source=read_source(source),
+        config=config,
+        device=CPU,
+        ranks=Ranks(),
+        watch=quiet,
+    )
     network, _, _ = begin(begun, fold)
-    return SslJob(network, config, cohort, unlabelled, fold, Path(), CPU, Ranks(), quiet)
+    return SslJob(
+        network=network,
+        config=config,
+        cohort=cohort,
+        unlabelled=unlabelled,
+        fold=fold,
+        place=Path(),
+        device=CPU,
+        ranks=Ranks(),
+        watch=quiet,
+    )
 
 
 def test_student_and_teacher_start_from_the_supervised_weights(
@@ -359,7 +386,14 @@ def test_sharpening_finds_the_bright_nodes(
 def test_a_source_without_the_fold_is_refused(
     cohort: Cohort, unlabelled: Unlabelled, source: Path, tmp_path: Path
 ) -> None:
-    job = SslRun(tmp_path / "a", read_source(source), quick_ssl(), CPU, Ranks(), quiet)
+    job = SslRun(
+        root=tmp_path / "a",
+        source=read_source(source),
+        config=quick_ssl(),
+        device=CPU,
+        ranks=Ranks(),
+        watch=quiet,
+    )
     with pytest.raises(TrainerError, match=r"^T52: .* without a finished fold 1"):
         train_folds(job, cohort, unlabelled, assign(cohort, 0)[1:2])
 
@@ -372,7 +406,14 @@ def test_a_folder_without_a_supervised_run_is_refused(tmp_path: Path) -> None:
 def test_a_source_that_saw_other_patients_is_refused(
     cohort: Cohort, unlabelled: Unlabelled, source: Path, tmp_path: Path
 ) -> None:
-    job = SslRun(tmp_path / "a", read_source(source), quick_ssl(), CPU, Ranks(), quiet)
+    job = SslRun(
+        root=tmp_path / "a",
+        source=read_source(source),
+        config=quick_ssl(),
+        device=CPU,
+        ranks=Ranks(),
+        watch=quiet,
+    )
     other = assign(cohort, 1)[:1]
     with pytest.raises(TrainerError, match=r"^T53: fold 0 of .* has other patients"):
         train_folds(job, cohort, unlabelled, other)
@@ -384,8 +425,8 @@ def test_few_malignant_pseudo_labels_are_counted_and_told(
     notes = []
     config = quick_ssl(method="pgls", epochs=6, validate_every=6, beta=1.0)
     job = SslRun(
-        tmp_path / "a", read_source(source), config, CPU, Ranks(),
-        lambda done, total, note: notes.append(note),
+        root=tmp_path / "a", source=read_source(source), config=config, device=CPU, ranks=Ranks(),
+        watch=lambda done, total, note: notes.append(note),
     )  # fmt: skip
     train_folds(job, cohort, unlabelled, assign(cohort, 0)[:1])
     assert checkpoint.load(tmp_path / "a" / "fold-0" / LAST)[1]["thin"] == 6

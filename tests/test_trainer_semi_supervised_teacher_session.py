@@ -167,9 +167,16 @@ def test_an_export_that_keeps_losing_a_weight_is_refused(
 
 def job_of(network: nn.Module, cohort: Cohort, config: SslConfig) -> SslJob:
     return SslJob(
-        network, config, cohort, make_unlabelled(cohort), assign(cohort, 0)[0], Path(), CPU,
-        Ranks(), lambda done, total, note: None,
-    )  # fmt: skip
+        network=network,
+        config=config,
+        cohort=cohort,
+        unlabelled=make_unlabelled(cohort),
+        fold=assign(cohort, 0)[0],
+        place=Path(),
+        device=CPU,
+        ranks=Ranks(),
+        watch=lambda done, total, note: None,
+    )
 
 
 def test_only_a_long_run_of_a_network_that_exports_pays(cohort: Cohort) -> None:

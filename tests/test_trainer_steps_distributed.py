@@ -49,7 +49,13 @@ def drawn() -> dict[str, torch.Tensor]:
     """Parameters and statistics before the first step."""
     cohort = without_masks(make_cohort())
     job = SupervisedRun(
-        Path(), TINY, quick(), Start(), torch.device("cpu"), Ranks(), lambda done, total, note: None
+        root=Path(),
+        network=TINY,
+        config=quick(),
+        start=Start(),
+        device=torch.device("cpu"),
+        ranks=Ranks(),
+        watch=lambda done, total, note: None,
     )
     network, _, _ = begin(job, cohort, assign(cohort, 0)[0])
     return {

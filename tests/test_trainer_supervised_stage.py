@@ -37,7 +37,15 @@ def run(root: Path, cohort: Cohort, config: SupervisedConfig, stop_at: int | Non
         if done == stop_at:
             raise Killed
 
-    job = SupervisedRun(root, TINY, config, Start(), torch.device("cpu"), Ranks(), watch)
+    job = SupervisedRun(
+        root=root,
+        network=TINY,
+        config=config,
+        start=Start(),
+        device=torch.device("cpu"),
+        ranks=Ranks(),
+        watch=watch,
+    )
     train_folds(job, cohort, assign(cohort, 0)[:1])
     return root / "fold-0"
 
@@ -78,13 +86,13 @@ def test_a_fold_does_not_go_on_with_other_patients(cohort: Cohort, tmp_path: Pat
     with pytest.raises(Killed):
         run(tmp_path / "a", cohort, quick(epochs=3), stop_at=4)
     job = SupervisedRun(
-        tmp_path / "a",
-        TINY,
-        quick(epochs=3),
-        Start(),
-        torch.device("cpu"),
-        Ranks(),
-        lambda *_: None,
+        root=tmp_path / "a",
+        network=TINY,
+        config=quick(epochs=3),
+        start=Start(),
+        device=torch.device("cpu"),
+        ranks=Ranks(),
+        watch=lambda *_: None,
     )
     with pytest.raises(TrainerError, match=r"^T53: fold 0 of .* has other patients"):
         train_folds(job, cohort, assign(cohort, 7)[:1])

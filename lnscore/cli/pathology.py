@@ -65,8 +65,22 @@ def import_file(
     from lnscore.pathology import importing as job
     from lnscore.pathology.reading import TableOptions
 
-    options = TableOptions(_kind(format_), mapping, sheet, id_column, layout, encoding)
-    wanted = job.ImportRequest(options, issuer, key_file, allow_pending, max_days, _order(dates))
+    options = TableOptions(
+        format=_kind(format_),
+        mapping=mapping,
+        sheet=sheet,
+        id_column=id_column,
+        layout=layout,
+        encoding=encoding,
+    )
+    wanted = job.ImportRequest(
+        options=options,
+        issuer=issuer,
+        key_file=key_file,
+        allow_pending=allow_pending,
+        max_days=max_days,
+        order=_order(dates),
+    )
     console.finish(job.run(file, settings.load(db), wanted), as_json=as_json)
 
 
@@ -93,8 +107,22 @@ def preview(
     from lnscore.pathology.importing import ImportRequest
     from lnscore.pathology.reading import TableOptions
 
-    options = TableOptions(_kind(format_), mapping, sheet, id_column, layout, encoding)
-    wanted = ImportRequest(options, issuer, key_file, allow_pending, max_days, _order(dates))
+    options = TableOptions(
+        format=_kind(format_),
+        mapping=mapping,
+        sheet=sheet,
+        id_column=id_column,
+        layout=layout,
+        encoding=encoding,
+    )
+    wanted = ImportRequest(
+        options=options,
+        issuer=issuer,
+        key_file=key_file,
+        allow_pending=allow_pending,
+        max_days=max_days,
+        order=_order(dates),
+    )
     shown = job.run(file, settings.load(db), wanted)
     if not as_json:
         console.print_table("Findings", *shown.table())

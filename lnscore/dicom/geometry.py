@@ -46,7 +46,7 @@ class Geometry:
         return np.asarray(points_mm, float) @ self.inverse[:3, :3].T + self.inverse[:3, 3]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CtGrid:
     """What a mask reader must know of a CT series: where it is and what its slices are.
 

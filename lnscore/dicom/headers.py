@@ -47,7 +47,7 @@ TAGS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PatientFacts:
     """What names a patient and a study; it stays in the driver's memory and is never stored."""
 
@@ -59,7 +59,7 @@ class PatientFacts:
     accession: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FileHeader:
     """One DICOM file.
 
@@ -199,24 +199,24 @@ def _facts(
     elif kind == "enhanced":
         slices = enhanced_slices(dataset, path, shown)
     return FileHeader(
-        path,
-        shown,
-        kind,
-        text(dataset, "Modality") or str(dataset.SOPClassUID.name),
-        text(dataset, "SOPInstanceUID"),
-        text(dataset, "StudyInstanceUID"),
-        text(dataset, "SeriesInstanceUID"),
-        PatientFacts(
-            _patient_id(dataset),
-            text(dataset, "IssuerOfPatientID"),
-            text(dataset, "PatientBirthDate"),
-            text(dataset, "PatientSex"),
-            text(dataset, "StudyDate"),
-            text(dataset, "AccessionNumber"),
+        path=path,
+        shown=shown,
+        kind=kind,
+        what=text(dataset, "Modality") or str(dataset.SOPClassUID.name),
+        sop_uid=text(dataset, "SOPInstanceUID"),
+        study_uid=text(dataset, "StudyInstanceUID"),
+        series_uid=text(dataset, "SeriesInstanceUID"),
+        who=PatientFacts(
+            patient_id=_patient_id(dataset),
+            issuer=text(dataset, "IssuerOfPatientID"),
+            birth_date=text(dataset, "PatientBirthDate"),
+            sex=text(dataset, "PatientSex"),
+            study_date=text(dataset, "StudyDate"),
+            accession=text(dataset, "AccessionNumber"),
         ),
-        slices,
-        text(dataset, "ContentDate") + text(dataset, "ContentTime"),
-        text(dataset, "FrameOfReferenceUID"),
+        slices=slices,
+        made=text(dataset, "ContentDate") + text(dataset, "ContentTime"),
+        for_uid=text(dataset, "FrameOfReferenceUID"),
     )
 
 

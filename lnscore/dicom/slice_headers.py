@@ -21,7 +21,7 @@ PHASE_TAGS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pixels:
     """How the stored numbers of one slice become HU.
 
@@ -47,7 +47,7 @@ class Pixels:
     frame: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SliceHeader:
     """One CT slice: identity, place, phase, pixel coding. Missing geometry is None."""
 
@@ -123,19 +123,19 @@ def _slice(
     holders = [*parts, dataset]  # a frame's own value before the shared one
     thickness = _numbers(holders, "SliceThickness", 1)
     return SliceHeader(
-        path,
-        shown,
-        text(dataset, "SOPInstanceUID"),
-        text(dataset, "SeriesInstanceUID"),
-        text(dataset, "FrameOfReferenceUID"),
-        _first(holders, texts, "FrameType", "ImageType") or (),
-        _numbers(holders, "ImagePositionPatient", 3),
-        _numbers(holders, "ImageOrientationPatient", 6),
-        _numbers(holders, "PixelSpacing", 2),
-        thickness[0] if thickness else None,
-        tuple(_first(holders, text, *keywords) or "" for keywords in PHASE_TAGS),
-        _pixels(dataset, holders, offset, frame),
-        tuple((name, value) for name in SCANNER if (value := _first(holders, text, name))),
+        path=path,
+        shown=shown,
+        sop_uid=text(dataset, "SOPInstanceUID"),
+        series_uid=text(dataset, "SeriesInstanceUID"),
+        for_uid=text(dataset, "FrameOfReferenceUID"),
+        image_type=_first(holders, texts, "FrameType", "ImageType") or (),
+        position_mm=_numbers(holders, "ImagePositionPatient", 3),
+        orientation=_numbers(holders, "ImageOrientationPatient", 6),
+        spacing_mm=_numbers(holders, "PixelSpacing", 2),
+        thickness_mm=thickness[0] if thickness else None,
+        phases=tuple(_first(holders, text, *keywords) or "" for keywords in PHASE_TAGS),
+        pixels=_pixels(dataset, holders, offset, frame),
+        scanner=tuple((name, value) for name in SCANNER if (value := _first(holders, text, name))),
     )
 
 
@@ -171,19 +171,19 @@ def _pixels(dataset: Any, holders: list[Any], offset: int | None, frame: int | N
     slope = _numbers(holders, "RescaleSlope", 1)
     intercept = _numbers(holders, "RescaleIntercept", 1)
     return Pixels(
-        transfer_syntax(dataset),
-        rows,
-        columns,
-        (whole(dataset, "BitsAllocated") or 0) * samples,
-        stored,
-        stored - 1 if high_bit is None else high_bit,
-        signed,
-        slope[0] if slope else None,
-        intercept[0] if intercept else None,
-        _first(holders, text, "RescaleType") or "",
-        _padding(dataset, signed),
-        offset,
-        frame,
+        transfer_syntax=transfer_syntax(dataset),
+        rows=rows,
+        columns=columns,
+        bits_allocated=(whole(dataset, "BitsAllocated") or 0) * samples,
+        bits_stored=stored,
+        high_bit=stored - 1 if high_bit is None else high_bit,
+        signed=signed,
+        slope=slope[0] if slope else None,
+        intercept=intercept[0] if intercept else None,
+        rescale_type=_first(holders, text, "RescaleType") or "",
+        padding=_padding(dataset, signed),
+        offset=offset,
+        frame=frame,
     )
 
 

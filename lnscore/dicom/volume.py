@@ -104,12 +104,12 @@ def place_stack(
     pixels = rescaled[0].pixels
     geometry = Geometry(affine, (len(ordered), pixels.rows, pixels.columns))
     grid = CtGrid(
-        study_uid,
-        stack.series_uid,
-        rescaled[0].for_uid,
-        tuple(one.sop_uid if one else "" for one in ordered),
-        geometry,
-        stack.others,
+        study_uid=study_uid,
+        series_uid=stack.series_uid,
+        for_uid=rescaled[0].for_uid,
+        sop_uids=tuple(one.sop_uid if one else "" for one in ordered),
+        geometry=geometry,
+        others=stack.others,
     )
     return Scan(grid, tuple(ordered), stack.flags + flags)
 

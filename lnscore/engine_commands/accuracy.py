@@ -28,7 +28,7 @@ AUROC_MAX = 0.001
 """Largest change of the AUROC that is allowed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """One back end and precision beside fp32 ONNX Runtime.
 

@@ -33,7 +33,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Flip:
     """One node that one engine calls positive and the other negative at one operating point."""
 
@@ -60,7 +60,7 @@ class PointCount:
     """Positive by the first engine, negative by the second."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineDifference:
     """What changes between two engines.
 

@@ -35,7 +35,7 @@ SIGNIFICANT = 0.05
 STATED = "test_auroc"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PromotionSummary:
     """An engine that is now the default, and the figures that let it.
 

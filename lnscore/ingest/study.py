@@ -134,19 +134,19 @@ def _record(
     scan = ready.scan
     geometry = scan.grid.geometry
     return SeriesRecord(
-        task.study,
-        scan.grid.series_uid,
-        status,
-        content,
-        scan.grid.for_uid or None,
-        reason.code if reason else None,
-        str(reason) if reason else None,
-        {
+        study=task.study,
+        series_uid=scan.grid.series_uid,
+        status=status,
+        content_sha256=content,
+        for_uid=scan.grid.for_uid or None,
+        code=reason.code if reason else None,
+        reason=str(reason) if reason else None,
+        geometry={
             "affine": geometry.affine.tolist(),
             "shape": list(geometry.shape),
             "flags": sorted(set(scan.flags)),
         },
-        dict(next(one for one in scan.slices if one).scanner),
+        facts=dict(next(one for one in scan.slices if one).scanner),
         instances=list(ready.instances),
         annotations=[one.annotation for one in masks],
         nodes=cut.nodes if cut else [],
@@ -157,13 +157,13 @@ def _failed(failed: UnusableScan, task: StudyTask) -> StudyResult:
     """A series that cannot be used: its own row and a row of refusal."""
     content = _digest({"images": _images(failed.instances), "code": failed.refusal.code})
     record = SeriesRecord(
-        task.study,
-        failed.series_uid,
-        "quarantined",
-        content,
-        failed.for_uid or None,
-        failed.refusal.code,
-        str(failed.refusal),
+        study=task.study,
+        series_uid=failed.series_uid,
+        status="quarantined",
+        content_sha256=content,
+        for_uid=failed.for_uid or None,
+        code=failed.refusal.code,
+        reason=str(failed.refusal),
         instances=list(failed.instances),
     )
     refused = record_of(

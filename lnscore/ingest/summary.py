@@ -11,7 +11,7 @@ from lnscore.refused import sentence
 SHOWN = 20
 
 
-@dataclass
+@dataclass(kw_only=True)
 class IngestSummary:
     """Counts and refusals of one ingest (see `summary.Summary`).
 

@@ -16,7 +16,7 @@ from lnscore.dicom.slice_headers import SliceHeader
 from lnscore.errors import Refusal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IngestOptions:
     """What the command line says of how to read.
 
@@ -62,14 +62,14 @@ class IngestOptions:
             if not file.is_file():
                 raise Refusal("F10", f"no file '{file}'", "one that exists", "Check it.")
         return cls(
-            tuple(map(str, masks or ())),
-            tuple(map(str, points or ())),
-            coord,
-            str(stations) if stations else None,
-            series,
-            fill_gaps,
-            assume_hu,
-            tuple(names or ()),
+            masks=tuple(map(str, masks or ())),
+            points=tuple(map(str, points or ())),
+            coord=coord,
+            stations=str(stations) if stations else None,
+            series=series,
+            fill_gaps=fill_gaps,
+            assume_hu=assume_hu,
+            names=tuple(names or ()),
         )
 
     def wants(self, label: str) -> bool:

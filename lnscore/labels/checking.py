@@ -17,7 +17,7 @@ UIDS = ("tracking_uid", "series_uid", "study_uid")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelRow:
     """One label; it names its node by `tracking_uid`, or by a point.
 
@@ -143,7 +143,7 @@ class _OfRow:
         self, reader: str, value: int, point: tuple[float, float, float] | None, coord: str
     ) -> LabelRow:
         uids = {name: self.cells.get(name, "") for name in UIDS}
-        return LabelRow(self.row, reader, value, point=point, coord=coord, **uids)
+        return LabelRow(row=self.row, reader=reader, value=value, point=point, coord=coord, **uids)
 
     def _wrong(self, code: str, column: str, text: str) -> Message:
         return Message(code, "E", text, self.row, column)

@@ -36,7 +36,7 @@ class LabelOptions:
     coord: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelSummary:
     """What a file of labels came to.
 
@@ -114,10 +114,24 @@ def run(settings: Settings, path: Path, options: LabelOptions) -> LabelSummary:
         notes = (*(f"{table.name}: {said}" for said in table.said), *ignored)
         if messages:
             ordered = sorted(messages, key=lambda message: message.row or 0)
-            result = LabelSummary(table.name, options.tolerance_mm, (), 0, tuple(ordered), notes)
+            result = LabelSummary(
+                name=table.name,
+                tolerance_mm=options.tolerance_mm,
+                matches=(),
+                new=0,
+                messages=tuple(ordered),
+                notes=notes,
+            )
         else:
             new = _store(database, table, matches, options)
-            result = LabelSummary(table.name, options.tolerance_mm, tuple(matches), new, (), notes)
+            result = LabelSummary(
+                name=table.name,
+                tolerance_mm=options.tolerance_mm,
+                matches=tuple(matches),
+                new=new,
+                messages=(),
+                notes=notes,
+            )
     return result
 
 

@@ -18,7 +18,7 @@ TOLD = 10
 """Headings in a message."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelTable:
     """What the file says, unchecked.
 
@@ -86,11 +86,13 @@ def _sheet(path: Path, sha256: str) -> LabelTable:
             raise _unusable(path, f"row {number} with a value that is merged over several rows")
         rows.append((number, _known(row)))
     return LabelTable(
-        path.name,
-        sha256,
-        tuple((number, cells) for number, cells in rows if cells),
-        tuple(shown(heading) for heading in written if heading and _name(heading) not in COLUMNS),
-        sheet.said,
+        name=path.name,
+        sha256=sha256,
+        rows=tuple((number, cells) for number, cells in rows if cells),
+        ignored=tuple(
+            shown(heading) for heading in written if heading and _name(heading) not in COLUMNS
+        ),
+        said=sheet.said,
     )
 
 
@@ -114,7 +116,15 @@ def _json(path: Path, sha256: str) -> LabelTable:
         raise _unusable(path, f"{type(error).__name__}: {cleaned(str(error))}") from error
     ignored = sorted({shown(key) for _, row in rows for key in row if _name(key) not in COLUMNS})
     known = tuple((number, _known({_name(key): row[key] for key in row})) for number, row in rows)
-    return LabelTable(path.name, sha256, known, tuple(ignored), (), reader, coord)
+    return LabelTable(
+        name=path.name,
+        sha256=sha256,
+        rows=known,
+        ignored=tuple(ignored),
+        said=(),
+        reader=reader,
+        coord=coord,
+    )
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

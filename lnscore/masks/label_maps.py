@@ -189,8 +189,8 @@ def _region(value: int, name: str | None, voxels: np.ndarray) -> Region:
     mask, origin = from_voxels(voxels)
     station, warnings = station_in(name or "")
     return Region(
-        name or f"label {value}",
-        value,
+        label=name or f"label {value}",
+        number=value,
         mask=mask,
         origin_vox=origin,
         station=station,

@@ -186,7 +186,9 @@ def _region(number: int, row: PointRow, point_mm: np.ndarray, grid: CtGrid) -> R
     if row.station and not station:
         warnings = warnings or ("N06",)
     x, y, z = map(float, point_mm)
-    return Region(label, number, centre_mm=(x, y, z), station=station, warnings=warnings)
+    return Region(
+        label=label, number=number, centre_mm=(x, y, z), station=station, warnings=warnings
+    )
 
 
 def _damaged(path: Path, found: str) -> Refusal:

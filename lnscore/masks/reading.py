@@ -60,7 +60,12 @@ def read_dicom_masks(
             bad.append(BadMask(sha256, file.shown, refusal, uid))
         else:
             record = AnnotationRecord(
-                file.kind.upper(), sha256, file.shown, file.sop_uid, frame, annotated.details
+                format=file.kind.upper(),
+                sha256=sha256,
+                path=file.shown,
+                uid=file.sop_uid,
+                for_uid=frame,
+                details=annotated.details,
             )
             read.append(MaskFile(scan.grid.series_uid, record, annotated))
     return read, bad
@@ -86,7 +91,9 @@ def read_named_masks(
         except Refusal as refusal:
             bad.append(BadMask(sha256, path, refusal, uid))
         else:
-            record = AnnotationRecord(kind, sha256, path, details=annotated.details)
+            record = AnnotationRecord(
+                format=kind, sha256=sha256, path=path, details=annotated.details
+            )
             read.append(MaskFile(uid, record, annotated))
     return read, bad
 

@@ -21,7 +21,7 @@ WAITING = frozenset({"M03"})
 """Refusals that may end by themselves: the mask's CT has not arrived completely."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Region:
     """One candidate node: a mask on the CT grid, or a point.
 

@@ -20,7 +20,7 @@ MAX_ELONGATION = 2.2
 """Longest over middle principal spread: 2.45 for two equal balls side by side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NodeMeasurements:
     """Where and how large a node is.
 
@@ -58,7 +58,7 @@ def measure(region: Region, grid: CtGrid) -> NodeMeasurements:
     source = "explicit" if region.station else "unassigned"
     if region.mask is None:
         return NodeMeasurements(
-            region.centre_mm or (0.0, 0.0, 0.0),
+            centroid_mm=region.centre_mm or (0.0, 0.0, 0.0),
             station=region.station,
             station_source=source,
             warnings=region.warnings,
@@ -76,13 +76,13 @@ def measure(region: Region, grid: CtGrid) -> NodeMeasurements:
         ("N04", volume_mm3 > MAX_VOLUME_MM3 or _elongation(voxels, grid) > MAX_ELONGATION),
     )
     return NodeMeasurements(
-        (centre[0], centre[1], centre[2]),
-        [low, high],
-        volume_mm3,
-        short_mm,
-        long_mm,
-        region.station,
-        source,
+        centroid_mm=(centre[0], centre[1], centre[2]),
+        bbox_vox=[low, high],
+        volume_mm3=volume_mm3,
+        short_axis_mm=short_mm,
+        long_axis_mm=long_mm,
+        station=region.station,
+        station_source=source,
         warnings=region.warnings + tuple(code for code, true in warnings if true),
     )
 

@@ -57,7 +57,7 @@ class Patch:
     rule: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Placement:
     """Where the patch grid lies on the source axes.
 
@@ -142,7 +142,13 @@ def _place(geometry: Geometry, centre_mm: np.ndarray, spec: PatchSpec) -> _Place
     shear = (steps[0, 1] / steps[1, 1], steps[0, 2] / steps[2, 2])
     slab_mm = spec.spacing_mm[0]
     return _Placement(
-        axes, (positions[0], positions[1], positions[2]), shear, affine, rule, spacing, slab_mm
+        source_axis=axes,
+        positions_vox=(positions[0], positions[1], positions[2]),
+        shear_vox=shear,
+        affine=affine,
+        rule=rule,
+        spacing_mm=spacing,
+        z_step_mm=slab_mm,
     )
 
 

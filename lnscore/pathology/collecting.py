@@ -16,7 +16,7 @@ EVERY = 1000
 """Rows between two steps of the progress bar."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Report:
     """One report of the file, under the patient's id that the file has."""
 
@@ -29,7 +29,7 @@ class Report:
     findings: list[FindingRecord] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CollectedReports:
     """What a file says.
 
@@ -75,7 +75,7 @@ def collect(
         keep: Keep the canonical rows, for a preview.
     """
     reading = open_pathology(path, options)
-    found = CollectedReports(_sha256(path), reading.format, reading.said)
+    found = CollectedReports(sha256=_sha256(path), format=reading.format, said=reading.said)
     grouped = _Grouped()
     for one in check(reading.rows, order):
         if isinstance(one, Message):
@@ -109,9 +109,13 @@ class _Grouped:
         report = self.reports.get(key)
         if report is None:
             report = self.reports[key] = Report(
-                self.shared(row.patient_id), row.report_id, row.report_date, row.surgery_date,
-                row.neoadjuvant, row.row,
-            )  # fmt: skip
+                patient_id=self.shared(row.patient_id),
+                report_id=row.report_id,
+                report_date=row.report_date,
+                surgery_date=row.surgery_date,
+                neoadjuvant=row.neoadjuvant,
+                row=row.row,
+            )
         report.findings.append(
             FindingRecord(
                 stations=row.stations,

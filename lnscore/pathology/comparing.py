@@ -174,7 +174,7 @@ def _excluded(
         yield Message(code, "W", text, report.row, "surgery_date")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _ComparedFinding:
     """What one report says of one specimen; without a row it is stored already."""
 
@@ -223,14 +223,22 @@ def _of_patient(
         yield from _between_versions(record, before)
         for one in record.findings:
             saying = _ComparedFinding(
-                record.report_date, 1, record.report_id, one.status, one.source_row,
-                one.source_column,
-            )  # fmt: skip
+                report_date=record.report_date,
+                order=1,
+                report_id=record.report_id,
+                status=one.status,
+                row=one.source_row,
+                column=one.source_column,
+            )
             told.setdefault(frozenset(one.stations), []).append(saying)
     for one in current:
         if one.report_id not in replaced and one.stations in told:
             saying = _ComparedFinding(
-                one.report_date, 0, names.get(one.report_id, ""), one.status, None
+                report_date=one.report_date,
+                order=0,
+                report_id=names.get(one.report_id, ""),
+                status=one.status,
+                row=None,
             )
             told[one.stations].append(saying)
     for stations, all_ in told.items():

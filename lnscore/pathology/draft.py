@@ -26,7 +26,7 @@ _CODE = re.compile(r"[A-Z]{1,5}\d{0,2}[A-Z]?")
 _FRACTION = re.compile(r"\d{1,3}\s*/\s*\d{1,3}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Draft:
     """A proposed mapping.
 
@@ -88,7 +88,14 @@ class _Drafting:
             self.lines.append("# Not used:")
             self.lines += [f"#   {_quoted(path)}" for path in unused]
         unsure = sum("# unsure:" in line for line in self.lines)
-        return Draft("\n".join(self.lines) + "\n", pairs, counts, codes, unsure, unused)
+        return Draft(
+            text="\n".join(self.lines) + "\n",
+            pairs=pairs,
+            counts=counts,
+            codes=codes,
+            unsure=unsure,
+            unused=unused,
+        )
 
     def _head(self) -> None:
         depth = len(self.sheet.headings[0]) if self.sheet.headings else 1

@@ -14,7 +14,7 @@ SHOWN = 20
 GRAVITY = {"E": "error", "W": "warning", "I": "note"}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PathologySummary:
     """Counts and messages of one import (see `summary.Summary`).
 

@@ -25,7 +25,7 @@ from lnscore.version import version
 NO_DATABASE = "D01"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImportRequest:
     """What the command line asks for.
 

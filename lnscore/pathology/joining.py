@@ -64,7 +64,7 @@ class JoinedStation:
         return counted_of(self.findings, self.specimens)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JoinedStudy:
     """A study's nodes and its patient's findings, joined.
 

@@ -31,7 +31,7 @@ COUNT_FIELDS = {
 Condition = Callable[[Sequence[str]], bool]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FindingPlan:
     """One finding of a row.
 
@@ -52,7 +52,7 @@ class FindingPlan:
     zeros: bool = False
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ReadingPlan:
     """All of it.
 
@@ -137,7 +137,7 @@ def plan_of_canonical(columns: Columns, id_column: str | None) -> ReadingPlan:
         resolver.said.append(Message("P15", "E", text))
     said = [*resolver.said, *_unmapped(resolver, set())]
     found.pop("source_row", None)
-    return ReadingPlan(common={}, items=[FindingPlan(found)], said=said)
+    return ReadingPlan(common={}, items=[FindingPlan(fields=found)], said=said)
 
 
 def _canonical(path: str) -> str:
@@ -158,18 +158,18 @@ def _pair(resolver: Resolver, pair: ExaminedAndPositive) -> FindingPlan:
         "n_positive": resolver.cell(pair.positive),
         "n_examined": resolver.cell(pair.total),
     }
-    return FindingPlan(fields, station=pair.station, side_word=pair.side, zeros=True)
+    return FindingPlan(fields=fields, station=pair.station, side_word=pair.side, zeros=True)
 
 
 def _count(resolver: Resolver, count: CountColumn) -> FindingPlan:
     fields = {name: resolver.cell(count.column) for name in COUNT_FIELDS[count.holds]}
-    return FindingPlan(fields, station=count.station, side_word=count.side, zeros=True)
+    return FindingPlan(fields=fields, station=count.station, side_word=count.side, zeros=True)
 
 
 def _code(resolver: Resolver, code: CodeColumn) -> FindingPlan:
     cell, words = resolver.cell(code.column), worded(code.values)
     status = MappedField(lambda cells, row: words(cell.take(cells, row)), cell.heading, cell.column)
-    return FindingPlan({"status": status}, station=code.station, side_word=code.side)
+    return FindingPlan(fields={"status": status}, station=code.station, side_word=code.side)
 
 
 def _long(resolver: Resolver, long: LongTable) -> FindingPlan:
@@ -177,7 +177,7 @@ def _long(resolver: Resolver, long: LongTable) -> FindingPlan:
              "n_positive": long.n_positive, "status": long.status}  # fmt: skip
     fields = {name: resolver.value(one) for name, one in named.items() if one is not None}
     side = resolver.value(long.side) if long.side else None
-    return FindingPlan(fields, side=side, joined_by=long.joined_by)
+    return FindingPlan(fields=fields, side=side, joined_by=long.joined_by)
 
 
 def _condition(resolver: Resolver, only: RowCondition) -> Condition:

@@ -16,7 +16,7 @@ HEAD_BYTES = 1 << 16
 _HL7 = ("MSH", "FHS", "BHS")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableOptions:
     """How to read a file, from the command line.
 

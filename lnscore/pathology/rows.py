@@ -50,7 +50,7 @@ class SourceRow:
         return "" if station and station not in held else " | ".join(held)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CanonicalRow:
     """One finding, checked.
 

@@ -47,7 +47,7 @@ class Segment:
     line: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Hl7Message:
     """One message that says what it is.
 
@@ -132,12 +132,12 @@ def _message(number: int, lines: list[tuple[int, bytes]]) -> Hl7Message | Messag
     names = ("COMPONENT", "REPETITION", "ESCAPE", "SUBCOMPONENT")
     encoding = {"SEGMENT": "\r", "GROUP": "\r", "FIELD": separator}
     return Hl7Message(
-        number,
-        first,
-        "^".join(_field(fields, 8).split(marks[0])[:2]),
-        _field(fields, 11).split(marks[0])[0].strip(),
-        encoding | dict(zip(names, marks, strict=False)),
-        tuple(Segment(text[:3], text, line) for line, text in texts[1:]),
+        number=number,
+        line=first,
+        type="^".join(_field(fields, 8).split(marks[0])[:2]),
+        version=_field(fields, 11).split(marks[0])[0].strip(),
+        encoding=encoding | dict(zip(names, marks, strict=False)),
+        segments=tuple(Segment(text[:3], text, line) for line, text in texts[1:]),
     )
 
 

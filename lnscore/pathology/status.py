@@ -21,7 +21,7 @@ NAMED = 8
 """Nodes or stations that a line names; `--json` has them all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PathologyStatus:
     """Every study joined with its patient's findings, and what waits for a study.
 

@@ -39,7 +39,7 @@ class Organ:
     kind: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chest:
     """One patient's anatomy.
 
@@ -84,7 +84,7 @@ def draw_chest(rng: np.random.Generator, tumour_mm: float) -> Chest:
     ]
     organs = tuple(Organ(_jitter(part.solid, rng), part.hu, part.kind) for part in parts)
     return Chest(
-        organs,
+        organs=organs,
         girth=float(np.clip(rng.normal(1.0, 0.05), 0.9, 1.12)),
         fat_hu=float(rng.normal(FAT_HU, 4)),
         lung_hu=float(rng.normal(LUNG_HU, 20)),

@@ -81,7 +81,7 @@ class Chance:
         return math.log(ill / well) if present else math.log((1 - ill) / (1 - well))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cues:
     """How benign and malignant nodes differ (ours; tuned, see docs/phantom.md)."""
 
@@ -105,7 +105,7 @@ class Cues:
     """Radius of the fatty hilum against the node's, the same in both classes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Traits:
     """The generating parameters of one node; `core_part` and `hilum_part` are 0 where absent."""
 

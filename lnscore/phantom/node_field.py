@@ -20,7 +20,7 @@ STRANDS = 0.25  # the texture runs along the body: a thick slice does not averag
 WAVE_MM = (4.5, 9.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PhantomNode:
     """One node in a patient.
 
@@ -85,7 +85,7 @@ def draw_form(rng: np.random.Generator) -> NodeForm:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaintedNode:
     """A node on the slices that it touches.
 
@@ -137,8 +137,8 @@ def paint(
     filled = within.mean(axis=1)
     mask = filled >= min(0.5, 0.5 * float(filled.max()))
     return PaintedNode(
-        slice(int(first), int(last)), rows, columns,
-        inside.mean(axis=1), (inside * hu).mean(axis=1), mask & (filled > 0),
+        slices=slice(int(first), int(last)), rows=rows, columns=columns,
+        share=inside.mean(axis=1), weighted_hu=(inside * hu).mean(axis=1), mask=mask & (filled > 0),
     )  # fmt: skip
 
 

@@ -140,4 +140,11 @@ def _draw_node(
             break
     assert best is not None
     form = draw_form(rng)
-    return PhantomNode(len(others) + 1, best[0].code, malignant, traits, best[1], form)
+    return PhantomNode(
+        number=len(others) + 1,
+        station=best[0].code,
+        malignant=malignant,
+        traits=traits,
+        centre_mm=best[1],
+        form=form,
+    )

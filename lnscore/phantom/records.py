@@ -32,7 +32,7 @@ class PatientToFill:
     patient: PatientRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FilledPatient:
     """One patient, ready to be stored.
 
@@ -110,7 +110,9 @@ def _series(patient: PhantomPatient, who: PatientRecord, cuts: Sequence[CutNode]
             "ConvolutionKernel": habit.kernel,
             "SliceThickness": f"{habit.spacing_mm:g}",
         },
-        annotations=[AnnotationRecord("PHANTOM", content, f"phantom:{patient.patient_id}")],
+        annotations=[
+            AnnotationRecord(format="PHANTOM", sha256=content, path=f"phantom:{patient.patient_id}")
+        ],
         nodes=[_node(cut, index, content) for index, cut in enumerate(cuts)],
     )
 

@@ -13,7 +13,7 @@ IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Habit:
     """What a scanner always does.
 
@@ -47,23 +47,55 @@ class Habit:
 
 
 HABITS = (
-    Habit("Alpha 16", "B30f", 0.45, signed=False, localizer=True),
-    Habit("Alpha 64", "B40f", 0.52, 2.5, CHEST_MM, signed=False, syntax=JPEG_LS),
-    Habit("Bravo", "STANDARD", 0.5, padding=-2000, descending=True),
-    Habit("Charlie", "FC18", 0.48, intercept=0, turned=True),
-    Habit("Alpha 128", "B50f", 0.6, 1.25, (-150.0, 140.0), signed=False, descending=True),
-    Habit("Delta", "B", 0.45, signed=False),
-    Habit("Bravo HD", "STANDARD", 0.5, 3.0, padding=-2000),
-    Habit("Charlie", "FC08", 0.42, intercept=0, descending=True, syntax=IMPLICIT),
-    Habit("Alpha 128", "B31f", 0.46, 2.0, CHEST_MM, signed=False),
-    Habit("Delta", "C", 0.55, signed=False, localizer=True, descending=True),
-    Habit("Bravo HD", "SOFT", 0.42, padding=-2000),
-    Habit("Alpha 16", "B20f", 0.4),
+    Habit(model="Alpha 16", kernel="B30f", cutoff_per_mm=0.45, signed=False, localizer=True),
+    Habit(
+        model="Alpha 64",
+        kernel="B40f",
+        cutoff_per_mm=0.52,
+        spacing_mm=2.5,
+        span_mm=CHEST_MM,
+        signed=False,
+        syntax=JPEG_LS,
+    ),
+    Habit(model="Bravo", kernel="STANDARD", cutoff_per_mm=0.5, padding=-2000, descending=True),
+    Habit(model="Charlie", kernel="FC18", cutoff_per_mm=0.48, intercept=0, turned=True),
+    Habit(
+        model="Alpha 128",
+        kernel="B50f",
+        cutoff_per_mm=0.6,
+        spacing_mm=1.25,
+        span_mm=(-150.0, 140.0),
+        signed=False,
+        descending=True,
+    ),
+    Habit(model="Delta", kernel="B", cutoff_per_mm=0.45, signed=False),
+    Habit(model="Bravo HD", kernel="STANDARD", cutoff_per_mm=0.5, spacing_mm=3.0, padding=-2000),
+    Habit(
+        model="Charlie",
+        kernel="FC08",
+        cutoff_per_mm=0.42,
+        intercept=0,
+        descending=True,
+        syntax=IMPLICIT,
+    ),
+    Habit(
+        model="Alpha 128",
+        kernel="B31f",
+        cutoff_per_mm=0.46,
+        spacing_mm=2.0,
+        span_mm=CHEST_MM,
+        signed=False,
+    ),
+    Habit(
+        model="Delta", kernel="C", cutoff_per_mm=0.55, signed=False, localizer=True, descending=True
+    ),
+    Habit(model="Bravo HD", kernel="SOFT", cutoff_per_mm=0.42, padding=-2000),
+    Habit(model="Alpha 16", kernel="B20f", cutoff_per_mm=0.4),
 )
 """Patient 1 has the first, patient 13 the first again; two thirds are 5 mm."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Acquisition:
     """One acquisition.
 
@@ -110,10 +142,10 @@ def draw_scan(rng: np.random.Generator, habit: Habit) -> Acquisition:
     noise_hu = rng.uniform(7.5, 11.5) * (5.0 / habit.spacing_mm) ** 0.4
     first_mm = round(low + float(rng.uniform(0, habit.spacing_mm)), 1)
     return Acquisition(
-        habit,
-        pixel_mm,
-        (x, y + 6.0),
-        Exposure(float(noise_hu), habit.cutoff_per_mm),
-        first_mm,
-        int((high - first_mm) // habit.spacing_mm) + 1,
+        habit=habit,
+        pixel_mm=pixel_mm,
+        centre_mm=(x, y + 6.0),
+        exposure=Exposure(float(noise_hu), habit.cutoff_per_mm),
+        first_mm=first_mm,
+        count=int((high - first_mm) // habit.spacing_mm) + 1,
     )

@@ -71,7 +71,7 @@ def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummar
         uids = _wanted(session, study, is_refused=bool(refused))
         store, known = PatchStore(settings.store_root), joining.known_stations(session)
         source = _Source(session, store, out, refused, known)
-        summary, told = ReportSummary(out / INDEX), _Told()
+        summary, told = ReportSummary(page=out / INDEX), _Told()
         if study is not None and report_study.content_key(out / INDEX) == ALL:
             summary.tables_kept = True
             for facts in _studies(source, uids, summary, told):

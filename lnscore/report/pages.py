@@ -26,7 +26,7 @@ PADDED_WORTH_SAYING = 0.005
 PROBLEMS_SHOWN = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IndexRow:
     """One line of the index.
 

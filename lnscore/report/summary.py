@@ -7,7 +7,7 @@ from typing import Any
 from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ReportSummary:
     """What a report holds and what it lacks.
 

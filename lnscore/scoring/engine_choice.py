@@ -25,7 +25,7 @@ DEMO = "demo"
 Place = Literal["shipped", "imported"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ListedEngine:
     """One engine of the list; `problem` says why it cannot be used, if so.
 
@@ -49,7 +49,7 @@ class ListedEngine:
         return caution(trained=bool(self.trained), phantom=self.phantom)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GoldenCheck:
     """One back end and precision against the golden inputs.
 
@@ -208,39 +208,68 @@ def _listed(path: Path, place: Place, default: DefaultEngine | None) -> ListedEn
     try:
         manifest = bundles.read_manifest(path)
     except EngineError as error:
-        return ListedEngine(path.name, place, path, None, None, str(error))
+        return ListedEngine(
+            name=path.name, place=place, path=path, trained=None, created=None, problem=str(error)
+        )
     problem = None
     if manifest.name != path.name:
         problem = f"the folder is '{path.name}', the engine in it '{manifest.name}'"
     is_default = default is not None and default.matches(Bundle(path, manifest))
-    facts = (manifest.trained, manifest.created, problem, manifest.phantom)
-    return ListedEngine(path.name, place, path, *facts, default=is_default)
+    return ListedEngine(
+        name=path.name,
+        place=place,
+        path=path,
+        trained=manifest.trained,
+        created=manifest.created,
+        problem=problem,
+        phantom=manifest.phantom,
+        default=is_default,
+    )
 
 
 def _check(bundle: Bundle, backend: str, precision: str, state: load.Availability) -> GoldenCheck:
     if not state:
-        return GoldenCheck(backend, precision, "absent", state.reason, None)
+        return GoldenCheck(
+            backend=backend,
+            precision=precision,
+            outcome="absent",
+            reason=state.reason,
+            figures=None,
+        )
     try:
         engine = load.load(bundle, backend, precision)  # pyright: ignore[reportArgumentType]
-        return GoldenCheck(backend, precision, "passed", engine.reason, parity.gate(bundle, engine))
+        return GoldenCheck(
+            backend=backend,
+            precision=precision,
+            outcome="passed",
+            reason=engine.reason,
+            figures=parity.gate(bundle, engine),
+        )
     except EngineError as error:
         outcome = "absent" if error.code == plans.NONE_YET else "failed"
         lossy = outcome == "failed" and precision == "fp16"
         layers = tuple(layer_compare.worst(bundle)) if lossy else ()
-        return GoldenCheck(backend, precision, outcome, str(error), None, layers)
+        return GoldenCheck(
+            backend=backend,
+            precision=precision,
+            outcome=outcome,
+            reason=str(error),
+            figures=None,
+            layers=layers,
+        )
 
 
 def engine_record(engine: Engine) -> engine_rows.EngineRecord:
     """The engine's row: everything that shapes its scores."""
     manifest = engine.bundle.manifest
     return engine_rows.EngineRecord(
-        manifest.name,
-        manifest.weights_sha256,
-        manifest.config_hash,
-        manifest.patch.hash,
-        engine.backend,
-        engine.precision,
-        manifest.models[engine.precision].sha256,
-        manifest.trained,
-        manifest.model_dump(mode="json"),
+        name=manifest.name,
+        weights_sha256=manifest.weights_sha256,
+        config_hash=manifest.config_hash,
+        spec_hash=manifest.patch.hash,
+        backend=engine.backend,
+        precision=engine.precision,
+        model_sha256=manifest.models[engine.precision].sha256,
+        trained=manifest.trained,
+        manifest=manifest.model_dump(mode="json"),
     )

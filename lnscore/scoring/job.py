@@ -185,10 +185,22 @@ def _begin(
         audit.record(session, actor(), "score", f"run {run_id}", details)
         usable = {node.study_uid for node in scores.to_score(session, None, uids)} if uids else ()
         refused = {row.sha256 for row in quarantine.unresolved(session)}
-    summary = ScoringSummary(manifest.name, ready.reason, manifest.trained, manifest.phantom)
+    summary = ScoringSummary(
+        engine=manifest.name,
+        reason=ready.reason,
+        trained=manifest.trained,
+        phantom=manifest.phantom,
+    )
     summary.without_nodes = sorted(set(wanted.study_uids) - set(usable))
     missing = Counter(node.study_id for node in nodes)
     storing = ScoreStorage(
-        database, run_id, engine_id, manifest, summary, wanted.again, missing, refused
+        database=database,
+        run_id=run_id,
+        engine_id=engine_id,
+        manifest=manifest,
+        summary=summary,
+        again=wanted.again,
+        missing=missing,
+        refused_before=refused,
     )
     return storing, nodes

@@ -35,7 +35,7 @@ class _Study:
     refusal: Refusal | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ScoreStorage:
     """Studies of one run fill up; complete ones are stored.
 
@@ -134,13 +134,13 @@ def score_records(
     calls = {name: called.tolist() for name, called in manifest.calls(given.fused).items()}
     return [
         ScoreRecord(
-            node.node_id,
-            fused[i],
-            local[i],
-            global_[i],
-            calibrated[i],
-            {name: int(called[i]) for name, called in calls.items()},
-            node.patch_sha256,
+            node_id=node.node_id,
+            probability=fused[i],
+            local_probability=local[i],
+            global_probability=global_[i],
+            calibrated_probability=calibrated[i],
+            calls={name: int(called[i]) for name, called in calls.items()},
+            patch_sha256=node.patch_sha256,
         )
         for i, node in enumerate(nodes)
     ]

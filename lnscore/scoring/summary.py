@@ -21,7 +21,7 @@ class ScoreDifference:
     now: float
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ScoringSummary:
     """Counts, refusals and differences of one run (see `summary.Summary`).
 

@@ -33,7 +33,7 @@ class CrosswalkRow:
     note: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Crosswalk:
     """One crosswalk between two systems.
 

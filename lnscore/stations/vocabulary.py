@@ -30,7 +30,7 @@ LONGEST = 120
 """Characters above which a text names no station."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Station:
     """One station of one system.
 
@@ -51,7 +51,7 @@ class Station:
     snomed: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StationSystem:
     """One edition of one classification.
 

@@ -147,7 +147,15 @@ def _supervised(
 
     start = Start.named(options.pretrained, options.sha256)
     with shown("training", "steps", ranks) as watch:
-        job = SupervisedRun(root, network, values_of(options), start, device, ranks, watch)
+        job = SupervisedRun(
+            root=root,
+            network=network,
+            config=values_of(options),
+            start=start,
+            device=device,
+            ranks=ranks,
+            watch=watch,
+        )
         train_folds(job, cohort, folds)
     done = [f"{len(folds)} folds trained in {root}"]
     if ranks.writes:

@@ -26,7 +26,7 @@ USUAL: Mapping[str, Any] = MappingProxyType(
 """What a supervised run decides, where the command line does not; ssl takes its source's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """What the command line said.
 

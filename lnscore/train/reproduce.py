@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trainer.reproduction.rows import PaperTable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReproduceOptions:
     """What the command line said.
 
@@ -50,7 +50,7 @@ class ReproduceOptions:
     draws: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReproductionSummary:
     """What was trained, and what was written.
 
@@ -121,7 +121,11 @@ def run(
         failed = _train(options, settings, runs)
         files = _write(options, table, values, quiet=quiet)
         return ReproductionSummary(
-            table.name, _states(options, runs, failed), failed, files, options.out
+            table=table.name,
+            runs=_states(options, runs, failed),
+            failed=failed,
+            files=files,
+            out=options.out,
         )
 
 
@@ -154,7 +158,9 @@ def _listed(options: ReproduceOptions, runs: list["PlannedRun"]) -> Reproduction
     """What would be trained."""
     states = _states(options, runs, {})
     commands = {run.name: f"{run.name} ({' '.join(run.options)})" for run in runs}
-    return ReproductionSummary(options.table, states, {}, (), options.out, commands)
+    return ReproductionSummary(
+        table=options.table, runs=states, failed={}, files=(), out=options.out, commands=commands
+    )
 
 
 def _states(

@@ -57,7 +57,9 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
             open_run(root, facts, resume=options.resume)
         wait(ranks)
         with shown("training", "steps", ranks) as watch:
-            run = SslRun(root, source, config, device, ranks, watch)
+            run = SslRun(
+                root=root, source=source, config=config, device=device, ranks=ranks, watch=watch
+            )
             done = _train(run, cohort, unlabelled, folds)
         if ranks.writes:
             done += _finish(options, settings, run, cohort)

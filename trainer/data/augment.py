@@ -14,7 +14,7 @@ from torch.nn import functional
 from engines.patch import MARGIN_VOX, SPEC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Weak:
     """Ranges of the weak augmentation; each is drawn per node, uniformly and symmetric.
 

@@ -16,7 +16,7 @@ from trainer.evaluation.scored import SHORT_AXIS, OutOfFoldScores, by_rule, by_s
 FEW = 5  # of a class: an interval from fewer is hardly one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluationRow:
     """One model in one group of nodes.
 
@@ -54,7 +54,7 @@ class AcrossFolds:
     folds: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairedTest:
     """AUROC(first) - AUROC(second) on the nodes that both have; None where not tested."""
 
@@ -80,7 +80,7 @@ class RunFacts:
     folds: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Everything that `lnscore eval` finds."""
 
@@ -303,7 +303,9 @@ def _differences(
 
 def _test(first: OutOfFoldScores, second: OutOfFoldScores, draws: int, seed: int) -> PairedTest:
     label, patient = first.rows.label, first.rows.patient_id
-    plain = PairedTest(first.name, second.name, len(label), len(np.unique(patient)))
+    plain = PairedTest(
+        first=first.name, second=second.name, nodes=len(label), patients=len(np.unique(patient))
+    )
     if not 0 < label.sum() < len(label):
         return replace(plain, note="not tested: the common nodes lack a class")
     drawn = bootstrap.patient_draws(patient, draws, seed)

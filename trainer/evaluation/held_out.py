@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from engines.errors import EngineError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeldOut:
     """Where held-out nodes are, and which they must be.
 

@@ -14,7 +14,7 @@ RULE = f"short axis >= {RULE_MM:g} mm"
 """The rule of everyday reading: a node of 10 mm or more is called malignant."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutOfFoldScores:
     """Out-of-fold scores of one model; every array has shape (node,).
 
@@ -95,7 +95,13 @@ def _fold(rows: Predictions, fold: int, score: np.ndarray, logit: np.ndarray) ->
     test = (rows.part == TEST) & (rows.fold == fold)
     fitting = (rows.part == VALIDATION) & (rows.fold == fold)
     nodes = int(test.sum())
-    plain = OutOfFoldScores("", rows.take(test), score[test], np.full(nodes, np.nan), {})
+    plain = OutOfFoldScores(
+        name="",
+        rows=rows.take(test),
+        score=score[test],
+        calibrated=np.full(nodes, np.nan),
+        calls={},
+    )
     label = rows.label[fitting]
     if not 0 < label.sum() < len(label):
         note = f"fold {fold}: no validation nodes of both classes, so no calibration"
@@ -117,10 +123,10 @@ def _fold(rows: Predictions, fold: int, score: np.ndarray, logit: np.ndarray) ->
 def _joined(name: str, parts: list[OutOfFoldScores], notes: list[str]) -> OutOfFoldScores:
     everywhere = [call for call in parts[0].calls if all(call in part.calls for part in parts)]
     return OutOfFoldScores(
-        name,
-        concat([part.rows for part in parts]),
-        np.concatenate([part.score for part in parts]),
-        np.concatenate([part.calibrated for part in parts]),
-        {call: np.concatenate([part.calls[call] for part in parts]) for call in everywhere},
+        name=name,
+        rows=concat([part.rows for part in parts]),
+        score=np.concatenate([part.score for part in parts]),
+        calibrated=np.concatenate([part.calibrated for part in parts]),
+        calls={call: np.concatenate([part.calls[call] for part in parts]) for call in everywhere},
         notes=tuple(notes),
     )

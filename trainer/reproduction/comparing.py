@@ -16,7 +16,7 @@ Runs = Mapping[str, Mapping[int, OutOfFoldScores]]
 """Row to seed to its test nodes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ComparisonResult:
     """A planned test on the seeds and nodes that both rows have; None where it could not be run.
 
@@ -101,13 +101,18 @@ def _tested(comparison: Comparison, runs: Runs, shared: SharedDraws) -> Comparis
     names = (comparison.first, comparison.second)
     absent = [ROWS[name].label for name in names if not runs[name]]
     if absent:
-        return ComparisonResult(comparison, note=f"not run: {', '.join(absent)}")
+        return ComparisonResult(comparison=comparison, note=f"not run: {', '.join(absent)}")
     seeds = _common_seeds(runs, names)
     if not seeds:
-        return ComparisonResult(comparison, note="not tested: no common seed")
+        return ComparisonResult(comparison=comparison, note="not tested: no common seed")
     first, second = _together(runs, names, seeds)
     rows = first[0].rows
-    plain = ComparisonResult(comparison, seeds, len(rows), len(np.unique(rows.patient_id)))
+    plain = ComparisonResult(
+        comparison=comparison,
+        seeds=seeds,
+        nodes=len(rows),
+        patients=len(np.unique(rows.patient_id)),
+    )
     if not averaged.has_both_classes(first[0]):
         return replace(plain, note="not tested: the common nodes lack a class")
     found = averaged.difference(first, second, shared)

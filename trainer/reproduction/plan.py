@@ -19,7 +19,7 @@ from trainer.supervised.pretraining_run import BODY
 RUNS = "runs"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlannedRun:
     """One call of `lnscore train`.
 
@@ -116,7 +116,9 @@ def _has_body(row: Training, recipe: Recipe) -> bool:
 def _body(row: Training, recipe: Recipe) -> PlannedRun:
     assert recipe.pretrain is not None
     options = ("--stage", "pretrain", *_network(row, recipe), *_flags(recipe.pretrain))
-    return PlannedRun(f"{BODY_PREFIX}{row.name}", "", 0, (), options, 0)
+    return PlannedRun(
+        name=f"{BODY_PREFIX}{row.name}", row="", seed=0, needs=(), options=options, folds=0
+    )
 
 
 def _supervised(row: Training, seed: int, recipe: Recipe) -> PlannedRun:
@@ -129,7 +131,14 @@ def _supervised(row: Training, seed: int, recipe: Recipe) -> PlannedRun:
     if not needs and (weights := recipe.pretrained.get(row.network)) is not None:
         options += ["--pretrained", weights.source]
         options += ["--sha256", weights.sha256] if weights.sha256 else []
-    return PlannedRun(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
+    return PlannedRun(
+        name=run_name(row.name, seed),
+        row=row.name,
+        seed=seed,
+        needs=needs,
+        options=tuple(options),
+        folds=recipe.folds,
+    )
 
 
 def _ssl(row: Training, seed: int, recipe: Recipe) -> PlannedRun:
@@ -138,7 +147,14 @@ def _ssl(row: Training, seed: int, recipe: Recipe) -> PlannedRun:
     options = ["--stage", "ssl", "--method", row.method, "--profile", recipe.profile]
     options += ["--seed", str(seed), *_sets(_values(row, recipe))]
     needs = (run_name(row.start, seed),)
-    return PlannedRun(run_name(row.name, seed), row.name, seed, needs, tuple(options), recipe.folds)
+    return PlannedRun(
+        name=run_name(row.name, seed),
+        row=row.name,
+        seed=seed,
+        needs=needs,
+        options=tuple(options),
+        folds=recipe.folds,
+    )
 
 
 def _values(row: Training, recipe: Recipe) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from trainer.reproduction.averaged import SharedDraws
 from trainer.reproduction.comparing import ComparisonResult, LabelHeadroom, Runs
 from trainer.reproduction.rows import ROWS, PaperTable, Training
 
-BASELINE = Training(SHORT_AXIS, "Short axis", "reference", "")
+BASELINE = Training(name=SHORT_AXIS, label="Short axis", group="reference", network="")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RowResult:
     """One row of a table; without seeds, and without figures, where it was not run.
 
@@ -43,7 +43,7 @@ class RowResult:
     patients: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableResult:
     """A table with everything in it.
 
@@ -122,7 +122,7 @@ def _whole(
 
 def _found(row: Training, seeds: Mapping[int, OutOfFoldScores], shared: SharedDraws) -> RowResult:
     if not seeds:
-        return RowResult(row)
+        return RowResult(row=row)
     per_seed = {number: averaged.auroc(model) for number, model in seeds.items()}
     rows = [model.rows for model in seeds.values()]
     _, first = np.unique(np.concatenate([one.node_id for one in rows]), return_index=True)

@@ -20,7 +20,7 @@ class Paper:
     a_s75: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """One training of four folds.
 
@@ -58,7 +58,7 @@ class Comparison:
     second: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaperTable:
     """What one `lnscore reproduce` makes.
 
@@ -91,42 +91,117 @@ def _ssl(
     paper: Paper | None = None,
     **values: Any,  # noqa: ANN401
 ) -> Training:
-    return Training(name, label, _SSL, TWO_STREAM, {}, method, values, TWO_STREAM, paper)
+    return Training(
+        name=name,
+        label=label,
+        group=_SSL,
+        network=TWO_STREAM,
+        knobs={},
+        method=method,
+        values=values,
+        start=TWO_STREAM,
+        paper=paper,
+    )
 
 
 def _comparator(name: str, label: str, paper: Paper) -> Training:
-    return Training(name, label, _SSL, SINGLE, {}, name, {}, SINGLE, paper)
+    return Training(
+        name=name,
+        label=label,
+        group=_SSL,
+        network=SINGLE,
+        knobs={},
+        method=name,
+        values={},
+        start=SINGLE,
+        paper=paper,
+    )
 
 
 _ALL = (
-    Training("resnet18-3d", "ResNet18 3D", _3D, "resnet18-3d",
-        paper=Paper(85.99, 82.51, 80.85, 82.13, 75.47)),
-    Training("mobilevitv2-3d", "MobileViTv2 3D", _3D, "mobilevitv2-3d",
-        paper=Paper(84.62, 81.16, 82.45, 80.86, 76.57)),
-    Training("mobilenetv3-3d", "MobileNetV3 3D", _3D, "mobilenetv3-3d",
-        paper=Paper(84.49, 79.90, 78.72, 79.71, 74.56)),
-    Training("dualnet-3d", "3D DualNet", _3D, "dualnet-3d",
-        paper=Paper(86.48, 82.96, 81.91, 82.54, 74.89)),
-    Training("resnet18-2.5d", "ResNet18 2.5D", _2_5D, "resnet18-2.5d",
-        paper=Paper(87.94, 84.28, 84.04, 83.87, 74.94)),
-    Training("mobilevitv2-2.5d", "MobileViTv2 2.5D", _2_5D, "mobilevitv2-2.5d",
-        paper=Paper(87.34, 85.14, 83.51, 84.61, 76.60)),
-    Training(SINGLE, "MobileNetV3 2.5D", _2_5D, SINGLE,
-        paper=Paper(87.88, 84.26, 83.51, 83.78, 75.41)),
-    Training(TWO_STREAM, "Ours (supervised)", _2_5D, TWO_STREAM,
-        paper=Paper(90.68, 88.26, 88.30, 87.58, 77.04)),
+    Training(
+        name="resnet18-3d",
+        label="ResNet18 3D",
+        group=_3D,
+        network="resnet18-3d",
+        paper=Paper(85.99, 82.51, 80.85, 82.13, 75.47),
+    ),
+    Training(
+        name="mobilevitv2-3d",
+        label="MobileViTv2 3D",
+        group=_3D,
+        network="mobilevitv2-3d",
+        paper=Paper(84.62, 81.16, 82.45, 80.86, 76.57),
+    ),
+    Training(
+        name="mobilenetv3-3d",
+        label="MobileNetV3 3D",
+        group=_3D,
+        network="mobilenetv3-3d",
+        paper=Paper(84.49, 79.90, 78.72, 79.71, 74.56),
+    ),
+    Training(
+        name="dualnet-3d",
+        label="3D DualNet",
+        group=_3D,
+        network="dualnet-3d",
+        paper=Paper(86.48, 82.96, 81.91, 82.54, 74.89),
+    ),
+    Training(
+        name="resnet18-2.5d",
+        label="ResNet18 2.5D",
+        group=_2_5D,
+        network="resnet18-2.5d",
+        paper=Paper(87.94, 84.28, 84.04, 83.87, 74.94),
+    ),
+    Training(
+        name="mobilevitv2-2.5d",
+        label="MobileViTv2 2.5D",
+        group=_2_5D,
+        network="mobilevitv2-2.5d",
+        paper=Paper(87.34, 85.14, 83.51, 84.61, 76.60),
+    ),
+    Training(
+        name=SINGLE,
+        label="MobileNetV3 2.5D",
+        group=_2_5D,
+        network=SINGLE,
+        paper=Paper(87.88, 84.26, 83.51, 83.78, 75.41),
+    ),
+    Training(
+        name=TWO_STREAM,
+        label="Ours (supervised)",
+        group=_2_5D,
+        network=TWO_STREAM,
+        paper=Paper(90.68, 88.26, 88.30, 87.58, 77.04),
+    ),
     _comparator("pi", "Pi-Model", Paper(89.00, 84.41, 84.04, 83.92, 76.87)),
-    _comparator("temporal-ensembling", "Temporal Ensemble",
-                Paper(89.31, 83.33, 82.45, 82.93, 74.94)),
+    _comparator(
+        "temporal-ensembling", "Temporal Ensemble", Paper(89.31, 83.33, 82.45, 82.93, 74.94)
+    ),
     _comparator("mean-teacher", "Mean Teacher", Paper(89.77, 85.86, 82.45, 85.30, 74.34)),
     _comparator("simmatch", "SimMatch", Paper(90.23, 86.56, 87.77, 86.01, 75.91)),
     _ssl("pgls", "Ours (semi-supervised)", "pgls", Paper(93.18, 90.17, 90.96, 89.37, 80.45)),
-    Training("2.5d+ts", "2.5D + TS", _2_5D, "2.5d+ts",
-             paper=Paper(89.61, 87.36, 87.77, 86.76, 75.91)),
-    Training("2.5d+ms", "2.5D + MS", _2_5D, "2.5d+ms",
-             paper=Paper(89.37, 83.96, 85.64, 83.56, 75.03)),
-    _ssl("two-stream-mt", "2.5D + TS + MS + MT", "mean-teacher",
-         Paper(91.92, 89.86, 89.89, 89.15, 77.37)),
+    Training(
+        name="2.5d+ts",
+        label="2.5D + TS",
+        group=_2_5D,
+        network="2.5d+ts",
+        paper=Paper(89.61, 87.36, 87.77, 86.76, 75.91),
+    ),
+    Training(
+        name="2.5d+ms",
+        label="2.5D + MS",
+        group=_2_5D,
+        network="2.5d+ms",
+        paper=Paper(89.37, 83.96, 85.64, 83.56, 75.03),
+    ),
+    _ssl(
+        "two-stream-mt",
+        "2.5D + TS + MS + MT",
+        "mean-teacher",
+        Paper(91.92, 89.86, 89.89, 89.15, 77.37),
+    ),
     # Fig. 2 cannot be read in our copy beyond the AUROC of beta and the ends.
     _ssl("pgls-beta-0.6", "β = 0.6", "pgls", Paper(92.29), beta=0.6),
     _ssl("pgls-beta-0.8", "β = 0.8", "pgls", beta=0.8),
@@ -134,30 +209,92 @@ _ALL = (
     *(_ssl(f"pgls-omega-{w:g}", f"ω = {w:g}", "pgls", omega=w) for w in (0.2, 0.4, 0.8, 1.0)),
     *(_ssl(f"pgls-gamma-{g:g}", f"γ = {g:g}", "pgls", gamma=g) for g in (0.1, 0.2, 0.4, 0.5)),
     # Ours: what the two-stream network's other knobs are worth.
-    Training("two-stream-7-groups", "Ours, seven slice groups", _2_5D, TWO_STREAM,
-             {"group_stride": 2}),
-    Training("two-stream-spatial", "Ours, maps averaged after slices meet", _2_5D, TWO_STREAM,
-        {"slice_fusion": "spatial"}),
-    Training("two-stream-128px", "Ours, 128-pixel images", _2_5D, TWO_STREAM,
-             {"input_upsample": 2}),
+    Training(
+        name="two-stream-7-groups",
+        label="Ours, seven slice groups",
+        group=_2_5D,
+        network=TWO_STREAM,
+        knobs={"group_stride": 2},
+    ),
+    Training(
+        name="two-stream-spatial",
+        label="Ours, maps averaged after slices meet",
+        group=_2_5D,
+        network=TWO_STREAM,
+        knobs={"slice_fusion": "spatial"},
+    ),
+    Training(
+        name="two-stream-128px",
+        label="Ours, 128-pixel images",
+        group=_2_5D,
+        network=TWO_STREAM,
+        knobs={"input_upsample": 2},
+    ),
     # Ours: is it true?
     _ssl("null", "supervised, trained on as long", "supervised"),
-    Training(ALL_LABELS, "all labels (upper bound)", _OURS, TWO_STREAM, {},
-             "supervised", {}, TWO_STREAM,
-        truth=True),
-    _ssl("pgls-literal", "PGLS, the paper's rules", "pgls", benign_rule="gamma",
-         malignant_rule="beta", select="uniform"),
-    _ssl("pgls-benign-all", "PGLS, every node of a benign station", "pgls", benign_rule="all",
-         malignant_rule="beta", select="stratified"),
-    _ssl("pgls-both", "PGLS, and the best node of a malignant station", "pgls", benign_rule="all",
-         malignant_rule="top1", select="stratified"),
-    _ssl("pgls-shuffled", "the same, stations shuffled between patients", "pgls",
-         benign_rule="all", malignant_rule="top1", select="stratified", station_shuffle=1.0),
-    _ssl("pgls-half", "the same, half the stations not sampled", "pgls", benign_rule="all",
-         malignant_rule="top1", select="stratified", station_drop=0.5),
-    _ssl("pgls-noise", "the same, 10 % of the stations wrong", "pgls", benign_rule="all",
-         malignant_rule="top1", select="stratified", station_noise=0.1),
-)  # fmt: skip
+    Training(
+        name=ALL_LABELS,
+        label="all labels (upper bound)",
+        group=_OURS,
+        network=TWO_STREAM,
+        knobs={},
+        method="supervised",
+        values={},
+        start=TWO_STREAM,
+        truth=True,
+    ),
+    _ssl(
+        "pgls-literal",
+        "PGLS, the paper's rules",
+        "pgls",
+        benign_rule="gamma",
+        malignant_rule="beta",
+        select="uniform",
+    ),
+    _ssl(
+        "pgls-benign-all",
+        "PGLS, every node of a benign station",
+        "pgls",
+        benign_rule="all",
+        malignant_rule="beta",
+        select="stratified",
+    ),
+    _ssl(
+        "pgls-both",
+        "PGLS, and the best node of a malignant station",
+        "pgls",
+        benign_rule="all",
+        malignant_rule="top1",
+        select="stratified",
+    ),
+    _ssl(
+        "pgls-shuffled",
+        "the same, stations shuffled between patients",
+        "pgls",
+        benign_rule="all",
+        malignant_rule="top1",
+        select="stratified",
+        station_shuffle=1.0,
+    ),
+    _ssl(
+        "pgls-half",
+        "the same, half the stations not sampled",
+        "pgls",
+        benign_rule="all",
+        malignant_rule="top1",
+        select="stratified",
+        station_drop=0.5,
+    ),
+    _ssl(
+        "pgls-noise",
+        "the same, 10 % of the stations wrong",
+        "pgls",
+        benign_rule="all",
+        malignant_rule="top1",
+        select="stratified",
+        station_noise=0.1,
+    ),
+)
 ROWS: Mapping[str, Training] = MappingProxyType({row.name: row for row in _ALL})
 
 
@@ -185,52 +322,52 @@ _SUPERVISED = tuple(row.name for row in _ALL if row.method is None and not row.t
 
 _TABLES = (
     PaperTable(
-        "table1", "Table 1",
-        (*(row.name for row in _ALL[:13]), ALL_LABELS),
-        (*_against(TWO_STREAM, "resnet18-2.5d"), *_against("pgls", "simmatch", TWO_STREAM)),
-        TWO_STREAM, ALL_LABELS,
+        name="table1", title="Table 1",
+        rows=(*(row.name for row in _ALL[:13]), ALL_LABELS),
+        planned=(*_against(TWO_STREAM, "resnet18-2.5d"), *_against("pgls", "simmatch", TWO_STREAM)),
+        supervised=TWO_STREAM, all_labels=ALL_LABELS,
     ),
     PaperTable(
-        "networks", "Every network, supervised (ours)", _SUPERVISED,
-        _against(TWO_STREAM, *(name for name in _SUPERVISED if name != TWO_STREAM)),
+        name="networks", title="Every network, supervised (ours)", rows=_SUPERVISED,
+        planned=_against(TWO_STREAM, *(name for name in _SUPERVISED if name != TWO_STREAM)),
     ),
     PaperTable(
-        "table2", "Table 2",
-        ("mobilenetv3-3d", SINGLE, "2.5d+ts", "2.5d+ms", TWO_STREAM, "two-stream-mt", "pgls",
+        name="table2", title="Table 2",
+        rows=("mobilenetv3-3d", SINGLE, "2.5d+ts", "2.5d+ms", TWO_STREAM, "two-stream-mt", "pgls",
          ALL_LABELS),
-        (
+        planned=(
             *_against(SINGLE, "mobilenetv3-3d"), *_against("2.5d+ts", SINGLE),
             *_against("2.5d+ms", SINGLE), *_against(TWO_STREAM, SINGLE),
             *_against("two-stream-mt", TWO_STREAM), *_against("pgls", "two-stream-mt"),
         ),
-        TWO_STREAM, ALL_LABELS,
+        supervised=TWO_STREAM, all_labels=ALL_LABELS,
     ),
     PaperTable(
-        "fig2", "Fig. 2",
-        (*dict.fromkeys((*_SWEEPS["beta"], *_SWEEPS["omega"])), TWO_STREAM, ALL_LABELS),
-        _against("pgls", *(name for name in (*_SWEEPS["beta"], *_SWEEPS["omega"])
+        name="fig2", title="Fig. 2",
+        rows=(*dict.fromkeys((*_SWEEPS["beta"], *_SWEEPS["omega"])), TWO_STREAM, ALL_LABELS),
+        planned=_against("pgls", *(name for name in (*_SWEEPS["beta"], *_SWEEPS["omega"])
                            if name != "pgls")),
-        TWO_STREAM, ALL_LABELS,
+        supervised=TWO_STREAM, all_labels=ALL_LABELS,
     ),
     PaperTable(
-        "gamma", "γ, as Fig. 2 (ours)", (*_SWEEPS["gamma"], TWO_STREAM, ALL_LABELS),
-        _against("pgls", *(name for name in _SWEEPS["gamma"] if name != "pgls")),
-        TWO_STREAM, ALL_LABELS,
+        name="gamma", title="γ, as Fig. 2 (ours)", rows=(*_SWEEPS["gamma"], TWO_STREAM, ALL_LABELS),
+        planned=_against("pgls", *(name for name in _SWEEPS["gamma"] if name != "pgls")),
+        supervised=TWO_STREAM, all_labels=ALL_LABELS,
     ),
     PaperTable(
-        "truth", "Is it true? (ours)",
-        (
+        name="truth", title="Is it true? (ours)",
+        rows=(
             TWO_STREAM, "null", "two-stream-mt", "pgls-literal", "pgls-benign-all", "pgls-both",
             "pgls-shuffled", "pgls-half", "pgls-noise", ALL_LABELS,
         ),
-        (
+        planned=(
             *_against(ALL_LABELS, TWO_STREAM), *_against("two-stream-mt", TWO_STREAM, "null"),
             *_against("pgls-literal", "two-stream-mt"),
             *_against("pgls-benign-all", "two-stream-mt"), *_against("pgls-both", "two-stream-mt"),
             *_against("pgls-shuffled", "two-stream-mt"), *_against("pgls-half", "two-stream-mt"),
             *_against("pgls-noise", "two-stream-mt"),
         ),
-        TWO_STREAM, ALL_LABELS,
+        supervised=TWO_STREAM, all_labels=ALL_LABELS,
     ),
 )  # fmt: skip
 TABLES: Mapping[str, PaperTable] = MappingProxyType({table.name: table for table in _TABLES})

@@ -44,7 +44,7 @@ DTYPES: dict[str, type[pl.DataType]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predictions:
     """One row a node and part; every array has shape (row,).
 

@@ -59,7 +59,7 @@ class TrainingBatch:
     second: NodeView | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pools:
     """Where batches are drawn from, in one fold.
 

@@ -40,7 +40,7 @@ class SemiSupervisedProgress:
     thin: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SslJob:
     """One fold to train.
 

@@ -26,10 +26,10 @@ def answers(
     parts = _cut(logits, sizes)
     no_node = _cut(logits, [0, sum(sizes)])[0]
     said = StepOutputs(
-        parts[0],
-        parts[1] if len(parts) > 1 else no_node,
-        parts[2].fused if len(parts) > 2 else None,
-        None if features is None else features[sizes[0] :],
+        labelled=parts[0],
+        unlabelled=parts[1] if len(parts) > 1 else no_node,
+        second=parts[2].fused if len(parts) > 2 else None,
+        features=None if features is None else features[sizes[0] :],
     )
     return _taught(job, pair.teacher, said, batch) if needs.teacher else said
 
@@ -40,15 +40,20 @@ def _taught(job: SslJob, teacher: Student, said: StepOutputs, batch: TrainingBat
     assert batch.second is not None
     if teacher.projection is None:
         logits, _ = forward_with_features(teacher, batch.second.hu, batch.second.mask, job.autocast)
-        return StepOutputs(said.labelled, said.unlabelled, teacher=logits.fused)
+        return StepOutputs(labelled=said.labelled, unlabelled=said.unlabelled, teacher=logits.fused)
     views = [batch.labelled, batch.second]
     logits, features = forward_with_features(teacher, *_joined(views), job.autocast)
     assert features is not None
     known = len(batch.labelled.hu)
     return StepOutputs(
-        said.labelled, said.unlabelled, None, said.features,
-        logits.fused[known:], features[known:], features[:known],
-    )  # fmt: skip
+        labelled=said.labelled,
+        unlabelled=said.unlabelled,
+        second=None,
+        features=said.features,
+        teacher=logits.fused[known:],
+        teacher_features=features[known:],
+        teacher_labelled=features[:known],
+    )
 
 
 def _joined(views: list[NodeView]) -> tuple[Tensor, Tensor | None]:

@@ -55,7 +55,7 @@ class SourceRun:
     network: NetworkConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SslRun:
     """What to train.
 
@@ -142,9 +142,17 @@ def _train(run: SslRun, cohort: Cohort, known: Unlabelled, fold: Fold, place: Pa
         run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
     with Tracker(place, writes=run.ranks.writes) as tracker:
         job = SslJob(
-            network, run.config, cohort, known, fold, place, run.device, run.ranks,
-            run.watch, tracker.add,
-        )  # fmt: skip
+            network=network,
+            config=run.config,
+            cohort=cohort,
+            unlabelled=known,
+            fold=fold,
+            place=place,
+            device=run.device,
+            ranks=run.ranks,
+            watch=run.watch,
+            track=tracker.add,
+        )
         progress = train_fold(job)
     if run.ranks.writes:
         _predict(job, place / LAST, place / LAST_FILE)

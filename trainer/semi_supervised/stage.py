@@ -93,9 +93,16 @@ def train_fold(job: SslJob) -> SemiSupervisedProgress:
 def _pools(job: SslJob) -> Pools:
     places, labels = labelled_pool(job.cohort, job.fold, job.unlabelled)
     return Pools(
-        job.cohort, places, labels, job.unlabelled.index, job.config, job.fold.number,
-        needs_of(job.config), job.device, job.ranks,
-    )  # fmt: skip
+        cohort=job.cohort,
+        labelled=places,
+        labels=labels,
+        unlabelled=job.unlabelled.index,
+        config=job.config,
+        fold=job.fold.number,
+        needs=needs_of(job.config),
+        device=job.device,
+        ranks=job.ranks,
+    )
 
 
 def _sharpen(

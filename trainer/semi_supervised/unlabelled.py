@@ -26,7 +26,7 @@ SCATTERED = ("candidates_agree", "crosswalk_overlaps")
 """Rules after which the node's neighbours need not hold what made the station malignant."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unlabelled:
     """One row a node; arrays of shape (node,).
 

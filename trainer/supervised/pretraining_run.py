@@ -62,7 +62,15 @@ def pretrain_run(
     torch.manual_seed(seed_of(stream(config.seed, NO_FOLD, 0, INIT_STREAM)))
     drawn = placed(build(network.model_copy(update={"bn_momentum": BN_MOMENTUM})), device)
     run_directory.put_json(root / "environment.json", run_directory.environment(device))
-    job = PretrainJob(drawn, config, cohort.to(device), index, root, device, watch)
+    job = PretrainJob(
+        network=drawn,
+        config=config,
+        cohort=cohort.to(device),
+        index=index,
+        place=root,
+        device=device,
+        watch=watch,
+    )
     progress = pretrain(job)
     sha256 = save_body(drawn, root / BODY)
     loss = progress.losses[-1]

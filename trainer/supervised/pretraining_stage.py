@@ -69,7 +69,7 @@ class PretrainingProgress:
     losses: list[float] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PretrainJob:
     """One pretraining.
 

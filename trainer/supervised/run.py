@@ -31,7 +31,7 @@ from trainer.supervised.config import SupervisedConfig
 from trainer.supervised.stage import FoldJob, train_fold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SupervisedRun:
     """What to train.
 
@@ -81,9 +81,17 @@ def _train(run: SupervisedRun, cohort: Cohort, fold: Fold, place: Path) -> None:
         run_directory.put_json(place / "environment.json", run_directory.environment(run.device))
     with Tracker(place, writes=run.ranks.writes) as tracker:
         job = FoldJob(
-            network, fresh, run.config, cohort, fold, place, run.device, run.ranks,
-            run.watch, tracker.add,
-        )  # fmt: skip
+            network=network,
+            fresh=fresh,
+            config=run.config,
+            cohort=cohort,
+            fold=fold,
+            place=place,
+            device=run.device,
+            ranks=run.ranks,
+            watch=run.watch,
+            track=tracker.add,
+        )
         progress = train_fold(job)
     if run.ranks.writes:
         _predict(job, place / LAST, place / LAST_FILE)

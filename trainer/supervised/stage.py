@@ -62,7 +62,7 @@ class SupervisedProgress:
     best_epoch: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FoldJob:
     """One fold to train.
 

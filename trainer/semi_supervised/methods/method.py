@@ -9,7 +9,7 @@ from torch import Tensor
 from trainer.networks.two_stream import Logits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepNeeds:
     """What a method wants done in a step.
 
@@ -30,7 +30,7 @@ class StepNeeds:
     sharpen: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepOutputs:
     """What the networks said of this process's share of a batch.
 
