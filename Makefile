@@ -1,6 +1,7 @@
 # Wraps pip and lnscore; docs/install.md has the same steps for Windows.
 #   make demo    a phantom cohort in DICOM -> scores -> report, in a fresh environment
 #   make test    lint, types, import contracts, tests
+#   make docs    docs/cli.md, from the commands
 #   make bench   speed and memory, side by side with the usual way
 #   make gpu     builds, verifies and times every back end that is here; docs/gpu.md
 # VENV= names another environment, PYTHON= another interpreter (3.11 or newer).
@@ -12,10 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO ?= demo-out
 JOBS ?= 2
 
-.PHONY: demo test env env-dev system lint unit bench gpu clean help
+.PHONY: demo test quick env env-dev system lint unit docs bench gpu clean help
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "lnscore needs Python 3.11 or newer on the PATH"; exit 1; }
@@ -71,6 +72,9 @@ demo: env
 	$(BIN)/lnscore report --out $(DEMO)/report --db $(DEMO)/lnscore.db
 	@echo
 	@echo "Open $(CURDIR)/$(DEMO)/report/index.html in a browser."
+
+docs: env-dev
+	$(BIN)/python -P -m lnscore.cli.reference docs/cli.md
 
 bench: env-dev
 	$(BIN)/python -m benchmarks

@@ -1,7 +1,7 @@
-"""`make bench`: speed and memory of ingest and scoring beside their peers, as ratios.
+"""`make bench`: compare speed and memory of lnscore with other ways to do the same.
 
-All contestants of a table run in turn, so that a busy machine is busy for all of them; the
-figures are medians. `--write` keeps the tables in docs/performance.md.
+All contestants of a table run in turn, so that other load on the machine affects all of them. The
+figures are medians. `--write` writes the tables to docs/performance.md.
 """
 
 import argparse
@@ -16,10 +16,13 @@ from benchmarks.measure import Measured, in_turn, machine, run_process
 from db.session import open_database
 
 NOTES = "## Notes\n"
-"""From here on the page is written by hand and kept."""
+"""Heading of the part of the page that is written by hand and kept."""
 
 ON_ONE_CORE = ("taskset", "--cpu-list", "0")
-"""One job overlaps reading and storing, and so uses a second core where there is one."""
+"""Command prefix that allows one core only.
+
+Without it, one job uses a second core, because it reads and stores at the same time.
+"""
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
@@ -56,7 +59,7 @@ def main() -> None:
 
 
 def ingest_table(folder: Path, studies: int, runs: int) -> str:
-    """Files to nodes in the database: lnscore beside the usual way and beside only reading."""
+    """Compare `lnscore ingest` with the usual way and with only reading the files."""
     _make(folder, studies)
     results = in_turn(
         {
@@ -89,7 +92,7 @@ def ingest_table(folder: Path, studies: int, runs: int) -> str:
 
 
 def score_table(folder: Path, nodes: int, runs: int) -> str:
-    """Stored patches to scores in the database, beside the bare session and torch."""
+    """Compare `lnscore score` with a bare ONNX Runtime session and with torch."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         place = Path(scratch)
         _make(place / "scores.db", nodes)
@@ -116,7 +119,7 @@ def score_table(folder: Path, nodes: int, runs: int) -> str:
 
 
 def pathology_table(folder: Path, rows: int, runs: int) -> str:
-    """A registry's table into the database, in one transaction."""
+    """Time the import of a registry's table of pathology, in one transaction."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         file = Path(scratch, "registry.csv")
         write_registry(file, rows)
@@ -127,16 +130,16 @@ def pathology_table(folder: Path, rows: int, runs: int) -> str:
 
 
 def _import(file: Path, watch: bool) -> tuple[float, float]:
-    """Into a database of its own each time."""
+    """Import the file into a new database."""
     with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
         database = str(Path(scratch, "bench.db"))
         open_database(database, create=True).close()
-        words = ["-m", "lnscore", "pathology", "import", str(file), "--allow-pending"]
+        words = ["-P", "-m", "lnscore", "pathology", "import", str(file), "--allow-pending"]
         return run_process([sys.executable, *words, "--db", database], watch=watch)
 
 
 def training_table(folder: Path, nodes: int, runs: int) -> str:
-    """A step beside its bare arithmetic, the input path beside the usual one, the way to both."""
+    """Compare training steps and input path with their peers; time the start of training."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         place = Path(scratch)
         _make(place / "train.db", nodes)
@@ -165,7 +168,7 @@ def training_table(folder: Path, nodes: int, runs: int) -> str:
 
 
 def semi_table(folder: Path, runs: int) -> str:
-    """A semi-supervised step beside its parts, the teacher's refresh beside the engine."""
+    """Compare a semi-supervised step with its parts, and the teacher's refresh with an engine."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         place = Path(scratch)
         _make(place / "train.db", SCORED_NODES)
@@ -197,16 +200,26 @@ def _peer(name: str, folder: Path, watch: bool, module: str = "contestants") -> 
 
 
 def _ingest(folder: Path, jobs: int, watch: bool, how: Sequence[str] = ()) -> tuple[float, float]:
-    """Into a database that exists and is empty; making it is not timed."""
+    """Ingest into a new, empty database; making the database is not timed."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         database = str(Path(scratch, "bench.db"))
         open_database(database, create=True).close()
-        command = ["-m", "lnscore", "ingest", str(folder), "--db", database, "--jobs", str(jobs)]
+        command = [
+            "-P",
+            "-m",
+            "lnscore",
+            "ingest",
+            str(folder),
+            "--db",
+            database,
+            "--jobs",
+            str(jobs),
+        ]
         return run_process([*how, sys.executable, *command], watch=watch)
 
 
 def _score(place: Path, watch: bool) -> tuple[float, float]:
-    """Every node anew: the scores of the run before are taken out first."""
+    """Score every node; the scores of the last run are deleted first."""
     import sqlite3
 
     connection = sqlite3.connect(place / "scores.db")

@@ -1,7 +1,8 @@
-"""Every back end that can run here, at batches of 1 to 512 nodes, and what `auto` makes of it.
+"""Measure every back end that can run here at batches of 1 to 512 nodes.
 
-`python -m benchmarks.backends one NAME PRECISION FOLDER BATCH...` measures one of them in a
-process of its own and prints JSON; `table` runs all in turn.
+`python -m benchmarks.backends one NAME PRECISION FOLDER BATCH...` measures one back end in its own
+process and prints JSON; `measure` runs all of them in turn. `auto_shares` compares the back end
+that `auto` takes with the best one.
 """
 
 import json
@@ -20,17 +21,17 @@ from engines.bundle import Bundle
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 TORCH = ("torch", "torch-cuda")
-"""Beside the back ends: the same network with drawn weights, eager, as the trainer runs it."""
+"""Also measured: the same network with random weights in eager torch, as in training."""
 
 SECONDS = 1.0
-"""For one batch size of one process, at least; three calls at least."""
+"""Shortest time to measure one batch size, in seconds; at least three calls are made."""
 
 AUTO_SHARE = 0.95
 
 
 @dataclass(frozen=True)
 class Row:
-    """One back end and precision: nodes per second at every size of batch."""
+    """Nodes per second of one back end and precision, by batch size."""
 
     backend: str
     precision: str
@@ -39,7 +40,7 @@ class Row:
 
 
 def measure(bundle: Bundle, rows: Sequence[tuple[str, str]], batches: Sequence[int], rounds: int):  # noqa: ANN201
-    """Rates of every (back end, precision), the best of `rounds` processes each, in turn."""
+    """Measure every (back end, precision) in turn, `rounds` times; keep the best rates."""
     best: dict[tuple[str, str], Row] = {}
     for _ in range(rounds):
         for backend, precision in rows:
@@ -62,7 +63,7 @@ def _process(folder: Path, backend: str, precision: str, batches: Sequence[int])
 
 
 def one(backend: str, precision: str, folder: Path, batches: Sequence[int]) -> dict:
-    """Nodes per second of one back end, whole calls: crops, transfers and all."""
+    """Measure the nodes per second of one back end; whole calls with cropping and transfers."""
     bundle = bundles.read(folder)
     if backend in TORCH:
         score, note = torch_scorer(bundle, backend, precision)
@@ -78,7 +79,7 @@ def one(backend: str, precision: str, folder: Path, batches: Sequence[int]) -> d
 
 
 def _best_s(score: Callable[[np.ndarray], object], patches: np.ndarray) -> float:
-    score(patches)  # kernels are chosen at the first run of a size
+    score(patches)  # the runtime chooses kernels at the first run of a size
     times, started_s = [], time.perf_counter()
     while len(times) < 3 or time.perf_counter() - started_s < SECONDS:
         before_s = time.perf_counter()
@@ -90,9 +91,12 @@ def _best_s(score: Callable[[np.ndarray], object], patches: np.ndarray) -> float
 def torch_scorer(
     bundle: Bundle, name: str, precision: str
 ) -> tuple[Callable[[np.ndarray], object], str]:
-    """The bundle's network with drawn weights, eager; and its distance from float32 on the CPU.
+    """Make a scorer that runs the bundle's network in eager torch with random weights.
 
-    A bundle holds no weights for torch: time and precision are those of the network.
+    A bundle holds no weights for torch; random weights need the same time.
+
+    Returns:
+        The scorer, and a note with its largest difference from float32 on the CPU.
     """
     import torch
 
@@ -115,11 +119,11 @@ def torch_scorer(
 
     off = float(np.abs(score(golden) - expected).max())
     where = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-    return score, f"torch {torch.__version__} on {where}, drawn weights, off by {off:.1e}"
+    return score, f"torch {torch.__version__} on {where}, random weights, differs by {off:.1e}"
 
 
 def available(bundle: Bundle) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """What can be measured here, and why the rest cannot."""
+    """Return what can be measured here, and why the rest cannot."""
     rows, left_out = [], {}
     for backend, state in load.availability().items():
         if state:
@@ -140,7 +144,7 @@ def available(bundle: Bundle) -> tuple[list[tuple[str, str]], dict[str, str]]:
 
 
 def table(rows: Sequence[Row], batches: Sequence[int]) -> list[str]:
-    """Nodes per second, one line for each back end, in Markdown."""
+    """Return the table of nodes per second in Markdown, one line for each back end."""
     lines = [f"| Back end | precision | {' | '.join(map(str, batches))} |"]
     lines.append("|-|-|" + "-|" * len(batches))
     for row in rows:
@@ -150,7 +154,7 @@ def table(rows: Sequence[Row], batches: Sequence[int]) -> list[str]:
 
 
 def auto_shares(bundle: Bundle, rows: Sequence[Row], batches: Sequence[int]) -> list[str]:
-    """What `auto` takes in fp32, and its share of the best back end at every size of batch."""
+    """Compare the back end that `auto` takes in fp32 with the best one at every batch size."""
     engine = load.load(bundle)
     backends = [r for r in rows if r.precision == "fp32" and r.backend not in TORCH and r.rates]
     taken = next((row for row in backends if row.backend == engine.backend), None)

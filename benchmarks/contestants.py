@@ -1,7 +1,8 @@
-"""What the benchmarks compare: each run is a process of its own, imports and all.
+"""The contestants that the benchmarks of ingest and scoring compare.
 
-`python -m benchmarks.contestants NAME FOLDER` is one run of one contestant. Those of
-scoring print the seconds of their loop alone.
+`python -m benchmarks.contestants NAME FOLDER` runs one contestant once. Each run is a process of
+its own, so that the imports are timed too. The contestants of scoring print the seconds of their
+loop, without imports.
 """
 
 import sys
@@ -19,7 +20,7 @@ BATCHES = (1, 8, 16, 32, 64)
 
 
 def only_read(folder: Path) -> None:
-    """The floor of ingest: pydicom decodes every file into an array; nothing else."""
+    """Decode every file into an array with pydicom and do nothing else: the floor of ingest."""
     from pydicom import dcmread
 
     for study in sorted(folder.glob("study*")):
@@ -28,7 +29,7 @@ def only_read(folder: Path) -> None:
 
 
 def usual_way(folder: Path) -> None:
-    """SimpleITK series reader, the whole volume resampled, patches cropped from it."""
+    """Read the series with SimpleITK, resample the whole volume and crop patches from it."""
     import highdicom as hd
     import SimpleITK as sitk
 
@@ -65,7 +66,7 @@ def _resample(image: "sitk.Image", spacing_mm: tuple[float, ...]) -> "sitk.Image
 
 
 def bare_session(folder: Path) -> None:
-    """The ceiling of scoring: ONNX Runtime on crops in memory, at its best batch size."""
+    """Run ONNX Runtime on crops in memory at its best batch size: the ceiling of scoring."""
     import onnxruntime
 
     from benchmarks.data import demo_model, hu_crops
@@ -77,7 +78,7 @@ def bare_session(folder: Path) -> None:
 
 
 def torch_eager(folder: Path) -> None:
-    """The same network in torch, eager, at its best batch size."""
+    """Run the same network in eager torch at its best batch size."""
     import torch
 
     from benchmarks.data import hu_crops
@@ -90,7 +91,7 @@ def torch_eager(folder: Path) -> None:
 
 
 def _time_best(crops: np.ndarray, run: Callable[[np.ndarray], object]) -> None:
-    """Find the best batch size on some nodes, then time all of them once at that size."""
+    """Find the best batch size on some nodes, then time all nodes once at that size."""
     trial = crops[: 2 * max(BATCHES)]
     for size in BATCHES:
         _time(trial[:size], size, run)  # kernels are chosen at the first run of a size
@@ -106,11 +107,14 @@ def _time(crops: np.ndarray, size: int, run: Callable[[np.ndarray], object]) -> 
 
 
 def lnscore_score(folder: Path) -> None:
-    """`lnscore score --pending`: from the patch store into the database, commits and all."""
+    """Run `lnscore score --pending`, from the patch store to committed scores in the database."""
     from lnscore.scoring import job as score
+    from lnscore.scoring.options import EngineOptions
     from lnscore.settings import Settings
 
-    summary = score.run(Settings(db=str(folder / "scores.db")), score.PENDING, "demo", "auto")
+    summary = score.run(
+        Settings(db=str(folder / "scores.db")), score.PENDING, EngineOptions(engine="demo")
+    )
     if summary.added != summary.nodes or not summary.nodes:
         raise SystemExit("lnscore scored nothing new")
     _print_seconds(summary.duration_s)
@@ -121,7 +125,10 @@ def _print_seconds(seconds: float) -> None:
 
 
 def make(folder: Path, count: int) -> None:
-    """Studies, or a database of `count` nodes: made apart, so that no peak is inherited."""
+    """Make studies, or a database of `count` nodes.
+
+    This runs in a process of its own, so that it does not add to the memory peak of a contestant.
+    """
     from benchmarks.data import make_cohort, make_studies
 
     if folder.suffix == ".db":

@@ -1,4 +1,7 @@
-"""What the benchmarks read: studies of 91 x 512 x 512 with ten segments; a database of patches."""
+"""Make the input of the benchmarks.
+
+Studies have 91 x 512 x 512 voxels with ten segments; a cohort is a database with a patch store.
+"""
 
 import hashlib
 import json
@@ -28,17 +31,20 @@ SHAPE = (91, 512, 512)
 SPACING_MM = (5.0, 0.795, 0.795)
 NODES = 10
 STEPS, INPUT_NODES = 12, 640
-"""Of a timed training."""
+"""Number of timed training steps, and number of nodes for the timed input path."""
 
 SSL_STEPS = 5
-"""A semi-supervised step takes five times as long as a supervised one."""
+"""Number of timed semi-supervised steps; one takes five times as long as a supervised step."""
 
 SCORED_NODES = 6320
-"""Of a timed refresh: the paper has 6,326 nodes without labels; ours come ten a patient."""
+"""Number of nodes of a timed refresh.
+
+The paper has 6,326 unlabelled nodes; the number is rounded because our patients have ten each.
+"""
 
 
 def make_studies(folder: Path, count: int) -> list[Path]:
-    """Write `count` studies once; a later run finds them."""
+    """Write `count` studies, unless an earlier run has written them, and return their folders."""
     marker = folder / "made.json"
     wanted = {"count": count, "shape": SHAPE, "nodes": NODES, "version": 1}
     if not marker.exists() or json.loads(marker.read_text()) != json.loads(json.dumps(wanted)):
@@ -123,9 +129,9 @@ def _segmentation(slices: Sequence[Dataset], rng: np.random.Generator) -> hd.seg
 
 
 def make_cohort(database: Path, nodes: int) -> None:
-    """A database with this many unscored nodes, ten a study, patches of noise in the store.
+    """Make a database with this many unscored nodes, ten per study, with patches of noise.
 
-    A radiologist has labelled all, one in ten malignant.
+    All nodes have a label of the reader `radiologist`; one in ten is malignant.
     """
     from db import labels, runs, studies
     from db.patchstore import PatchStore
@@ -174,7 +180,7 @@ def _series_record(number: int, hu: np.ndarray, sha256: str) -> SeriesRecord:
 
 
 def write_registry(file: Path, rows: int) -> None:
-    """A canonical table of pathology, ten stations a report."""
+    """Write a table of pathology in the canonical form, with ten stations per report."""
     stations = ("1R", "2R", "2L", "4R", "4L", "7", "8U", "8M", "8Lo", "16")
     head = "patient_key,report_id,report_date,station_system,station,n_examined,n_positive"
     lines = (
@@ -185,11 +191,11 @@ def write_registry(file: Path, rows: int) -> None:
 
 
 def hu_crops(folder: Path) -> np.ndarray:
-    """What the network sees of every stored patch, float32 (node, 16, 64, 64), in memory."""
+    """Read all stored patches and crop them: HU, float32, shape (node, 16, 64, 64)."""
     files = sorted((folder / "scores.db.patches").rglob("*.npy"))
     return np.concatenate([crop(np.load(file)).astype(np.float32) for file in files])
 
 
 def demo_model() -> Path:
-    """The fp32 graph of the engine that the repository ships."""
+    """Return the path of the fp32 graph of the demo engine in the repository."""
     return Path(engines.__file__).parent / "bundles" / "demo" / "model.onnx"

@@ -1,7 +1,7 @@
-"""`make gpu`: build, verify and time every back end that can run here; docs/gpu.md.
+"""`make gpu`: build, verify and time every back end that can run here; write docs/gpu.md.
 
-It works where only torch and ONNX Runtime are, and without a GPU; what is left out, and why,
-stands on the page.
+It also works without a GPU, and if only torch and ONNX Runtime are installed. The page lists what
+was left out, and why.
 """
 
 import argparse
@@ -27,11 +27,11 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "gpu.md"
 NAMED = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx", "torch")
 NIGHT_NODES = 3000
-"""Of 300 studies: a hospital's night."""
+"""Number of nodes that a hospital scores in one night (300 studies)."""
 
 
 def main() -> None:
-    """Do all of it; the exit code is 4 where a back end that can run fails its gate."""
+    """Run all parts; exit with code 4 if a back end that can run fails the parity gate."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=ROOT / "engines" / "bundles" / "demo")
     parser.add_argument("--rounds", type=int, default=3)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def heading(bundle: Bundle) -> list[str]:
-    """What ran where."""
+    """Return the heading of the page: engine, GPU, machine and installed packages."""
     driver = cuda_driver.probe()
     has_gpu = isinstance(driver, Driver)
     gpu = f"{driver.name}, CUDA {driver.version}" if has_gpu else f"none: {driver.reason}"
@@ -80,12 +80,12 @@ def heading(bundle: Bundle) -> list[str]:
 
 
 def _load() -> str:
-    """Of the last minute: on a busy machine the figures compare nothing."""
+    """Return the system load of the last minute; figures of a busy machine are not comparable."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def build(bundle: Bundle) -> Iterator[list[str]]:
-    """Every plan that can be built here, into the scratch copy of the bundle."""
+    """Build every plan that can be built here, in the copied bundle; yield table rows."""
     for flavour in FLAVOURS.values():
         for precision in bundle.manifest.models:
             name, state = f"{flavour.backend} {precision}", can_build(flavour)
@@ -107,7 +107,7 @@ def build(bundle: Bundle) -> Iterator[list[str]]:
 
 
 def verify(bundle: Bundle) -> Iterator[list[str]]:
-    """Golden inputs on every back end that can run here."""
+    """Run the parity gate on every back end that can run here; yield table rows."""
     for backend, state in load.availability().items():
         for precision in bundle.manifest.models if state else ():
             try:
@@ -123,14 +123,14 @@ def verify(bundle: Bundle) -> Iterator[list[str]]:
 def timed(
     bundle: Bundle, rows: Sequence[backends.Row], batches: Sequence[int], rounds: int
 ) -> list[str]:
-    """Nodes per second by size of batch."""
+    """Return the section with the measured nodes per second, by batch size."""
     notes = [f"- {row.backend} {row.precision}: {row.note}" for row in rows]
     return [
         "## Nodes per second, by nodes in one call",
         "",
         f"Whole calls from HU patches in memory to probabilities, the best of {rounds} processes "
         "in turn. Runs have one size (8 or 16 nodes on a CPU, 64 in a plan), and smaller calls are "
-        "filled up: a node's score does not depend on its company.",
+        "filled up, so that a node's score does not depend on the other nodes.",
         "",
         *backends.table(rows, batches),
         "",
@@ -142,7 +142,7 @@ def timed(
 
 
 def on_paper(bundle: Bundle) -> list[str]:
-    """What an H100 could reach, so that a measurement has something beside it."""
+    """Return the section with the speed that an H100 could reach, to compare measurements with."""
     lines = [
         "## On paper",
         "",
@@ -162,12 +162,12 @@ def on_paper(bundle: Bundle) -> list[str]:
         cells += [*parts, f"{found.floor_us:.2f}", f"{rate:,.0f}", f"{rate / 3:,.0f}"]
         cells.append(f"{NIGHT_NODES / (rate / 3):.2f} s")
         lines.append(f"| {' | '.join(cells)} |")
-    aim = "A third of the floor is what is expected of a good engine; the aim is 10,000 nodes/s."
+    aim = "A good engine is expected to reach a third of the floor; the aim is 10,000 nodes/s."
     return [*lines, "", aim]
 
 
 def section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table in Markdown."""
+    """Return a section with a heading and a table, in Markdown."""
     lines = [f"## {title}", "", f"| {' | '.join(columns)} |", "|-" * len(columns) + "|"]
     body = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return [*lines, *(body or ["| none |"]), ""]

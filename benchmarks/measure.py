@@ -1,4 +1,7 @@
-"""Time and peak memory of whole processes, run in turn so that drift hits all alike."""
+"""Measure time and peak memory of whole processes.
+
+Contestants run in turn, so that changes of the machine's speed affect all of them.
+"""
 
 import contextlib
 import os
@@ -17,23 +20,29 @@ class Measured:
 
     wall_s: list[float] = field(default_factory=list)
     peak: float = 0.0
-    """Largest resident size of any process, MB."""
+    """Largest resident memory of any process, MB."""
 
     @property
     def median_s(self) -> float:
-        """Median wall-clock time."""
+        """Median wall-clock time, s."""
         return statistics.median(self.wall_s)
 
 
 Contestants = dict[str, Callable[[bool], tuple[float, float]]]
-"""Name to one run, watched or not: seconds, peak MB."""
+"""Function by name that runs a contestant once; it returns seconds and peak MB.
+
+Its argument says whether to measure the peak.
+"""
 
 
 def run_process(command: list[str], *, watch: bool = False) -> tuple[float, float]:
-    """Wall-clock seconds, and with `watch` the peak of the largest process of the run, MB.
+    """Run a command and measure its time and, with `watch`, its peak memory.
 
-    A command that prints a number of seconds is taken at its word: it timed its own loop.
-    Watching costs a little time, so that it is done in the round that is not counted.
+    If the command prints a number, this is used as the time, because it has timed its own loop.
+    Measuring the memory costs a little time; it is done in the round that is not counted.
+
+    Returns:
+        Seconds, and the peak of the largest process in MB (0 without `watch`).
     """
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
@@ -46,16 +55,16 @@ def run_process(command: list[str], *, watch: bool = False) -> tuple[float, floa
 
 
 class _Peaks:
-    """Watches the resident peak of every process of a session (Linux; 0 elsewhere)."""
+    """Monitor of the peak resident memory of every process of a session (Linux; 0 elsewhere)."""
 
     def __init__(self, session: int) -> None:
         self._session, self._kb, self._ended = session, 0, threading.Event()
-        # A daemon: a run that fails must not leave its watcher waiting for ever.
+        # A daemon thread, so that it cannot run for ever if a run fails.
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def largest_mb(self) -> float:
-        """End the watch."""
+        """Stop monitoring and return the largest peak in MB."""
         self._ended.set()
         self._thread.join()
         return self._kb / 1024
@@ -81,7 +90,10 @@ def _own_time(printed: str) -> float | None:
 
 
 def in_turn(contestants: Contestants, runs: int) -> dict[str, Measured]:
-    """One round that is watched and not counted, then `runs` rounds: A B C, A B C, ..."""
+    """Run all contestants in turn: A B C, A B C, ...
+
+    In the first round the memory is measured; its time is not counted. `runs` rounds follow.
+    """
     results = {name: Measured() for name in contestants}
     for turn in range(runs + 1):
         for name, once in contestants.items():
@@ -94,7 +106,7 @@ def in_turn(contestants: Contestants, runs: int) -> dict[str, Measured]:
 
 
 def machine() -> str:
-    """The processor, its cores and the memory, as the tables state them."""
+    """Return the processor, its cores, the memory and the Python version, as text."""
     import platform
 
     cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")

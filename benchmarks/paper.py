@@ -1,35 +1,37 @@
-"""On paper: bytes and operations of a node, and the floor that an H100 sets to them."""
+"""Compute the shortest possible time per node on an H100 from counted operations and bytes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.graph import INPUT
-from engines.manifest import Precision
 from engines.patch import SPEC
 
 H100_FLOPS = {"fp32": 67e12, "fp16": 990e12}
-"""Peak of the SXM board, dense: float32 without tensor cores, float16 with them."""
+"""Peak operations per second of the SXM board, dense; float16 uses tensor cores."""
 
 H100_BYTES_S = 3.35e12
 LINK_BYTES_S = 50e9
-"""PCIe 5.0 x16, what of it a copy from pinned memory reaches."""
+"""Bytes per second that a copy from pinned memory reaches over PCIe 5.0 x16."""
 
 FUSED = frozenset(("Relu", "HardSwish", "HardSigmoid", "Clip", "Mul", "Add", "Sub", "Div", "Cast"))
-"""Done where their input is made: they cost no traffic of their own."""
+"""Operators that are fused with the layer before them, so that they need no memory traffic."""
 
 VIEWS = frozenset(("Reshape", "Transpose", "Shape", "Squeeze", "Unsqueeze", "Slice", "Constant"))
 
 
 @dataclass(frozen=True)
 class Paper:
-    """Of one node.
+    """Operations and bytes for one node.
 
     Attributes:
-        operations: Multiplications and additions of convolutions and matrix products.
-        traffic_bytes: Inputs and outputs of every layer that is not fused, read and written once.
-        link_bytes: From the host.
+        precision: Precision of the graph.
+        operations: Number of multiplications and additions in convolutions and matrix products.
+        traffic_bytes: Bytes of inputs and outputs of every layer that is not fused, each counted
+            once.
+        link_bytes: Bytes copied from the host.
     """
 
     precision: Precision
@@ -39,7 +41,7 @@ class Paper:
 
     @property
     def floor_us(self) -> float:
-        """The largest of arithmetic, memory and link: none of them can be hidden."""
+        """Shortest possible time in microseconds: the longest of arithmetic, memory and link."""
         return max(self.parts_us)
 
     @property
@@ -51,7 +53,7 @@ class Paper:
 
 
 def of(bundle: Bundle, precision: Precision) -> Paper:
-    """Count one node of a bundle's graph."""
+    """Count operations and bytes for one node in a bundle's graph."""
     import onnx
 
     model = onnx.load_model_from_string(bundle.model_bytes(precision))
@@ -73,7 +75,7 @@ def of(bundle: Bundle, precision: Precision) -> Paper:
 
 
 def _depth(kind: str, weights: list[list[int]], shapes: dict, first: str) -> float:
-    """Products that one output value sums."""
+    """Return the number of products that are summed for one output value."""
     if not weights:
         return 0.0
     largest = max(weights, key=lambda dims: float(np.prod(dims)))
@@ -83,7 +85,7 @@ def _depth(kind: str, weights: list[list[int]], shapes: dict, first: str) -> flo
 
 
 def _shapes(model) -> dict[str, tuple[float, int]]:  # noqa: ANN001
-    """Number of values and bytes of each, of every floating-point tensor of one node."""
+    """Return, for one node, the number of values and the bytes per value of every float tensor."""
     import onnx
     import onnxruntime
 

@@ -1,9 +1,9 @@
-"""What the benchmarks of the semi-supervised stage compare.
+"""The contestants that the benchmarks of the semi-supervised stage compare.
 
-`python -m benchmarks.semi NAME FOLDER` is one run of one contestant.
+`python -m benchmarks.semi NAME FOLDER` runs one contestant once.
 
-The small network of a scoring box; half the cohort's nodes are taken for unlabelled ones. Steps
-are counted on batches in memory: drawing and warping them is the input path, measured elsewhere.
+The network is the small one; half of the cohort's nodes are used as unlabelled. Steps are timed on
+batches in memory, because the input path (drawing and augmenting) is measured separately.
 """
 
 import itertools
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 
 def parts(folder: Path) -> None:
-    """Student forward and backward on 128, optimiser, teacher forward on 112, moving average."""
+    """Time the parts of a step alone.
+
+    They are: student forward and backward on 128 nodes, optimiser, teacher forward on 112 nodes,
+    and moving average.
+    """
     from trainer.semi_supervised.consistency import kl_loss
     from trainer.semi_supervised.fold import make_pair
     from trainer.semi_supervised.teacher import update_teacher
@@ -60,7 +64,7 @@ def parts(folder: Path) -> None:
 
 
 def our_step(folder: Path) -> None:
-    """The loop of `lnscore train --stage ssl` on the same batch, every look and sum included."""
+    """Time the loop of `lnscore train --stage ssl` on the same batch, with checks and logging."""
     from trainer.semi_supervised import stage as stage_ssl
 
     stamps: list[float] = []
@@ -73,15 +77,15 @@ def our_step(folder: Path) -> None:
         0, 1, len(job.unlabelled.index), dtype="f4"
     )
     stage_ssl.train_fold(job)
-    # The first call tells of the scoring before the epoch.
+    # The first call of `watch` reports the scoring before the epoch.
     write_seconds(stamps[WARM_UP + SSL_STEPS] - stamps[WARM_UP])
 
 
 def refresh(folder: Path) -> None:
-    """The teacher scores unlabelled nodes as it does before every epoch of a long run.
+    """Time the teacher's scoring of unlabelled nodes before every epoch of a long run.
 
-    Its export, once a fold, is not counted; putting its weights into the graph and checking
-    the answers of 8 nodes are.
+    The export, which is done once per fold, is not timed. Writing the weights into the graph and
+    checking the outputs of 8 nodes are timed.
     """
     from trainer.semi_supervised import stage as stage_ssl
     from trainer.semi_supervised import teacher_session
@@ -97,7 +101,7 @@ def refresh(folder: Path) -> None:
 
 
 def engine(folder: Path) -> None:
-    """The engine that such a network becomes scores as many stored patches."""
+    """Time the engine of such a network on the same number of stored patches."""
     from benchmarks.data import demo_model
     from engines.bundle import read
     from engines.onnx_engine import load
@@ -112,12 +116,12 @@ def engine(folder: Path) -> None:
 
 
 def _scored(job: "SslJob", count: int) -> "SslJob":
-    """With so many nodes to score; nothing else of them fits any more."""
+    """Copy a job with `count` nodes to score; other fields of `unlabelled` no longer match."""
     return replace(job, unlabelled=replace(job.unlabelled, index=np.arange(count)))
 
 
 def _job(folder: Path, epochs: int = 1) -> "SslJob":
-    """Half of the nodes train with labels, half are taken for unlabelled."""
+    """Make a job in which half of the nodes are labelled and half are used as unlabelled."""
     from trainer.semi_supervised.config import SCRATCH
     from trainer.semi_supervised.fold import SslJob
     from trainer.semi_supervised.unlabelled import Unlabelled

@@ -1,6 +1,7 @@
-"""What the benchmarks of training compare; `python -m benchmarks.training NAME FOLDER` is one run.
+"""The contestants that the benchmarks of training compare.
 
-Steps and input paths print the seconds of their own loop; `ready` is timed as a whole process.
+`python -m benchmarks.training NAME FOLDER` runs one contestant once. Steps and input paths print
+the seconds of their own loop; `ready` is timed as a whole process.
 """
 
 import sys
@@ -23,7 +24,7 @@ BATCH = 32
 
 
 def bare_step(folder: Path) -> None:
-    """Forward, backward and optimiser on one fixed batch that is in memory."""
+    """Time forward, backward and optimiser on one fixed batch in memory."""
     from trainer.steps.losses import sup_loss
 
     job = training_job(folder)
@@ -44,7 +45,7 @@ def bare_step(folder: Path) -> None:
 
 
 def our_step(folder: Path) -> None:
-    """The same in the loop of the supervised stage: drawn, gathered, warped, looked at."""
+    """Time the same in the loop of the supervised stage: draw, gather, augment, train and check."""
     from trainer.supervised import stage as stage_supervised
 
     job = training_job(folder)
@@ -56,7 +57,7 @@ def our_step(folder: Path) -> None:
 
 
 def our_input(folder: Path) -> None:
-    """Patches of the store to augmented batches, one batched warp each."""
+    """Time our input path: stored patches to augmented batches, with one warp per batch."""
     from trainer.data.augment import WEAK, augment
 
     patches = torch.from_numpy(_patches(folder))
@@ -73,7 +74,10 @@ def our_input(folder: Path) -> None:
 
 
 def usual_input(folder: Path) -> None:
-    """MONAI's transforms for each sample in a DataLoader with two workers, the same ranges."""
+    """Time MONAI's transforms, one sample at a time, in a DataLoader with two workers.
+
+    The ranges of the transforms are the same as ours.
+    """
     from monai.transforms.compose import Compose
     from monai.transforms.croppad.array import CenterSpatialCrop
     from monai.transforms.intensity.array import RandGaussianNoise, RandShiftIntensity
@@ -106,7 +110,7 @@ def usual_input(folder: Path) -> None:
             return torch.as_tensor(chain(patches[index % len(patches)][None].astype(np.float32)))
 
     batches = iter(DataLoader(Nodes(), batch_size=BATCH, num_workers=2))
-    next(batches)  # the workers have started
+    next(batches)  # starts the workers
     started = time.perf_counter()
     for _ in batches:
         pass
@@ -114,7 +118,7 @@ def usual_input(folder: Path) -> None:
 
 
 def ready(folder: Path) -> None:
-    """From the command to the first batch: imports, patches, hashes, folds."""
+    """Do all work before the first batch: imports, patches, hashes and folds."""
     job = training_job(folder)
     from trainer.supervised.stage import TRAIN, _batch
 
@@ -123,7 +127,7 @@ def ready(folder: Path) -> None:
 
 
 def training_job(folder: Path) -> "FoldJob":
-    """The first fold of the folder's cohort, with the small network, ready to train."""
+    """Make a job for the first fold of the folder's cohort with the small network."""
     import tempfile
 
     from db.patchstore import PatchStore
@@ -183,7 +187,7 @@ def _patches(folder: Path) -> np.ndarray:
 
 
 def time_steps(steps: Iterator[None], count: int = STEPS) -> None:
-    """Write the seconds of the counted steps, those before them left out."""
+    """Print the seconds of `count` steps; the warm-up steps before them are not timed."""
     for _ in range(WARM_UP):
         next(steps)
     started = time.perf_counter()
@@ -193,7 +197,7 @@ def time_steps(steps: Iterator[None], count: int = STEPS) -> None:
 
 
 def write_seconds(seconds: float) -> None:
-    """Tell the process that compares."""
+    """Print the seconds, for the process that compares the contestants."""
     sys.stdout.write(f"{seconds:.6f}\n")
 
 

@@ -1,7 +1,8 @@
-"""The audit log: what was done, by whom, each row sealed with the hash of the one before.
+"""The audit log: what was done and by whom, as a chain of hashes.
 
-Triggers refuse to change or remove a row; the chain shows it where someone went around
-them. A log cut off at its end is shorter, not broken: keep a copy of the last hash.
+The hash of each row includes the hash of the row before. Triggers refuse to change or remove a
+row; if someone avoids them, the chain is broken, and `verify` finds this. It cannot find that rows
+are missing at the end: for that, keep a copy of the last hash.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from db.errors import DatabaseError
 from db.schema import AuditLog
 
 FIRST = "0" * 64
-"""What the first row has in place of an earlier row's hash."""
+"""Value that the first row has instead of the hash of an earlier row."""
 
 
 def record(
@@ -30,13 +31,13 @@ def record(
 
     Args:
         session: The caller's transaction.
-        actor: Who: a user of the system, or the command.
+        actor: User of the system, or command, that acted.
         action: What was done.
-        object_: To what: a study UID, an engine, a file's hash. Nothing personal.
-        details: What else an audit should see.
+        object_: Study UID, engine or file hash that it was done to; nothing personal.
+        details: Further facts for an audit.
     """
     if session.get_bind().dialect.name == "postgresql":
-        # Two writers would read the same last row; SQLite's writers already stand in line.
+        # Two writers would read the same last row; on SQLite there is only one writer at a time.
         session.execute(text("LOCK TABLE audit_log IN SHARE ROW EXCLUSIVE MODE"))
     last = session.scalar(select(AuditLog.hash).order_by(AuditLog.id.desc()).limit(1))
     row = AuditLog(
@@ -53,13 +54,13 @@ def record(
 
 
 def verify(session: Session) -> int:
-    """Walk the chain from its first row.
+    """Check the hashes of all rows, from the first row on.
 
     Returns:
-        How many rows there are.
+        The number of rows.
 
     Raises:
-        DatabaseError: D11, a row was changed, removed, or put in.
+        DatabaseError: D11 a row was changed, removed or inserted.
     """
     expected, count = FIRST, 0
     for row in session.scalars(

@@ -1,4 +1,4 @@
-"""Long lists in short pieces: a statement has a limited number of parameters."""
+"""Cut long lists into pieces, because a statement has a limited number of parameters."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -6,9 +6,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAX_PARAMETERS = 10_000
-"""SQLite allows 32,766, PostgreSQL 65,535."""
+"""Largest number of values in one piece; SQLite allows 32,766 parameters, PostgreSQL 65,535."""
 
 
 def batches(values: Sequence[T]) -> list[Sequence[T]]:
-    """Cut a list into pieces that fit one statement; none of an empty list."""
+    """Cut a list into pieces that fit one statement; an empty list gives no piece."""
     return [values[i : i + MAX_PARAMETERS] for i in range(0, len(values), MAX_PARAMETERS)]

@@ -1,4 +1,4 @@
-"""The nodes that training and evaluation work on, one row each."""
+"""Read the nodes that training and evaluation use, one record each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from db.scores import SCORABLE
 
 @dataclass(frozen=True, kw_only=True)
 class CohortNode:
-    """One node of a current series revision: whose it is, where its patch lies, what it measures.
+    """One node of a current series revision: its patient, its patch and its measurements.
 
     Attributes:
-        patient_id: `patient.id`; nodes of one patient correlate.
-        patient_key: The pseudonym: the same in every database of the site.
-        has_mask: False for a point.
-        station: `SYSTEM:CODE`, empty where the node has none.
-        slice_mm: Source slice spacing; None where the geometry does not say.
-        manufacturer: Of the scanner, empty where the series does not say.
+        patient_id: `patient.id`; nodes of one patient are not independent.
+        patient_key: Pseudonym of the patient, the same in every database of the site.
+        has_mask: False if the node was given as a point.
+        station: Station as `SYSTEM:CODE`, empty if the node has none.
+        slice_mm: Slice spacing of the CT; None if unknown.
+        manufacturer: Manufacturer of the scanner, empty if unknown.
     """
 
     node_id: int
@@ -43,7 +43,7 @@ class CohortNode:
 
 
 def nodes(session: Session) -> list[CohortNode]:
-    """Every node of a current, usable revision, in the order in which they lie in the store."""
+    """Return all nodes of current, usable revisions, sorted by study, series and patch index."""
     query = (
         select(LymphNode, Series, Study.study_uid, Patient, PatchFile, StationRow)
         .join(Series, LymphNode.series_id == Series.id)
@@ -58,13 +58,13 @@ def nodes(session: Session) -> list[CohortNode]:
 
 
 def labels(session: Session, reader: str) -> dict[int, int]:
-    """Node id to what one reader says: 1 malignant, 0 benign."""
+    """Return the labels of one reader by node id: 1 malignant, 0 benign."""
     query = select(Label.lymph_node_id, Label.value).where(Label.reader == reader)
     return {node_id: value for node_id, value in session.execute(query)}
 
 
 def readers(session: Session) -> Iterator[str]:
-    """Who has labelled nodes, by name."""
+    """Return the names of the readers who have labelled nodes, sorted."""
     return iter(session.scalars(select(Label.reader).distinct().order_by(Label.reader)))
 
 
@@ -98,6 +98,6 @@ def _node(
 
 
 def _slice_mm(series: Series) -> float | None:
-    """Length of the slice step: the first column of the affine."""
+    """Return the slice spacing: the length of the first column of the affine."""
     affine = (series.geometry or {}).get("affine")
     return None if affine is None else sum(row[0] ** 2 for row in affine[:3]) ** 0.5

@@ -10,13 +10,13 @@ from sqlalchemy.engine import Dialect
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A UTC instant as ISO 8601 text: sorts as text, the same on both databases."""
+    """A UTC time stored as ISO 8601 text, which sorts the same way on both databases."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """Refuse a naive time: a clock change must not reorder runs."""
+        """Convert to text; refuse a time without a zone: a clock change could reorder runs."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -24,30 +24,30 @@ class UtcTime(TypeDecorator[datetime]):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """Text back to an aware datetime."""
+        """Convert text to a datetime with a time zone."""
         return None if value is None else datetime.fromisoformat(value)
 
 
 class JsonText(TypeDecorator[Any]):
-    """A JSON value as text with sorted keys (STRICT tables have no JSON type)."""
+    """A JSON value stored as text with sorted keys (STRICT tables have no JSON type)."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401
-        """Serialise; NaN is refused, JSON has none."""
+        """Convert to JSON text; refuse NaN, which JSON does not have."""
         return None if value is None else json.dumps(value, sort_keys=True, allow_nan=False)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401
-        """Parse."""
+        """Parse the JSON text."""
         return None if value is None else json.loads(value)
 
 
 class CleanText(TypeDecorator[str]):
     """Text that both databases can hold.
 
-    File names and headers of hostile input carry NUL and lone surrogates; one such path must
-    cost one row, not the run.
+    File names and headers can hold NUL and lone surrogates, by accident or on purpose. One such
+    path may spoil one row, but must not stop the run.
     """
 
     impl = Text
@@ -61,13 +61,13 @@ class CleanText(TypeDecorator[str]):
 
 
 class Finite(TypeDecorator[float]):
-    """A finite number in 8 bytes: SQLite would store NaN as null, PostgreSQL as a value."""
+    """A finite 8-byte number; NaN is refused: SQLite would store it as null, PostgreSQL as NaN."""
 
     impl = Double().with_variant(REAL(), "sqlite")  # REAL: 8 bytes on SQLite, 4 on PostgreSQL
     cache_ok = True
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
-        """Refuse NaN and infinity; numpy's scalars become plain numbers."""
+        """Convert to a Python float; refuse NaN and infinity."""
         if value is None:
             return None
         if not math.isfinite(value):

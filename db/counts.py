@@ -1,4 +1,4 @@
-"""What the database holds, in numbers: for `lnscore status` and `lnscore doctor`."""
+"""Count what the database holds, for `lnscore status` and `lnscore doctor`."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ CURRENT = Series.status != "superseded"
 
 
 def summary(session: Session) -> dict[str, Any]:
-    """Count what is current.
+    """Count patients, studies, series, nodes, scores and refusals.
 
     Returns:
-        `patients`, `studies`; `series` by status, superseded ones too; `nodes` of current
-        revisions; `scored`: engine name to current nodes that it has scored; `quarantine`:
-        code to open refusals.
+        `patients` and `studies`; `series` by status, including superseded ones; `nodes` of
+        current revisions; `scored`: number of these nodes that are scored, by engine name;
+        `quarantine`: number of open refusals, by code.
     """
     scored = (
         select(EngineRow.name, func.count(Score.lymph_node_id.distinct()))
@@ -43,6 +43,6 @@ def summary(session: Session) -> dict[str, Any]:
 
 
 def schema_revision(database: Database) -> str:
-    """The migration that the database is at."""
+    """Return the schema revision of the database."""
     with database.read() as session:
         return session.scalar(text("SELECT version_num FROM alembic_version")) or ""

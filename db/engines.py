@@ -1,4 +1,8 @@
-"""Engines that have scored: one row for weights, configuration, patch rules and back end."""
+"""Store the engines that have scored.
+
+There is one row for each combination of weights, configuration, patch rules, back end and
+precision.
+"""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,7 +16,7 @@ from db.schema import EngineRow
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRecord:
-    """One engine, as its bundle and the back end that runs it say."""
+    """One engine, described by its bundle and its back end."""
 
     name: str
     weights_sha256: str
@@ -26,10 +30,13 @@ class EngineRecord:
 
 
 def register(session: Session, record: EngineRecord) -> int:
-    """Find or add an engine; what makes it the same is everything that shapes its scores.
+    """Find an engine or add it.
+
+    Two engines are the same if everything that affects their scores is the same: weights,
+    configuration, patch rules, back end and precision.
 
     Returns:
-        The engine's id.
+        The id of the engine.
     """
     found = session.scalar(
         select(EngineRow.id).filter_by(

@@ -1,4 +1,4 @@
-"""What the database says when it cannot be used."""
+"""The errors of the database."""
 
 from ground.errors import CodedError
 
@@ -8,4 +8,4 @@ class DatabaseError(CodedError):
 
 
 class IdentityConflict(DatabaseError):
-    """Two people, or two studies, under one identifier: never merged by guess."""
+    """An identifier that stands for two people or two studies; these are never merged."""

@@ -1,36 +1,39 @@
-"""Which file system a path is on: SQLite's WAL needs shared memory, networks have none."""
+"""Find out whether a path is on a network file system.
+
+SQLite's write-ahead log needs shared memory, which network file systems do not have.
+"""
 
 import sys
 from pathlib import Path
 
 MOUNTS = Path("/proc/mounts")
-"""Linux's table of mounts; where there is none, nothing is refused."""
+"""Linux's table of mounts; without this file no path is refused."""
 
 NETWORK = frozenset(
     """
     nfs nfs4 cifs smb2 smb3 smbfs 9p afs ceph coda lustre gpfs beegfs glusterfs orangefs davfs
     fuse.sshfs fuse.glusterfs fuse.ceph fuse.davfs2 fuse.rclone fuse.s3fs fuse.gcsfuse
     fuse.smbnetfs fuse.nfs
-    """.split()  # noqa: SIM905 - eighty quotes say no more
+    """.split()  # noqa: SIM905 - easier to read than a list with quotes
 )
 
 
 def network_type(path: Path) -> str | None:
-    """Name of the network file system that `path` is on; None on a local disk.
+    """Return the name of the network file system that `path` is on; None on a local disk.
 
     Args:
-        path: Absolute; it need not exist.
+        path: Absolute path; it need not exist.
     """
     if sys.platform == "win32":
         return _windows_network(path)
     best, kind = Path("/"), ""
     resolved = path.resolve()
     for mount, type_ in _mounts():
-        # The later of two mounts on one folder hides the earlier.
+        # If two mounts are on one folder, the later one hides the earlier one.
         if resolved.is_relative_to(mount) and len(mount.parts) >= len(best.parts):
             best, kind = mount, type_
     if kind == "9p" and best == Path("/"):
-        return None  # a sandbox's own root, seen by one kernel only; not a share
+        return None  # root of a sandbox, used by one kernel only; not a network share
     return kind if kind in NETWORK else None
 
 
@@ -44,7 +47,7 @@ def _mounts() -> list[tuple[Path, str]]:
 
 
 def _unescaped(name: str) -> str:
-    """Blanks in a mount's name are written in octal."""
+    """Replace the octal codes that stand for blanks and backslashes in a mount's name."""
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         name = name.replace(code, character)
     return name

@@ -1,4 +1,4 @@
-"""Find a patient, a study, a series by identifier; contradictions are refused, not merged."""
+"""Find a patient, study or series by its identifier; contradictory records are refused."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -8,10 +8,10 @@ from db.schema import Patient, Series, Study
 
 
 def find_patient(session: Session, pseudo_key: str, identity_check: str | None) -> Patient | None:
-    """The patient of a key, if known.
+    """Return the patient with this key, or None.
 
     Raises:
-        IdentityConflict: D12, known with another birth date.
+        IdentityConflict: D12 the stored patient has another birth date.
     """
     patient = session.scalar(select(Patient).filter_by(pseudo_key=pseudo_key))
     checks = {identity_check, patient.identity_check if patient else None} - {None}
@@ -26,10 +26,10 @@ def find_patient(session: Session, pseudo_key: str, identity_check: str | None) 
 
 
 def find_study(session: Session, study_uid: str, patient: Patient | None) -> Study | None:
-    """The study of a UID, if known.
+    """Return the study with this UID, or None.
 
     Raises:
-        IdentityConflict: D13, known under another patient.
+        IdentityConflict: D13 the stored study belongs to another patient.
     """
     study = session.scalar(select(Study).filter_by(study_uid=study_uid))
     if study is not None and (patient is None or study.patient_id != patient.id):
@@ -43,10 +43,10 @@ def find_study(session: Session, study_uid: str, patient: Patient | None) -> Stu
 
 
 def find_current_series(session: Session, series_uid: str, study: Study | None) -> Series | None:
-    """The current revision of a series, if known.
+    """Return the current revision of a series, or None.
 
     Raises:
-        IdentityConflict: D14, known in another study.
+        IdentityConflict: D14 the stored series belongs to another study.
     """
     current = session.scalar(
         select(Series).where(Series.series_uid == series_uid, Series.status != "superseded")

@@ -1,4 +1,7 @@
-"""Readers' labels of lymph nodes: one a reader and node; and what several readers agree on."""
+"""Store readers' labels of lymph nodes, and combine the labels of several readers.
+
+There is at most one label for each reader and node.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,18 +17,18 @@ from db.schema import Label, LymphNode, Series, Study
 
 UNANIMOUS, MAJORITY, ANY_MALIGNANT = "unanimous", "majority", "any_malignant"
 RULES = (UNANIMOUS, MAJORITY, ANY_MALIGNANT)
-"""How several readers become one label; a reader's name in place of a rule means that reader."""
+"""Rules that combine the labels of several readers; a reader's name may be given instead."""
 
 
 @dataclass(frozen=True)
 class LabelRecord:
-    """What one reader says of one node.
+    """Label of one node by one reader.
 
     Attributes:
         node_id: `lymph_node.id`.
-        reader: Who, such as `radiologist`.
+        reader: Name of the reader, for example `radiologist`.
         value: 1 malignant, 0 benign.
-        source: Where the label was taken from.
+        source: Source from which the label was read.
     """
 
     node_id: int
@@ -35,17 +38,17 @@ class LabelRecord:
 
 
 def add(session: Session, labels: Sequence[LabelRecord]) -> int:
-    """Add labels; one that is there already is not added again.
+    """Add labels, except those that are stored already.
 
     Args:
         session: The caller's transaction.
-        labels: At most one a reader and node.
+        labels: The labels; at most one for each reader and node.
 
     Returns:
-        How many are new.
+        The number of new labels.
 
     Raises:
-        DatabaseError: D18, a reader labelled a node otherwise before; nothing was added.
+        DatabaseError: D18 a reader has already given a node another label; nothing was added.
     """
     known = said_before(session, [label.node_id for label in labels])
     for label in labels:
@@ -54,9 +57,9 @@ def add(session: Session, labels: Sequence[LabelRecord]) -> int:
             raise DatabaseError(
                 "D18",
                 f"label {label.value} of node {label.node_id} by reader {label.reader!r}, "
-                f"who said {before} before",
-                "one label a reader and node",
-                "Give the new reading a reader's name of its own.",
+                f"who gave {before} before",
+                "one label for each reader and node",
+                "Import the new reading under another reader name.",
             )
     now = datetime.now(UTC)
     new = [label for label in labels if (label.node_id, label.reader) not in known]
@@ -66,7 +69,7 @@ def add(session: Session, labels: Sequence[LabelRecord]) -> int:
 
 
 def node_ids(session: Session, series_id: int) -> dict[str, int]:
-    """Tracking UID to id of a series revision's nodes."""
+    """Return the ids of the nodes of a series revision, by tracking UID."""
     query = select(LymphNode.tracking_uid, LymphNode.id).where(LymphNode.series_id == series_id)
     return {tracking_uid: node_id for tracking_uid, node_id in session.execute(query)}
 
@@ -77,7 +80,7 @@ def _row(label: LabelRecord, now: datetime) -> dict[str, int | str | datetime]:
 
 
 def said_before(session: Session, node_ids: Sequence[int]) -> dict[tuple[int, str], int]:
-    """(node, reader) to value, of the labels that these nodes have."""
+    """Return the stored labels of these nodes, by (node id, reader)."""
     known = {}
     for part in batches(sorted(set(node_ids))):
         query = select(Label.lymph_node_id, Label.reader, Label.value)
@@ -87,19 +90,19 @@ def said_before(session: Session, node_ids: Sequence[int]) -> dict[tuple[int, st
 
 
 def readers(session: Session) -> Sequence[str]:
-    """Every reader that the database knows, by name."""
+    """Return the names of all readers in the database, sorted."""
     return session.scalars(select(Label.reader).distinct().order_by(Label.reader)).all()
 
 
 @dataclass(frozen=True)
 class ReaderLabel:
-    """One reader's label of one node of a current series.
+    """Label of one node of a current series by one reader.
 
     Attributes:
         node_id: `lymph_node.id`.
         study_uid: StudyInstanceUID.
-        tracking_uid: The node's.
-        reader: Who.
+        tracking_uid: Tracking UID of the node.
+        reader: Name of the reader.
         value: 1 malignant, 0 benign.
     """
 
@@ -111,7 +114,7 @@ class ReaderLabel:
 
 
 def readings(session: Session) -> list[ReaderLabel]:
-    """Every label of a current series' node, by node and reader."""
+    """Return all labels of nodes of current series, sorted by node and reader."""
     columns = (LymphNode.id, Study.study_uid, LymphNode.tracking_uid, Label.reader, Label.value)
     query = (
         select(*columns)
@@ -125,26 +128,25 @@ def readings(session: Session) -> list[ReaderLabel]:
 
 
 def consensus(session: Session, rule: str = UNANIMOUS) -> dict[int, int]:
-    """One label a node, by a rule that is named.
+    """Combine the labels of all readers to one label per node.
 
     Args:
         session: The caller's transaction.
-        rule: `unanimous`: what all who read the node say, none where they differ; `majority`:
-            what more than half say, none on a tie; `any_malignant`: malignant where one reader
-            says so; or the name of one reader.
+        rule: `unanimous`: the label that all readers of the node gave, none if they differ;
+            `majority`: the label that more than half gave, none on a tie; `any_malignant`:
+            malignant if at least one reader gave malignant; or the name of one reader.
 
     Returns:
-        `lymph_node.id` of a current series to 1 malignant or 0 benign; a node on which the
-        rule gives nothing is not in it.
+        Label by `lymph_node.id`: 1 malignant, 0 benign. Nodes without a result are left out.
 
     Raises:
-        DatabaseError: D19, neither a rule nor a reader that labelled a node.
+        DatabaseError: D19 `rule` is neither a rule nor a reader who labelled a node.
     """
     return agreed(readings(session), rule)
 
 
 def agreed(given: Sequence[ReaderLabel], rule: str) -> dict[int, int]:
-    """As `consensus`, of labels that were read already."""
+    """Combine labels that were read already (see `consensus`)."""
     names = sorted({reading.reader for reading in given})
     if rule not in RULES and rule not in names:
         raise DatabaseError(
@@ -162,11 +164,11 @@ def agreed(given: Sequence[ReaderLabel], rule: str) -> dict[int, int]:
 
 
 def decide(values: Sequence[int], rule: str) -> int | None:
-    """What the labels of one node come to; None where the rule gives nothing.
+    """Combine the labels of one node; None if the rule gives no result.
 
     Args:
-        values: At least one, 1 malignant or 0 benign.
-        rule: As for `consensus`; of one reader's labels there is one.
+        values: Labels, 1 malignant or 0 benign; at least one.
+        rule: The rule (see `consensus`). With a reader's name there is only one label.
     """
     if rule == ANY_MALIGNANT:
         return max(values)

@@ -1,4 +1,4 @@
-"""Where a study database is: a SQLite file, or a PostgreSQL URL whose password stays unseen."""
+"""Location of a study database: a SQLite file, or a PostgreSQL URL with a hidden password."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,12 @@ HIDDEN = "***"
 
 @dataclass(frozen=True)
 class Location:
-    """One database's place.
+    """Location of one database.
 
     Attributes:
-        path: The SQLite file, absolute; None on a server.
-        url: What SQLAlchemy connects to; holds the password.
-        shown: What messages and tables may show.
+        path: Absolute path of the SQLite file; None on a server.
+        url: URL for SQLAlchemy, with the password.
+        shown: Text that messages and tables may show, without the password.
     """
 
     path: Path | None
@@ -28,10 +28,10 @@ class Location:
 
 
 def locate(location: str) -> Location:
-    """Read a path, a `sqlite:///` URL, or a `postgresql://` URL.
+    """Parse a path, a `sqlite:///` URL or a `postgresql://` URL.
 
     Raises:
-        DatabaseError: D06, no such kind of database, or a URL that cannot be read.
+        DatabaseError: D06 the kind of database is not supported, or the URL cannot be parsed.
     """
     if "://" not in location:
         return _sqlite(location)
@@ -59,7 +59,7 @@ def _server(location: str) -> Location:
     try:
         url = make_url(location)
     except (ArgumentError, ValueError):
-        # The cause repeats the text, and with it the password: not chained.
+        # Not chained, because the text of the cause holds the password.
         raise DatabaseError(
             "D06",
             "a PostgreSQL URL that cannot be read",

@@ -1,4 +1,7 @@
-"""One writer at a time per database: a lock that the kernel drops when its holder dies."""
+"""Lock that lets one process at a time write to a database.
+
+The operating system or the server releases the lock when the process ends.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,27 +12,28 @@ import sqlalchemy as sa
 from db import sqlite_file
 from db.errors import DatabaseError
 from db.location import Location, locate
-from db.session import make_engine, rephrased
+from db.session import make_engine, no_database, rephrased
 
 LOCK_CLASS = 0x6C6E7363
-"""First key of PostgreSQL's advisory lock: "lnsc"; the second is the schema's name."""
+"""First key of PostgreSQL's advisory lock, "lnsc" in ASCII; the second is the schema's name."""
 
 TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:of, hashtext(current_schema()))")
 
 
 @contextmanager
-def writer_lock(location: str) -> Iterator[None]:
-    """Hold the database against every other run; a killed holder leaves nothing behind.
+def writer_lock(location: str, *, create: bool = True) -> Iterator[None]:
+    """Hold the write lock of a database for the time of the block.
 
-    On SQLite the lock is on a file beside the database, on PostgreSQL it is an advisory
-    lock of one connection.
+    On SQLite the lock is on a file beside the database; on PostgreSQL it is an advisory lock of
+    one connection. It is released even if the process is killed.
 
     Args:
-        location: As `open_database` takes it.
+        location: Location of the database, in the form that `open_database` takes.
+        create: Whether the caller makes the database if there is none.
 
     Raises:
-        DatabaseError: D10, at once, when another run holds it; D01 to D08 as
-            `open_database`, before anything is written.
+        DatabaseError: D10 another run holds the lock (there is no waiting); D01 to D08 (see
+            `open_database`). Nothing was written.
     """
     place = locate(location)
     if place.path is None:
@@ -37,7 +41,9 @@ def writer_lock(location: str) -> Iterator[None]:
             yield
     else:
         sqlite_file.check_place(place.path)
-        sqlite_file.revision_in(place.path)  # no lock file beside another program's database
+        # Neither another program's database nor an empty place gets a lock file.
+        if sqlite_file.revision_in(place.path) is None and not create:
+            raise no_database(place)
         with _file_lock(place.path):
             yield
 
@@ -70,7 +76,7 @@ def _server_lock(place: Location) -> Iterator[None]:
                 raise _held(place.shown)
             yield
     finally:
-        engine.dispose()  # closes the connection, and with it goes the lock
+        engine.dispose()  # closes the connection, which releases the lock
 
 
 def _held(shown: str) -> DatabaseError:

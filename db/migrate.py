@@ -1,4 +1,4 @@
-"""Bring a database's schema up to date, in one transaction, after a backup."""
+"""Upgrade the schema of a database in one transaction; a SQLite file is backed up first."""
 
 import os
 import sqlite3
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent / "migrations"
 
 UPGRADE_LOCK = 0x6C6E736375700000
-"""PostgreSQL's advisory lock of an upgrade: "lnscup"; another than the writer's, who holds
-that one while it upgrades."""
+"""Key of PostgreSQL's advisory lock for an upgrade, "lnscup" in ASCII.
+
+It differs from the writer's lock, because a writer may hold its own lock during the upgrade.
+"""
 
 
 def _config() -> "Config":
@@ -32,10 +34,10 @@ def _config() -> "Config":
 
 
 def refuse_unknown(revision: str | None, shown: str) -> None:
-    """Refuse a schema that this version of lnscore has never heard of.
+    """Raise an error if this version of lnscore does not know the schema revision.
 
     Raises:
-        DatabaseError: D03, it is newer.
+        DatabaseError: D03 the schema is newer.
     """
     from alembic.script import ScriptDirectory
 
@@ -51,10 +53,10 @@ def refuse_unknown(revision: str | None, shown: str) -> None:
 
 
 def server_revision(connection: sa.Connection, shown: str) -> str | None:
-    """Schema revision of a PostgreSQL database; None where it has no tables.
+    """Read the schema revision of a PostgreSQL database; None if it has no tables.
 
     Raises:
-        DatabaseError: D02, the tables are another program's.
+        DatabaseError: D02 the tables belong to another program.
     """
     names = set(sa.inspect(connection).get_table_names())
     if not names:
@@ -70,19 +72,19 @@ def server_revision(connection: sa.Connection, shown: str) -> str | None:
 
 
 def back_up(path: Path, revision: str | None) -> Path | None:
-    """Copy an older database beside itself before its schema changes.
+    """Copy a SQLite database to a file beside it, before its schema is changed.
 
     Returns:
-        The copy, readable by its owner only; None where there was nothing to copy.
+        Path of the copy, which only its owner can read; None if the database is new.
 
     Raises:
-        DatabaseError: D04, the copy could not be written.
+        DatabaseError: D04 the copy could not be written.
     """
     if revision is None:
         return None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     copy = path.with_name(f"{path.name}.schema-{revision}-{stamp}.backup")
-    # VACUUM INTO accepts an empty file and leaves its mode alone.
+    # The file is made first with its mode: VACUUM INTO accepts an empty file and keeps the mode.
     os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         with closing(sqlite3.connect(path)) as connection:
@@ -102,15 +104,15 @@ def upgrade(connection: sa.Connection, shown: str) -> None:
     """Run the missing migrations inside the caller's transaction.
 
     Raises:
-        DatabaseError: D03, another process has meanwhile made the schema newer; D08, rows
-            would break a foreign key.
+        DatabaseError: D03 another process has upgraded to a newer schema meanwhile; D08 a row
+            violates a foreign key.
     """
     from alembic import command
 
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
     names = sa.inspect(connection).get_table_names()
-    if "alembic_version" in names:  # read again: now nobody else upgrades
+    if "alembic_version" in names:  # read again, because now no other process can upgrade
         revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
         refuse_unknown(revision, shown)
     config = _config()

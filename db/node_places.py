@@ -1,4 +1,4 @@
-"""Where the nodes of the current revisions lie: what a reader's point is matched with."""
+"""Read the positions of the nodes of current revisions, to match a reader's points with them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,12 @@ from db.schema import LymphNode, Series, Study
 
 @dataclass(frozen=True)
 class NodePlace:
-    """One node.
+    """Position of one node.
 
     Attributes:
         node_id: `lymph_node.id`.
-        tracking_uid: Unique within its series, not always beyond it.
-        centroid_mm: x y z in LPS mm, in its series' frame of reference.
+        tracking_uid: Tracking UID, unique within its series but not always in the database.
+        centroid_mm: Centroid, x y z in LPS mm, in the frame of reference of its series.
     """
 
     node_id: int
@@ -31,10 +31,10 @@ class SeriesPlaces:
 
     Attributes:
         study_uid: StudyInstanceUID.
-        series_uid: SeriesInstanceUID, with `#2` ... where one series held several acquisitions.
-        for_uid: Its frame of reference, where it is known.
-        geometry: As `series.geometry`.
-        nodes: In the order of their patches.
+        series_uid: SeriesInstanceUID, with `#2` ... if one series held several acquisitions.
+        for_uid: UID of its frame of reference, if known.
+        geometry: Content of the column `series.geometry`.
+        nodes: The nodes, in the order of their patches.
     """
 
     study_uid: str
@@ -45,7 +45,7 @@ class SeriesPlaces:
 
 
 def current(session: Session) -> list[SeriesPlaces]:
-    """Every current series with its nodes, in two statements."""
+    """Read all current series with their nodes, with two statements."""
     nodes: dict[int, list[NodePlace]] = {}
     columns = (LymphNode.series_id, LymphNode.id, LymphNode.tracking_uid)
     centroid = (LymphNode.centroid_x_mm, LymphNode.centroid_y_mm, LymphNode.centroid_z_mm)

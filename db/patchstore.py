@@ -1,4 +1,4 @@
-"""The patch store: `.npy` files named by their SHA-256, written whole or not at all."""
+"""The patch store: `.npy` files of patches and masks, named by their SHA-256."""
 
 import hashlib
 import io
@@ -11,37 +11,38 @@ import numpy as np
 from db.errors import DatabaseError
 from ground import whole_files
 
-"""Age at which an unfinished file is a killed run's."""
-
 _HEADERS = threading.Lock()
-"""One header at a time: Python 3.11 parses it with a depth that all threads count together, and
-a switch of threads in between is a SystemError (seen once in several thousand tests)."""
+"""Lock that lets one thread at a time read the header of an `.npy` file.
+
+Python 3.11 parses the header with a recursion depth that all threads share. If two threads parse
+at once, this can raise a SystemError (seen once in several thousand tests).
+"""
 
 
 class PatchStore:
     """A folder of patch and mask files.
 
-    A file is complete before it has its name; the row that names it is written after that.
-    Equal content has an equal name, so that a repeated run adds no second file.
+    A file gets its name only when it is complete, and the database row that names it is written
+    after that. Equal content has the same name, so that a repeated run adds no second file.
     """
 
     def __init__(self, root: Path) -> None:
-        """Use `root`; the first write makes it."""
+        """Use the folder `root`; the first write makes it."""
         self.root = root
 
     def write(self, patches: np.ndarray, masks: np.ndarray | None) -> tuple[str, str | None]:
-        """Store the patches of one series revision, and its masks.
+        """Store the patches of one series revision and their masks.
 
         Args:
-            patches: HU, int16, shape (node, z, y, x).
-            masks: Occupancy, uint8, same shape; None where no node has one.
+            patches: Patches in HU, int16, shape (node, z, y, x).
+            masks: Masks, occupancy 0-255, uint8, same shape; None if no node has a mask.
 
         Returns:
-            SHA-256 of the two files.
+            SHA-256 of the patch file and of the mask file.
 
         Raises:
-            DatabaseError: D15, the folder cannot be written.
-            ValueError: Wrong type or shape.
+            DatabaseError: D15 the folder cannot be written.
+            ValueError: An array has the wrong type or shape.
         """
         _check("patches", patches, np.dtype(np.int16), patches.shape)
         if masks is not None:
@@ -57,22 +58,24 @@ class PatchStore:
             ) from error
 
     def patches(self, sha256: str) -> np.ndarray:
-        """Patches of one file: HU, int16, shape (node, z, y, x), memory-mapped, read-only.
+        """Open the patches of one file: HU, int16, shape (node, z, y, x).
+
+        The array is memory-mapped and read-only.
 
         Raises:
-            DatabaseError: D16, there is no such file; D17, it is damaged.
+            DatabaseError: D16 there is no such file; D17 it is damaged.
         """
         return self._open(sha256, np.dtype(np.int16))
 
     def masks(self, sha256: str) -> np.ndarray:
-        """Masks of one file: occupancy 0-255, uint8, as `patches`."""
+        """Open the masks of one file: occupancy 0-255, uint8, otherwise like `patches`."""
         return self._open(sha256, np.dtype(np.uint8))
 
     def verify(self, sha256: str) -> None:
-        """Read a file and compare it with its name.
+        """Read a file and compare its SHA-256 with its name.
 
         Raises:
-            DatabaseError: D16, there is no such file; D17, its bytes are others.
+            DatabaseError: D16 there is no such file; D17 its content has changed.
         """
         path = self._existing(sha256)
         with path.open("rb") as file:
@@ -81,7 +84,7 @@ class PatchStore:
             raise _damaged(path, f"has SHA-256 {found}")
 
     def path(self, sha256: str) -> Path:
-        """Where a file of this content lies; it need not exist."""
+        """Return the path of the file with this SHA-256; the file need not exist."""
         return self.root / sha256[:2] / f"{sha256}.npy"
 
     def _store(self, array: np.ndarray) -> str:
@@ -144,7 +147,7 @@ def _header(array: np.ndarray) -> bytes:
 
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
-        return  # Windows opens no folders
+        return  # Windows cannot open folders
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

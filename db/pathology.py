@@ -1,4 +1,4 @@
-"""Surgical pathology: reports, and what each says of its stations; many at once."""
+"""Store and read reports of surgical pathology and their findings, many at once."""
 
 import hashlib
 import json
@@ -17,20 +17,20 @@ from db.records import StationKey
 from db.studies import station_ids
 
 AT_ONCE = 2000
-"""Reports a step: what is held in memory, what one statement takes."""
+"""Number of reports that are held in memory and written together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingRecord:
-    """One line of a report.
+    """One finding of a report.
 
     Attributes:
-        stations: One; several where they were sent as one specimen.
+        stations: The station; several if they were sent as one specimen.
         status: `positive`, `negative`, `not_sampled` or `indeterminate`.
         source_row: Line of the source, from 1.
-        n_examined: Nodes looked at, None where not given.
-        n_positive: Of these with metastasis.
-        source_column: Where one line of the source holds several findings.
+        n_examined: Number of nodes examined, None if not given.
+        n_positive: Number of these nodes with metastasis, None if not given.
+        source_column: Column of the source, if one line holds several findings.
     """
 
     stations: tuple[StationKey, ...]
@@ -43,7 +43,7 @@ class FindingRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRecord:
-    """One report; dates are ISO, `patient_key` is `patient.pseudo_key`."""
+    """One report; dates are in ISO format, `patient_key` is `patient.pseudo_key`."""
 
     patient_key: str
     report_id: str
@@ -55,7 +55,7 @@ class ReportRecord:
 
     @property
     def content_sha256(self) -> str:
-        """Over what it says; where that stood in its source does not matter."""
+        """SHA-256 of the dates, the therapy and the findings, without their place in the source."""
         findings = sorted(
             [
                 sorted(f"{key.system} {key.version} {key.code}" for key in one.stations),
@@ -70,7 +70,7 @@ class ReportRecord:
 
 @dataclass(frozen=True, slots=True)
 class KnownReport:
-    """One version of a report that is stored."""
+    """One stored version of a report."""
 
     id: int
     report_date: str
@@ -80,19 +80,20 @@ class KnownReport:
 
 
 Key = tuple[str, str]
-"""Patient's key and report's id."""
+"""Patient key and report id."""
 
 
 @dataclass
 class AddedReports:
-    """What became of reports.
+    """Counts of what was done with the reports.
 
     Attributes:
-        new: First versions.
-        changed: Versions that say something else than the one that counted.
-        same: Reports that say what is stored already.
-        outdated: Of these, versions that a later import has replaced; the later one stays.
-        findings: Findings added.
+        new: Reports that were stored for the first time.
+        changed: Reports of which another version was current; the new version was added.
+        same: Reports whose version is stored already.
+        outdated: Those of `same` whose stored version is superseded; the later version stays
+            current.
+        findings: Findings that were added.
     """
 
     new: int = 0
@@ -103,7 +104,7 @@ class AddedReports:
 
 
 def add_report(session: Session, record: ReportRecord) -> int:
-    """Add one report as `add_reports`; give the id of the version that says the same."""
+    """Add one report (see `add_reports`) and return the id of the version with its content."""
     add_reports(session, [record])
     same = record.content_sha256
     versions = known_reports(session, [record.patient_key])[record.patient_key, record.report_id]
@@ -115,16 +116,16 @@ def add_reports(
     records: Iterable[ReportRecord],
     advance: Callable[[int], None] | None = None,
 ) -> AddedReports:
-    """Add reports with their findings; what is there already is not added again.
+    """Add reports with their findings, unless they are stored already.
 
-    Of several versions of one report the latest by report date counts, of one date the one
-    that came last; the others stay and point to it. A station that no finding names is
-    unknown, not negative.
+    If a report has several versions, the one with the latest report date is current; if the dates
+    are equal, the one that was added last. The other versions are kept and point to a newer one.
+    The status of a station that no finding names is unknown, not negative.
 
     Args:
         session: The caller's transaction.
-        records: The reports; one version of each.
-        advance: Is told how many findings have gone by.
+        records: The reports; at most one version of each.
+        advance: Called with the number of findings processed so far.
 
     Raises:
         ValueError: A finding names no station.
@@ -143,7 +144,7 @@ def add_reports(
 
 
 def known_reports(session: Session, patient_keys: Iterable[str]) -> dict[Key, list[KnownReport]]:
-    """Every stored version of the reports of some patients, in the order of their ids."""
+    """Return all stored versions of the reports of these patients, in the order of their ids."""
     table = schema.PathologyReport
     found: dict[Key, list[KnownReport]] = {}
     for keys in batches(sorted(set(patient_keys))):
@@ -159,10 +160,11 @@ def known_reports(session: Session, patient_keys: Iterable[str]) -> dict[Key, li
 
 
 def seen_before(record: ReportRecord, versions: Sequence[KnownReport]) -> KnownReport | None:
-    """The stored version that a report repeats.
+    """Return the stored version that a report repeats, or None if the report is new.
 
-    That is the one that counts, where it says the same; or what the same file said before, so
-    that a file that is imported every night adds nothing.
+    This is the current version if its content is the same. Otherwise it is a superseded version
+    with the same content from the same file, so that a file that is imported every night adds
+    nothing.
     """
     same = [one for one in versions if one.content_sha256 == record.content_sha256]
     current = [one for one in same if not one.superseded]
@@ -171,7 +173,7 @@ def seen_before(record: ReportRecord, versions: Sequence[KnownReport]) -> KnownR
 
 
 _New = list[tuple[ReportRecord, KnownReport | None]]
-"""Reports to add, each with the version that counts so far."""
+"""Reports to add, each with the version that is current so far."""
 
 
 def _unknown(session: Session, records: Sequence[ReportRecord], added: AddedReports) -> _New:
@@ -254,7 +256,7 @@ def _add_findings(
 
 
 def _inserted(session: Session, table: Any, rows: list[dict[str, Any]]) -> list[int]:  # noqa: ANN401
-    """Insert rows; their ids in the same order."""
+    """Insert rows and return their ids in the same order."""
     if not rows:
         return []
     given = insert(table).returning(table.id, sort_by_parameter_order=True)
@@ -262,21 +264,21 @@ def _inserted(session: Session, table: Any, rows: list[dict[str, Any]]) -> list[
 
 
 class _Stations:
-    """Ids of stations, each asked for once."""
+    """Cache of station ids, so that each is queried once."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.ids: dict[StationKey, int] = {}
 
     def learn(self, keys: Iterable[StationKey]) -> None:
-        """Find or add those that are not known yet."""
+        """Find or add the stations that are not in the cache yet."""
         unknown = {key for key in keys if key not in self.ids}
         if unknown:
             self.ids |= station_ids(self._session, unknown)
 
 
 def study_dates(session: Session, patient_keys: Iterable[str]) -> dict[str, list[str | None]]:
-    """Study dates of the patients that the database knows; a patient that is absent, is not."""
+    """Return study dates by patient key; patients that are not in the database are left out."""
     found: dict[str, list[str | None]] = {}
     for keys in batches(sorted(set(patient_keys))):
         query = (

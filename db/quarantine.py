@@ -1,4 +1,4 @@
-"""What could not be used: one row for a content and a code, however often it comes again."""
+"""Store what was refused: one row for each content and code, even if it is seen again."""
 
 from collections.abc import Collection
 from dataclasses import asdict
@@ -14,10 +14,10 @@ from db.schema import Quarantine
 
 
 def add(session: Session, refused: RefusedRecord) -> bool:
-    """Note a refusal; one that is known already was seen once more and is open again.
+    """Store a refusal; if it is stored already, count it once more and open it again.
 
     Returns:
-        True when it is new.
+        True if it is new.
     """
     now = datetime.now(UTC)
     known = session.scalar(select(Quarantine).filter_by(sha256=refused.sha256, code=refused.code))
@@ -26,7 +26,7 @@ def add(session: Session, refused: RefusedRecord) -> bool:
         session.flush()
         return True
     for name, value in asdict(refused).items():
-        setattr(known, name, value)  # where it lies now, and today's words
+        setattr(known, name, value)  # its present path and message texts
     known.last_seen, known.tries, known.resolved_at = now, known.tries + 1, None
     session.flush()
     return False
@@ -35,7 +35,7 @@ def add(session: Session, refused: RefusedRecord) -> bool:
 def resolve(
     session: Session, *, series_uid: str | None = None, sha256s: Collection[str] = ()
 ) -> int:
-    """Close what a later success has answered.
+    """Close open refusals after the content could be used.
 
     Args:
         session: The caller's transaction.
@@ -43,7 +43,7 @@ def resolve(
         sha256s: Close every refusal of these contents.
 
     Returns:
-        How many rows were open and are closed now.
+        The number of rows that were closed.
     """
     of_series = [] if series_uid is None else [Quarantine.series_uid == series_uid]
     closed = 0
@@ -60,7 +60,7 @@ def resolve(
 
 
 def unresolved(session: Session, study_uid: str | None = None) -> list[schema.Quarantine]:
-    """Open refusals, of one study or of all, in the order in which they were first seen."""
+    """Return the open refusals of one study or of all, in the order of their first occurrence."""
     query = select(Quarantine).where(Quarantine.resolved_at.is_(None)).order_by(Quarantine.id)
     if study_uid is not None:
         query = query.where(Quarantine.study_uid == study_uid)

@@ -1,4 +1,4 @@
-"""What a report reads: one study at a time, whole, in few statements."""
+"""Read a whole study for a report, with a few statements."""
 
 from collections.abc import Sequence
 
@@ -11,24 +11,24 @@ CURRENT = Series.status != "superseded"
 
 
 def study_uids(session: Session) -> Sequence[str]:
-    """Every study's UID: latest study date first, without a date last, then by UID."""
+    """Return all study UIDs, sorted by study date (latest first, missing last) and UID."""
     dated = Study.study_date.is_(None)
     order = (dated, Study.study_date.desc(), Study.study_uid)
     return session.scalars(select(Study.study_uid).order_by(*order)).all()
 
 
 def study(session: Session, study_uid: str) -> Study | None:
-    """One study with its patient and, of its current series, nodes, stations and scores.
+    """Read one study with its patient and the nodes, stations and scores of its current series.
 
-    A constant number of statements, whatever the number of nodes. `Study.series` holds the
-    current revisions only: do not write through it.
+    The number of statements does not depend on the number of nodes. `Study.series` holds only the
+    current revisions: do not write through it.
 
     Args:
         session: The caller's transaction.
         study_uid: StudyInstanceUID.
 
     Returns:
-        The study, or None where the database has none of that UID.
+        The study, or None if the database has no study with this UID.
     """
     nodes = selectinload(Study.series.and_(CURRENT)).selectinload(Series.nodes)
     query = (

@@ -1,11 +1,14 @@
-"""What the rooms hand to the database: plain values, so that a worker needs no SQL library."""
+"""Records that other packages hand to the database.
+
+They are plain values, so that a worker process needs no SQL library.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Neoadjuvant = Literal["none", "chemo", "chemoradio", "unknown"]
 NEOADJUVANT: tuple[str, ...] = get_args(Neoadjuvant)
-"""Therapy before the surgery."""
+"""Allowed values for the therapy before the surgery."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class AnnotationRecord:
 
 @dataclass(frozen=True)
 class StationKey:
-    """`(system, version, code)`: never a bare number."""
+    """A station as `(system, version, code)`; a number alone is not unique."""
 
     system: str
     version: str
@@ -60,7 +63,7 @@ class StationKey:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeRecord:
-    """One node with the place of its patch; units are in the names."""
+    """One lymph node and where its patch is stored; the field names hold the units."""
 
     annotation_sha256: str
     tracking_uid: str
@@ -83,7 +86,7 @@ class NodeRecord:
 
 @dataclass(frozen=True)
 class PatchFileRecord:
-    """One pair of files in the patch store."""
+    """One patch file in the patch store and its mask file."""
 
     sha256: str
     masks_sha256: str | None
@@ -94,7 +97,7 @@ class PatchFileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesRecord:
-    """One revision of one CT series, complete."""
+    """One revision of one CT series with everything that belongs to it."""
 
     study: StudyRecord
     series_uid: str
@@ -113,19 +116,19 @@ class SeriesRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedRecord:
-    """One refusal.
+    """One thing that was refused, with the reason.
 
     Attributes:
-        sha256: Of the file, or of the series' content.
-        scope: `file`, `archive`, `series`, `mask` or `study`.
-        code: As in the list of codes.
-        found: What was there.
-        wanted: What would have been used.
-        fix: What to do.
-        path: Where it was found.
-        study_uid: Where it is known.
-        series_uid: Where it is known.
-        detail: A traceback, where the cause was not foreseen.
+        sha256: SHA-256 of the file, or of the content of the series.
+        scope: What was refused: `file`, `archive`, `series`, `mask` or `study`.
+        code: Error code, listed in `docs/errors.md`.
+        found: What was found.
+        wanted: What was expected instead.
+        fix: What the user can do.
+        path: Path where it was found.
+        study_uid: StudyInstanceUID, if known.
+        series_uid: SeriesInstanceUID, if known.
+        detail: Traceback, if the error was unexpected.
     """
 
     sha256: str

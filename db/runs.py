@@ -1,4 +1,4 @@
-"""Runs: one row for every command that wrote."""
+"""Record runs: one row for every command that writes to the database."""
 
 import platform
 import re
@@ -22,18 +22,18 @@ def start(
     engine_id: int | None = None,
     engine_reason: str | None = None,
 ) -> int:
-    """Note that a run has begun.
+    """Record that a run has begun.
 
     Args:
         session: The caller's transaction.
-        kind: `ingest`, `score`, ...
-        argv: The command line; passwords in URLs are left out.
-        version: Of lnscore.
-        engine_id: The engine that it scores with.
+        kind: Kind of run: `ingest`, `score`, ...
+        argv: The command line; passwords in URLs are masked.
+        version: Version of lnscore.
+        engine_id: Id of the engine that the run scores with, if any.
         engine_reason: Why that engine was chosen.
 
     Returns:
-        The run's id.
+        The id of the run.
     """
     run = schema.RunRow(
         kind=kind,
@@ -50,7 +50,7 @@ def start(
 
 
 def finish(session: Session, run_id: int, exit_code: int, summary: dict[str, Any]) -> None:
-    """Note how a run ended."""
+    """Record how a run ended."""
     run = session.get_one(schema.RunRow, run_id)
     run.finished_at, run.exit_code, run.summary = datetime.now(UTC), exit_code, summary
 

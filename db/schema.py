@@ -1,7 +1,7 @@
-"""Every table of the study database, with its uniqueness and its checks.
+"""All tables of the study database, with their unique constraints and checks.
 
-STRICT tables on SQLite, the same models on PostgreSQL. No patient name, birth date or
-accession number has a column.
+The tables are STRICT on SQLite; PostgreSQL uses the same models. There is no column for a patient's
+name, a birth date or an accession number.
 """
 
 from datetime import datetime
@@ -37,11 +37,11 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
 STRICT = {"sqlite_strict": True}
 
 HEAD = "0003"
-"""The migration that these models are at; a test holds it to the newest one."""
+"""Schema revision of these models; a test checks that it is the newest migration."""
 
 
 class Base(DeclarativeBase):
-    """Named constraints, so that migrations can drop them."""
+    """Base class of the models; it names constraints, so that migrations can drop them."""
 
     metadata = MetaData(
         naming_convention={
@@ -62,7 +62,7 @@ class Base(DeclarativeBase):
 
 
 class Patient(Base):
-    """One person, known only by a pseudonymous key."""
+    """One patient, identified only by a pseudonymous key."""
 
     __tablename__ = "patient"
     __table_args__ = (_one_of("sex", ("F", "M", "O", "")), STRICT)
@@ -73,7 +73,7 @@ class Patient(Base):
     sex: Mapped[str] = mapped_column(default="")
     birth_year: Mapped[int | None]
     identity_check: Mapped[str | None]
-    """HMAC of the birth date: tells two people with one PatientID apart."""
+    """HMAC of the birth date; it shows if two people have the same PatientID."""
     studies: Mapped[list["Study"]] = relationship(back_populates="patient")
 
 
@@ -87,7 +87,7 @@ class Study(Base):
     patient_id: Mapped[int] = mapped_column(ForeignKey("patient.id"), index=True)
     study_uid: Mapped[str] = mapped_column(unique=True)
     study_date: Mapped[str | None]
-    """ISO date; null where the header's was unusable."""
+    """ISO date; null if the date in the header was unusable."""
     accession_hmac: Mapped[str | None]
     created_at: Mapped[datetime]
     patient: Mapped[Patient] = relationship(back_populates="studies")
@@ -95,7 +95,7 @@ class Study(Base):
 
 
 class PatchFile(Base):
-    """One `.npy` file of patches in the patch store, and one of masks."""
+    """One `.npy` file of patches in the patch store, and its file of masks if there is one."""
 
     __tablename__ = "patch_file"
     __table_args__ = (CheckConstraint("node_count > 0", name="node_count_positive"), STRICT)
@@ -112,8 +112,8 @@ class PatchFile(Base):
 class Series(Base):
     """One revision of one CT series with the masks that belong to it.
 
-    A re-sent series or a changed mask makes a new revision; the old one is superseded and
-    its scores with it. Nothing is deleted.
+    If a series is sent again with other content, or a mask has changed, a new revision is added.
+    The old revision and its scores are superseded. Nothing is deleted.
     """
 
     __tablename__ = "series"
@@ -134,19 +134,19 @@ class Series(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
     series_uid: Mapped[str]
-    """SeriesInstanceUID, with `#2`, `#3` ... where one series held several acquisitions."""
+    """SeriesInstanceUID, with `#2`, `#3` ... if one series held several acquisitions."""
     revision: Mapped[int]
     status: Mapped[str] = mapped_column(index=True)
     code: Mapped[str | None]
-    """Why it waits or was quarantined."""
+    """Error code that says why the series waits or was quarantined."""
     reason: Mapped[str | None]
     for_uid: Mapped[str | None]
     geometry: Mapped[dict[str, Any] | None]
-    """affine (z y x to LPS mm, 4x4), shape (z y x), flags."""
+    """Affine (4x4, voxel z y x to LPS mm), shape (z y x) and flags."""
     facts: Mapped[dict[str, Any] | None]
-    """Scanner, kernel, kV, slice thickness: what an audit asks for, nothing personal."""
+    """Scanner, kernel, kV, slice thickness, for an audit; nothing personal."""
     content_sha256: Mapped[str]
-    """Over the instances, the masks and the options that shape the patches."""
+    """SHA-256 over the instances, the masks and the options that affect the patches."""
     patch_file_id: Mapped[int | None] = mapped_column(ForeignKey("patch_file.id"), index=True)
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
     created_at: Mapped[datetime]
@@ -169,7 +169,7 @@ class Instance(Base):
 
 
 class Annotation(Base):
-    """One mask or point file that nodes came from."""
+    """One mask or point file from which nodes were read."""
 
     __tablename__ = "annotation"
     __table_args__ = (
@@ -189,7 +189,7 @@ class Annotation(Base):
 
 
 class StationRow(Base):
-    """One station of one system: `(system, version, code)`, never a bare number."""
+    """One station as `(system, version, code)`; a number alone is not unique."""
 
     __tablename__ = "station"
     __table_args__ = (UniqueConstraint("system", "version", "code"), STRICT)
@@ -213,7 +213,7 @@ class StationAlias(Base):
 
 
 class StationCrosswalk(Base):
-    """How a station of one system lies to a station of another; used only when asked."""
+    """Relation of a station of one system to one of another; used only on request."""
 
     __tablename__ = "station_crosswalk"
     __table_args__ = (
@@ -231,7 +231,7 @@ class StationCrosswalk(Base):
 
 
 class LymphNode(Base):
-    """One lymph node of a series revision, with the place of its patch."""
+    """One lymph node of a series revision and where its patch is stored."""
 
     __tablename__ = "lymph_node"
     __table_args__ = (
@@ -250,13 +250,13 @@ class LymphNode(Base):
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
     annotation_id: Mapped[int] = mapped_column(ForeignKey("annotation.id"), index=True)
     tracking_uid: Mapped[str] = mapped_column(index=True)
-    """From the SEG, or UUIDv5 of (series UID, mask hash, label)."""
+    """Tracking UID from the SEG, or UUIDv5 of (series UID, mask hash, label)."""
     label: Mapped[str]
     centroid_x_mm: Mapped[float]
     centroid_y_mm: Mapped[float]
     centroid_z_mm: Mapped[float]
     bbox_vox: Mapped[list[Any] | None]
-    """[[z0, y0, x0], [z1, y1, x1]] on the CT, end exclusive; null for a point."""
+    """[[z0, y0, x0], [z1, y1, x1]] in CT voxels, end exclusive; null for a point."""
     volume_mm3: Mapped[float | None]
     short_axis_mm: Mapped[float | None]
     long_axis_mm: Mapped[float | None]
@@ -266,12 +266,12 @@ class LymphNode(Base):
     """[{"system", "code", "overlap"}], largest overlap first."""
     mask_sha256: Mapped[str | None]
     warnings: Mapped[list[Any] | None]
-    """Codes of what a reader should know about this node."""
+    """Codes of warnings that a reader should know about this node."""
     patch_index: Mapped[int]
     patch_sha256: Mapped[str]
-    """Over this node's patch bytes."""
+    """SHA-256 of the bytes of this node's patch."""
     patch_affine: Mapped[list[Any]]
-    """4x4, patch voxel z y x to LPS mm (a snapped grid has the source's slice step)."""
+    """4x4, patch voxel z y x to LPS mm (a snapped patch has the slice spacing of the CT)."""
     padded_fraction: Mapped[float]
     series: Mapped[Series] = relationship(back_populates="nodes")
     station: Mapped[StationRow | None] = relationship()
@@ -279,7 +279,7 @@ class LymphNode(Base):
 
 
 class PathologyReport(Base):
-    """One surgical pathology report; a newer one replaces an older, both are kept."""
+    """One version of a surgical pathology report; a newer one supersedes it, both are kept."""
 
     __tablename__ = "pathology_report"
     __table_args__ = (
@@ -293,21 +293,21 @@ class PathologyReport(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     patient_key: Mapped[str] = mapped_column(index=True)
-    """As `patient.pseudo_key`; the patient may arrive later."""
+    """Same key as `patient.pseudo_key`; the patient may be added later."""
     report_id: Mapped[str]
     report_date: Mapped[str]
     surgery_date: Mapped[str | None]
     neoadjuvant: Mapped[str] = mapped_column(default="unknown")
     source_sha256: Mapped[str]
-    """Of the file that it came from."""
+    """SHA-256 of the file from which the report was read."""
     content_sha256: Mapped[str | None]
-    """Over what it says; null where version 0.1 wrote it."""
+    """SHA-256 over the content of the report; null if version 0.1 wrote it."""
     superseded_by_id: Mapped[int | None] = mapped_column(ForeignKey("pathology_report.id"))
     created_at: Mapped[datetime]
 
 
 class FindingRow(Base):
-    """One line of a report: a station, or several that were sent as one specimen."""
+    """One finding of a report: for one station, or several that were sent as one specimen."""
 
     __tablename__ = "finding"
     __table_args__ = (
@@ -329,7 +329,7 @@ class FindingRow(Base):
 
 
 class FindingStation(Base):
-    """Which stations a finding is about."""
+    """Link between a finding and one of its stations."""
 
     __tablename__ = "finding_station"
     __table_args__ = (STRICT,)
@@ -366,7 +366,7 @@ class EngineRow(Base):
 
 
 class RunRow(Base):
-    """One command that wrote: who, with what, when, how it ended."""
+    """One run of a command that writes: command line, machine, times, engine and result."""
 
     __tablename__ = "run"
     __table_args__ = (STRICT,)
@@ -385,7 +385,7 @@ class RunRow(Base):
 
 
 class Score(Base):
-    """What one engine says of one node; there is never a second row."""
+    """Score of one node by one engine; there is at most one row for each pair."""
 
     __tablename__ = "score"
     __table_args__ = (
@@ -402,13 +402,13 @@ class Score(Base):
     engine_id: Mapped[int] = mapped_column(ForeignKey("engine.id"), index=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), index=True)
     probability: Mapped[float]
-    """Fused head, raw."""
+    """Raw probability from the fused head."""
     local_probability: Mapped[float | None]
     global_probability: Mapped[float | None]
     calibrated_probability: Mapped[float | None]
-    """Null where the engine has no calibration."""
+    """Null if the engine has no calibration."""
     calls: Mapped[dict[str, Any]]
-    """Operating point name to 0 or 1."""
+    """0 or 1 for each operating point, by name."""
     patch_sha256: Mapped[str]
     created_at: Mapped[datetime]
     node: Mapped[LymphNode] = relationship(back_populates="scores")
@@ -446,9 +446,10 @@ class Split(Base):
 
 
 class SplitMember(Base):
-    """The one part of a fold that a patient is in: two parts are impossible by the key.
+    """The part of a fold that a patient belongs to.
 
-    A patient tests in at most one fold of a split.
+    The primary key allows only one part per fold. A patient is in the test part of at most one fold
+    of a split.
     """
 
     __tablename__ = "split_member"
@@ -473,7 +474,7 @@ class SplitMember(Base):
 
 
 class Quarantine(Base):
-    """One thing that could not be used: code, found, wanted, what to do."""
+    """One thing that was refused: code, what was found, what was wanted, and what to do."""
 
     __tablename__ = "quarantine"
     __table_args__ = (
@@ -485,7 +486,7 @@ class Quarantine(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str]
-    """Of the file, or of the series' content."""
+    """SHA-256 of the file, or of the content of the series."""
     scope: Mapped[str]
     code: Mapped[str]
     found: Mapped[str]
@@ -495,7 +496,7 @@ class Quarantine(Base):
     study_uid: Mapped[str | None]
     series_uid: Mapped[str | None]
     detail: Mapped[str | None]
-    """A traceback, where the cause was not foreseen."""
+    """Traceback, if the error was unexpected."""
     first_seen: Mapped[datetime]
     last_seen: Mapped[datetime]
     tries: Mapped[int]
@@ -503,7 +504,7 @@ class Quarantine(Base):
 
 
 class AuditLog(Base):
-    """Append-only chain of what was done; triggers refuse update and delete."""
+    """Append-only log of what was done; triggers refuse update and delete."""
 
     __tablename__ = "audit_log"
     __table_args__ = (STRICT,)
@@ -515,5 +516,5 @@ class AuditLog(Base):
     object: Mapped[str]
     details: Mapped[dict[str, Any] | None]
     prev_hash: Mapped[str] = mapped_column(unique=True)
-    """Unique, so that the chain cannot fork."""
+    """Hash of the row before; unique, so that only one row can follow it."""
     hash: Mapped[str] = mapped_column(unique=True)

@@ -1,4 +1,4 @@
-"""Nodes beside what two engines say of them."""
+"""Read the scores of two engines for the same nodes, to compare the engines."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from db.schema import EngineRow, LymphNode, Score, Series, StationRow, Study
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringEngine:
-    """An engine's row, and how many scores it has given."""
+    """An engine and the number of its stored scores."""
 
     id: int
     name: str
@@ -27,7 +27,7 @@ class ScoringEngine:
 
 @dataclass(frozen=True, kw_only=True)
 class ScorePair:
-    """One node; probability and calls are None where that engine has not scored it."""
+    """Scores of one node by two engines; None if that engine has not scored the node."""
 
     study_uid: str
     tracking_uid: str
@@ -40,7 +40,7 @@ class ScorePair:
 
 
 def engines(session: Session) -> list[ScoringEngine]:
-    """Every engine of the database, in the order in which they came."""
+    """Return all engines of the database, in the order in which they were added."""
     given = (
         select(Score.engine_id, func.count().label("given")).group_by(Score.engine_id).subquery()
     )
@@ -68,13 +68,13 @@ def engines(session: Session) -> list[ScoringEngine]:
 def pairs(
     session: Session, first: int, second: int, study_uid: str | None = None
 ) -> list[ScorePair]:
-    """Nodes of current revisions that either engine has scored.
+    """Return the nodes of current revisions that at least one of two engines has scored.
 
     Args:
         session: The caller's transaction.
-        first: Id of one engine.
-        second: Id of the other.
-        study_uid: Only this study.
+        first: Id of the first engine.
+        second: Id of the second engine.
+        study_uid: Restrict to this study; None for all.
     """
     ours, theirs = aliased(Score), aliased(Score)
     query = (

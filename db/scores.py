@@ -1,4 +1,4 @@
-"""Scores: which nodes still need one, and how they are stored, once for every engine."""
+"""Find the nodes that an engine still has to score, and store scores once per engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ SCORABLE = ("ready", "scored")
 
 @dataclass(frozen=True, kw_only=True)
 class NodeToScore:
-    """One node and where its patch lies: file, index in the file, hash of the patch."""
+    """One node and its patch: file, index in the file and hash."""
 
     node_id: int
     series_id: int
@@ -26,12 +26,12 @@ class NodeToScore:
     patch_index: int
     patch_sha256: str
     spec_hash: str
-    """The rules that it was cut by."""
+    """Hash of the patch specification that the patch was cut by."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRecord:
-    """What the engine says of one node; probabilities 0-1, calls 0 or 1."""
+    """Scores of one node by an engine; probabilities are 0-1, calls are 0 or 1."""
 
     node_id: int
     probability: float
@@ -49,13 +49,15 @@ def to_score(
     *,
     again: bool = False,
 ) -> list[NodeToScore]:
-    """Nodes of current revisions, in the order in which they lie in the patch store.
+    """Return the nodes to score, by study, series and index in the patch file.
+
+    Only nodes of current, usable revisions are returned.
 
     Args:
         session: The caller's transaction.
-        engine_id: Leave out what this engine has scored; None, an engine that is new.
-        study_uids: Only these studies.
-        again: Leave out nothing.
+        engine_id: Leave out nodes that this engine has scored; None for a new engine.
+        study_uids: Restrict to these studies; None for all.
+        again: Return nodes that this engine has scored, too.
     """
     query = (
         select(
@@ -84,12 +86,12 @@ def to_score(
 
 
 def add(session: Session, run_id: int, engine_id: int, records: Sequence[ScoreRecord]) -> int:
-    """Store scores; a score that is there already stays as it is.
+    """Store scores; an existing score of the same node and engine is not changed.
 
-    A series whose every node this engine has scored becomes `scored`.
+    A series gets the status `scored` when this engine has scored all of its nodes.
 
     Returns:
-        How many rows are new.
+        The number of new rows.
     """
     if not records:
         return 0
@@ -98,7 +100,7 @@ def add(session: Session, run_id: int, engine_id: int, records: Sequence[ScoreRe
     shared = {"run_id": run_id, "engine_id": engine_id, "created_at": now}
     rows = [_row(record) | shared for record in records]
     node_ids = [record.node_id for record in records]
-    # Counted before, in the same transaction: handing a thousand ids back costs more.
+    # Counted before the insert, in the same transaction: returning the new ids would be slower.
     known = stored(session, engine_id, node_ids)
     insert = dialect.insert(Base.metadata.tables["score"]).on_conflict_do_nothing()
     session.connection().execute(insert, rows)
@@ -107,7 +109,7 @@ def add(session: Session, run_id: int, engine_id: int, records: Sequence[ScoreRe
 
 
 def stored(session: Session, engine_id: int, node_ids: Sequence[int]) -> dict[int, float]:
-    """Node id to the raw probability that this engine gave it, where it gave one."""
+    """Return the stored raw probabilities of this engine for these nodes, by node id."""
     query = select(Score.lymph_node_id, Score.probability).where(Score.engine_id == engine_id)
     return {
         node_id: probability

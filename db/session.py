@@ -1,6 +1,6 @@
-"""Open the study database; one transaction for writing, one snapshot for reading.
+"""Open the study database, with transactions for writing and snapshots for reading.
 
-The caller owns every transaction: nothing else in `db` commits.
+The caller controls every transaction: the other functions in `db` never commit.
 """
 
 import sqlite3
@@ -25,16 +25,16 @@ BUSY_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 10
 
 HIDE_VALUES = True
-"""A failed statement's message goes into logs: a path in it may hold a patient's name."""
+"""Hide the values of a failed statement in logs: a path may hold a patient's name."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """An open study database; `with` closes it.
+    """An open study database; use it in a `with` block, which closes it.
 
     Attributes:
-        location: What messages may show: a path, or a URL without its password.
-        path: The SQLite file; None on a server.
+        location: Path, or URL without its password, to show in messages.
+        path: Path of the SQLite file; None on a server.
         dialect: `sqlite` or `postgresql`.
     """
 
@@ -45,10 +45,10 @@ class Database:
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
-        """One write transaction: committed at the end, rolled back on any error.
+        """Open a write transaction; it is committed at the end and rolled back on any error.
 
         Raises:
-            DatabaseError: D04, D07, D08 or D09, the database failed in a known way.
+            DatabaseError: D04, D07, D08 or D09 the database failed in a known way.
         """
         with rephrased(self.location), Session(self._engine) as session, session.begin():
             session.connection()  # takes the write lock now, not at the first statement
@@ -56,17 +56,17 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One snapshot that cannot write; rolled back at the end.
+        """Open a read-only snapshot; it is rolled back at the end.
 
         Raises:
-            DatabaseError: As `begin`.
+            DatabaseError: The same codes as in `begin`.
         """
         reader = self._engine.execution_options(**_READ_OPTIONS[self.dialect])
         with rephrased(self.location), Session(reader) as session:
             yield session
 
     def close(self) -> None:
-        """Give the connections back; SQLite folds its log into the file."""
+        """Close the connections; SQLite then writes its log into the database file."""
         self._engine.dispose()
 
     def __enter__(self) -> "Database":
@@ -82,28 +82,33 @@ _READ_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def no_database(place: Location) -> DatabaseError:
+    """Make the error for a place without a database."""
+    return DatabaseError(
+        "D01",
+        f"no study database at {place.shown}",
+        "one that `lnscore ingest` made",
+        "Correct --db, or ingest first.",
+    )
+
+
 def open_database(location: str, *, create: bool = False) -> Database:
     """Open a study database, bringing an older schema up to date.
 
     Args:
-        location: SQLite file, `sqlite:///FILE`, or `postgresql://USER@HOST/NAME`.
-        create: Make the tables where there are none.
+        location: Path of a SQLite file, `sqlite:///FILE`, or `postgresql://USER@HOST/NAME`.
+        create: Make the tables if there are none.
 
     Returns:
-        The database; close it when done.
+        The database; the caller must close it.
 
     Raises:
-        DatabaseError: D01 to D09. What is refused before it is opened was never written to.
+        DatabaseError: D01 to D09. A database that is refused before it is opened is not changed.
     """
     place = locate(location)
     revision = _found_revision(place)
     if revision is None and not create:
-        raise DatabaseError(
-            "D01",
-            f"no study database at {place.shown}",
-            "one that `lnscore ingest` made",
-            "Correct --db, or ingest first.",
-        )
+        raise no_database(place)
     if revision != schema.HEAD:
         migrate.refuse_unknown(revision, place.shown)
         if place.path is not None:
@@ -127,7 +132,7 @@ def _found_revision(place: Location) -> str | None:
 
 @contextmanager
 def connected(place: Location, *, foreign_keys: bool = True) -> Iterator[sa.Connection]:
-    """One connection with one transaction, committed at the end; nothing is kept open."""
+    """Open one connection with one transaction; commit it and close all at the end."""
     engine = make_engine(place, foreign_keys=foreign_keys)
     try:
         with engine.begin() as connection:
@@ -137,10 +142,10 @@ def connected(place: Location, *, foreign_keys: bool = True) -> Iterator[sa.Conn
 
 
 def make_engine(place: Location, *, foreign_keys: bool = True) -> sa.Engine:
-    """An SQLAlchemy engine with the house's connect hooks; connects to nothing yet.
+    """Make an SQLAlchemy engine with our connection settings; it does not connect yet.
 
     Raises:
-        DatabaseError: D06, PostgreSQL's driver is not installed.
+        DatabaseError: D06 the driver for PostgreSQL is not installed.
     """
     if place.path is None:
         return _postgresql(place)
@@ -150,7 +155,7 @@ def make_engine(place: Location, *, foreign_keys: bool = True) -> sa.Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: object) -> None:  # noqa: ANN401
-        connection.isolation_level = None  # pysqlite begins nothing by itself; `_begin` does
+        connection.isolation_level = None  # pysqlite must begin no transaction; `_begin` does
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_S * 1000}",
             "synchronous = NORMAL",
@@ -164,14 +169,17 @@ def make_engine(place: Location, *, foreign_keys: bool = True) -> sa.Engine:
     def _begin(connection: sa.Connection) -> None:
         reads = connection.get_execution_options().get("lnscore_reads", False)
         connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
-        # A writer takes its lock at once: a read lock that grows could deadlock.
+        # A writer takes the write lock at once: turning a read lock into one could deadlock.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """SQLite does not wait for this lock itself when two processes open a new file at once."""
+    """Switch to the write-ahead log; wait if another process opens the same new file.
+
+    SQLite itself does not wait for this lock.
+    """
     deadline_s = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
@@ -202,7 +210,7 @@ def _postgresql(place: Location) -> sa.Engine:
 
 @contextmanager
 def rephrased(shown: str) -> Iterator[None]:
-    """Turn a driver's known failures into one sentence with what to do."""
+    """Turn known failures of the database driver into a `DatabaseError`."""
     try:
         yield
     except DBAPIError as error:

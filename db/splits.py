@@ -1,4 +1,7 @@
-"""Who trains and who tests, fold by fold: stored, so that a patient is never in two parts."""
+"""Store and read splits: which patients train, validate and test in each fold.
+
+A split is stored in the database, so that a patient is never in two parts of a fold.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,19 +15,20 @@ from db.schema import Split, SplitMember
 
 
 def store(session: Session, name: str, seed: int, folds: Sequence[Mapping[int, str]]) -> int:
-    """Store a split, or find that it is there already.
+    """Store a split, unless it is stored already.
 
     Args:
         session: The caller's transaction.
-        name: Says what it was made from: reader, seed, cohort.
-        seed: Of the division.
-        folds: For each fold, patient id to `train`, `validation`, `test` or `unlabelled`.
+        name: Name of the split, made from reader, seed and cohort.
+        seed: Random seed of the division.
+        folds: For each fold the part of each patient id: `train`, `validation`, `test` or
+            `unlabelled`.
 
     Returns:
-        The split's id.
+        The id of the split.
 
     Raises:
-        DatabaseError: D20, a split of that name divides the patients otherwise.
+        DatabaseError: D20 a stored split of this name divides the patients differently.
     """
     known = session.scalar(select(Split).where(Split.name == name))
     if known is not None:
@@ -50,12 +54,12 @@ def store(session: Session, name: str, seed: int, folds: Sequence[Mapping[int, s
 
 
 def find(session: Session, name: str) -> int | None:
-    """A split's id by its name."""
+    """Return the id of the split with this name, or None."""
     return session.scalar(select(Split.id).where(Split.name == name))
 
 
 def members(session: Session, split_id: int) -> list[dict[int, str]]:
-    """For each fold, patient id to part."""
+    """Return for each fold the part of every patient, by patient id."""
     query = (
         select(SplitMember.fold, SplitMember.patient_id, SplitMember.part)
         .where(SplitMember.split_id == split_id)

@@ -1,4 +1,4 @@
-"""Look at a SQLite file before it is opened: what is refused here was never written to."""
+"""Check a SQLite file before it is opened; a file that is refused here is not changed."""
 
 import os
 import sqlite3
@@ -9,21 +9,21 @@ from db.errors import DatabaseError
 from db.filesystems import network_type
 
 OURS = frozenset({"alembic_version", "audit_log", "lymph_node", "score"})
-"""Tables that a study database has, and hardly anything else."""
+"""Tables by which a study database is recognised; other programs hardly have them all."""
 
 OLDEST = (3, 37, 0)
-"""The first SQLite with STRICT tables (RETURNING is older)."""
+"""Oldest usable SQLite version: the first with STRICT tables (RETURNING is older)."""
 
 SMALLEST_PAGE = 512
-"""Bytes of the smallest SQLite file that holds anything."""
+"""Size in bytes of the smallest SQLite file that is not empty."""
 
 
 def check_place(path: Path) -> None:
-    """Refuse a folder or a file that cannot be a working database.
+    """Raise an error if a database cannot work at this path.
 
     Raises:
-        DatabaseError: D01 no such folder; D04 read-only; D05 a network file system; D06
-            this Python's SQLite is too old.
+        DatabaseError: D01 the folder does not exist; D04 folder or file is read-only; D05 the
+            path is on a network file system; D06 the SQLite of this Python is too old.
     """
     if sqlite3.sqlite_version_info < OLDEST:
         raise DatabaseError(
@@ -55,19 +55,19 @@ def check_place(path: Path) -> None:
 
 
 def revision_in(path: Path) -> str | None:
-    """Schema revision of a file that may be a study database.
+    """Read the schema revision of a file that may be a study database.
 
     Returns:
-        The revision; None where there is no file, or it is empty.
+        The revision; None if there is no file or it is empty.
 
     Raises:
-        DatabaseError: D02, not SQLite or another program's; D08, damaged.
+        DatabaseError: D02 the file is not SQLite or belongs to another program; D08 it is damaged.
     """
     if not path.exists():
         return None
     if not path.is_file():
-        raise DatabaseError("D02", f"{path} is no file", "a SQLite file", "Correct --db.")
-    if 0 < path.stat().st_size < SMALLEST_PAGE:  # SQLite would take it for an empty database
+        raise DatabaseError("D02", f"{path} is not a file", "a SQLite file", "Correct --db.")
+    if 0 < path.stat().st_size < SMALLEST_PAGE:  # SQLite would treat it as an empty database
         raise _not_sqlite(path)
     try:
         with closing(sqlite3.connect(_uri(path), uri=True)) as connection:
@@ -77,7 +77,8 @@ def revision_in(path: Path) -> str | None:
 
 
 def _uri(path: Path) -> str:
-    # `immutable` leaves no -shm behind; a log that a killed run left must be read, though.
+    # With `immutable` SQLite leaves no -shm file, but it does not read the write-ahead log. If a
+    # killed run left a log, the log must be read.
     wal = path.with_name(path.name + "-wal")
     unfinished = wal.exists() and wal.stat().st_size > 0
     return path.as_uri() + ("?mode=ro" if unfinished else "?mode=ro&immutable=1")
@@ -121,9 +122,9 @@ def _writable(place: Path) -> bool:
 
 
 def make_private(path: Path) -> None:
-    """Make the file where there is none, readable by its owner only; tighten an older one.
+    """Make sure that the file exists and that only its owner can read and write it.
 
-    SQLite gives its log and shared memory the mode of the file.
+    SQLite gives the same mode to its log and its shared memory.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -1,7 +1,9 @@
-"""The status that pathology gives a lymph node through its station; values in, values out.
+"""The rule that gives a lymph node its status from the pathology of its station.
 
-A station that no finding names is unknown, never negative: surgeons sample. What several
-stations shared in one jar is strong where it was negative, weak where it was positive.
+The functions need no database. A station that no finding names is unknown, never negative,
+because surgeons do not sample every station. Several stations may be sent as one specimen
+(merged). A negative merged specimen means that each of its stations is negative. A positive one is
+weak evidence: at least one of its stations is positive, but it is not known which.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,46 +15,49 @@ from db.records import StationKey
 
 Status = Literal["malignant", "benign", "unknown"]
 Relations = Mapping[tuple[StationKey, StationKey], str]
-"""(station of the node, station of the finding) to how the first lies to the second."""
+"""Relation by (station of the node, station of the finding).
+
+`narrower` means that the first is a part of the second.
+"""
 
 MAX_DAYS = 60
-"""CT to surgery: what a node was may have changed after that."""
+"""Largest number of days from CT to surgery; after more days a node may have changed."""
 BEFORE_THERAPY = ("none", "unknown")
 BY_STRENGTH = ("equal", "narrower", "broader", "overlaps")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StationFinding:
-    """One finding with what counts of its report; dates are ISO."""
+    """One finding with the facts of its report that the rule needs; dates are in ISO format."""
 
     id: int
     report_id: int
     report_date: str
     stations: frozenset[StationKey]
-    """Several: they were sent as one specimen."""
+    """The station of the finding; several if they were sent as one specimen."""
     status: str
-    """positive, negative, not_sampled or indeterminate."""
+    """`positive`, `negative`, `not_sampled` or `indeterminate`."""
     n_examined: int | None = None
     n_positive: int | None = None
     surgery_date: str | None = None
     neoadjuvant: str = "unknown"
     superseded: bool = False
-    """Of an older version of its report: kept, does not count."""
+    """True if it belongs to an older version of its report; it is then ignored."""
 
 
 @dataclass(frozen=True)
 class StationStatus:
-    """What pathology says of a node, or of a station.
+    """Status of a node or of a station by pathology.
 
     Attributes:
-        status: Absent from the report is unknown.
-        rule: Why: positive, negative, merged_positive, merged_negative, not_sampled,
-            indeterminate, absent, no_station, no_report, candidates_agree,
+        status: Malignant, benign or unknown; a station that is not in the report is unknown.
+        rule: The rule that decided: positive, negative, merged_positive, merged_negative,
+            not_sampled, indeterminate, absent, no_station, no_report, candidates_agree,
             candidates_disagree, crosswalk_equal, crosswalk_narrower, crosswalk_broader,
             crosswalk_overlaps, crosswalk_disagree.
-        weak: Positive only as a member of a merged or overlapping group.
-        findings: Ids of the findings that say so.
-        excluded: P09, P10: the status is kept as a fact and left out of training.
+        weak: True if positive only through a specimen or station that also covers others.
+        findings: Ids of the findings that decided.
+        excluded: Codes P09 and P10, if they apply; the status is then not used in training.
     """
 
     status: Status
@@ -69,14 +74,14 @@ def decide(
     ct_date: str | None = None,
     max_days: int = MAX_DAYS,
 ) -> StationStatus:
-    """The status of a node.
+    """Decide the status of a node.
 
     Args:
-        stations: Where it may lie; several count only if they agree.
-        findings: All of its patient.
-        relations: Of a crosswalk; without one only the same station counts.
-        ct_date: Day of the CT, None where not known.
-        max_days: Most days from CT to surgery.
+        stations: Stations where the node may lie; several must agree.
+        findings: All findings of its patient.
+        relations: Relations of a crosswalk; without them only findings of the same station count.
+        ct_date: Date of the CT, None if not known.
+        max_days: Largest number of days from CT to surgery.
     """
     relevant = of_this_ct(list(findings), ct_date, max_days)
     said = [one for one in relevant if not one.superseded]
@@ -93,9 +98,9 @@ def decide(
 def of_this_ct(
     findings: Sequence[StationFinding], ct_date: str | None, max_days: int = MAX_DAYS
 ) -> list[StationFinding]:
-    """Findings of the surgery that this CT was made for; all, where none fits it.
+    """Return the findings whose surgery fits this CT; all findings if none fits.
 
-    A second operation years later says nothing of the nodes of the first CT.
+    A second operation years later gives no information about the nodes of the first CT.
     """
     fit = [one for one in findings if not exclusions(one, ct_date, max_days)]
     return fit if any(not one.superseded for one in fit) else list(findings)
@@ -104,7 +109,7 @@ def of_this_ct(
 def of_station(
     station: StationKey, findings: Iterable[StationFinding], relations: Relations | None = None
 ) -> StationStatus:
-    """What the findings of a patient say of one station; superseded ones say nothing."""
+    """Decide the status of one station from a patient's findings; superseded ones are ignored."""
     said = [one for one in findings if not one.superseded]
     native = _native(station, said)
     if native.rule != "absent" or not relations:
@@ -121,12 +126,16 @@ def of_station(
 def exclusions(
     finding: StationFinding, ct_date: str | None, max_days: int = MAX_DAYS
 ) -> tuple[str, ...]:
-    """P09 and P10 of a CT and the report of a finding; a date that is not known excludes none."""
+    """Return which of P09 and P10 apply to a CT and a finding; an unknown date excludes nothing.
+
+    P09: more than `max_days` from CT to surgery. P10: the CT is after the surgery, or there was
+    therapy between them.
+    """
     days = days_to_surgery(finding, ct_date)
     codes = []
     if days is not None and days > max_days:
         codes.append("P09")
-    # Without its own date the surgery was before the report of it.
+    # If the date of surgery is unknown, the surgery was at the latest on the report date.
     reported = finding.surgery_date is None and ct_date is not None
     after = (days is not None and days < 0) or (reported and str(ct_date) > finding.report_date)
     if after or finding.neoadjuvant not in BEFORE_THERAPY:
@@ -135,17 +144,18 @@ def exclusions(
 
 
 def days_to_surgery(finding: StationFinding, ct_date: str | None) -> int | None:
-    """Days from the CT to the surgery; negative where the CT is the later one."""
+    """Return the days from CT to surgery; negative if the CT is later, None if unknown."""
     if ct_date is None or finding.surgery_date is None:
         return None
     return (date.fromisoformat(finding.surgery_date) - date.fromisoformat(ct_date)).days
 
 
 def _native(station: StationKey, said: Sequence[StationFinding]) -> StationStatus:
-    """The newest report that looked at the station wins; alone in its jar beats merged.
+    """Decide the status of a station from the newest report that examined it.
 
-    A report that did not sample a station says nothing of it: what another report found, or
-    the same one in a jar shared with neighbours, stays.
+    In this report, findings of the station alone outrank merged findings. A finding `not_sampled`
+    gives no information: findings of another report, or merged ones of the same report, still
+    count.
     """
     about = [one for one in said if station in one.stations]
     looked = [one for one in about if one.status != "not_sampled"]
@@ -158,7 +168,8 @@ def _native(station: StationKey, said: Sequence[StationFinding]) -> StationStatu
     if not alone:
         return _merged(of_newest)
     verdict = _single(alone)
-    # A positive jar all of whose stations are negative alone: one of the lines is wrong.
+    # A merged specimen is positive, but each of its stations alone is negative: one of these
+    # findings must be wrong.
     if verdict.status == "benign" and (jars := _unexplained(of_newest, said)):
         return StationStatus("unknown", "indeterminate", findings=_ids([*alone, *jars]))
     return verdict
@@ -167,7 +178,7 @@ def _native(station: StationKey, said: Sequence[StationFinding]) -> StationStatu
 def _unexplained(
     told: Sequence[StationFinding], said: Sequence[StationFinding]
 ) -> list[StationFinding]:
-    """Positive jars of a report whose every station the same report calls negative alone."""
+    """Return positive merged findings whose stations are all negative alone in the same report."""
     jars = [one for one in told if len(one.stations) > 1 and one.status == "positive"]
     reports = {(one.report_date, one.report_id) for one in jars}
     negative = {
@@ -182,7 +193,7 @@ def _unexplained(
 
 
 def _single(told: Sequence[StationFinding]) -> StationStatus:
-    """One positive specimen makes the station positive."""
+    """Combine findings of one station alone; one positive specimen makes it malignant."""
     kinds = {one.status for one in told}
     if "positive" in kinds:
         return StationStatus("malignant", "positive", findings=_ids(told, "positive"))
@@ -192,7 +203,7 @@ def _single(told: Sequence[StationFinding]) -> StationStatus:
 
 
 def _merged(told: Sequence[StationFinding]) -> StationStatus:
-    """Positive: at least one somewhere in the jar. Two jars that contradict decide nothing."""
+    """Combine merged findings; positive ones are weak, and contradictory ones decide nothing."""
     kinds = {one.status for one in told}
     if kinds == {"negative"}:
         return StationStatus("benign", "merged_negative", findings=_ids(told))
@@ -202,7 +213,10 @@ def _merged(told: Sequence[StationFinding]) -> StationStatus:
 
 
 def _through(told: Sequence[tuple[str, StationStatus]]) -> StationStatus:
-    """What stations of another system say; an equal one that says something beats the rest."""
+    """Combine the statuses of related stations of another system.
+
+    If there is an `equal` station that was sampled, only equal stations count.
+    """
     present = [(relation, one) for relation, one in told if one.rule != "absent"]
     equal = [
         (relation, one)
@@ -223,10 +237,11 @@ def _through(told: Sequence[tuple[str, StationStatus]]) -> StationStatus:
 
 
 def _across(relation: str, other: StationStatus) -> StationStatus:
-    """What a station's status says of one that lies to it in this relation.
+    """Transfer the status of a station to a station that has this relation to it.
 
-    A part of a negative station is negative; a whole with a negative part may still be
-    positive elsewhere. A part of a positive station need not be the part that was.
+    A part of a negative station is negative. A station with a negative part may still be positive
+    in another part. A part of a positive station is not necessarily the positive part; the status
+    is then weak.
     """
     if other.status == "malignant":
         return replace(other, weak=other.weak or relation in ("narrower", "overlaps"))
@@ -236,9 +251,9 @@ def _across(relation: str, other: StationStatus) -> StationStatus:
 
 
 def _agreed(verdicts: Mapping[StationKey, StationStatus]) -> StationStatus:
-    """One verdict of several candidate stations, only if all say the same.
+    """Combine the statuses of several candidate stations, which must agree.
 
-    A system that pathology does not use at all does not disagree.
+    Stations of a system that pathology does not use at all are ignored.
     """
     used = {key.system for key, one in verdicts.items() if one.rule != "absent"}
     told = [one for key, one in verdicts.items() if not used or key.system in used]

@@ -1,6 +1,6 @@
-"""The join of pathology to nodes: every node's station status, in few statements.
+"""Join pathology to nodes: read the station status of every node with a few statements.
 
-Read by the trainer, by `lnscore pathology status` and by the report; never by scoring.
+The trainer, `lnscore pathology status` and the report use it; scoring never does.
 """
 
 from collections import defaultdict
@@ -27,13 +27,15 @@ from db.schema import (
 from db.station_rule import MAX_DAYS, Relations, StationFinding, StationStatus, decide
 
 CANDIDATE_OVERLAP = 0.1
-"""Part of a node inside a station from which it may be that station's node; ours. Less is
-the border of a mask, not a place."""
+"""Smallest share of a node inside a station for which the station is a candidate (our choice).
+
+A smaller share only means that the node touches the border of the station's mask.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedNode:
-    """One node of a current series, with what the join needs of it."""
+    """One node of a current series, with the values that the join needs."""
 
     id: int
     study_id: int
@@ -44,7 +46,7 @@ class PlacedNode:
     label: str
     station: StationKey | None
     stations: tuple[StationKey, ...]
-    """Where it may lie: its own station, then candidates."""
+    """Stations where the node may lie: its own station first, then the candidates."""
 
 
 _OF_NODE: Sequence[Any] = (
@@ -81,16 +83,16 @@ def statuses(
     crosswalk: str | None = None,
     max_days: int = MAX_DAYS,
 ) -> dict[int, StationStatus]:
-    """Station status of every node of current series.
+    """Return the station status of every node of current series.
 
     Args:
         session: The caller's transaction.
-        series_ids: Only these series.
-        crosswalk: Name of a crosswalk between station systems; none is used unless named.
-        max_days: Most days from CT to surgery before P09.
+        series_ids: Restrict to these series; None for all.
+        crosswalk: Name of a crosswalk between station systems; None for no crosswalk.
+        max_days: Largest number of days from CT to surgery; above it the status gets P09.
 
     Returns:
-        By `lymph_node.id`.
+        Station status by `lymph_node.id`.
     """
     stations = station_keys(session)
     nodes = list(placed_nodes(session, series_ids=series_ids, stations=stations))
@@ -105,7 +107,19 @@ def decide_all(
     between: Relations | None = None,
     max_days: int = MAX_DAYS,
 ) -> dict[int, StationStatus]:
-    """Apply the rule to every node; nodes of one place and CT share the answer."""
+    """Decide the station status of every node.
+
+    Nodes of one patient with the same stations and CT date share one result.
+
+    Args:
+        nodes: The nodes.
+        findings: Findings of pathology by patient key.
+        between: Relations of a crosswalk, if one is used.
+        max_days: Largest number of days from CT to surgery.
+
+    Returns:
+        Station status by `lymph_node.id`.
+    """
     known: dict[tuple[object, ...], StationStatus] = {}
     found = {}
     for node in nodes:
@@ -124,13 +138,13 @@ def placed_nodes(
     study_uid: str | None = None,
     stations: Mapping[int, StationKey] | None = None,
 ) -> Iterator[PlacedNode]:
-    """Nodes of current series with their stations, in the order of their ids.
+    """Yield the nodes of current series with their stations, in the order of their ids.
 
     Args:
         session: The caller's transaction.
-        series_ids: Only these series.
-        study_uid: Only this study.
-        stations: What `station_keys` gave; read again where it is None.
+        series_ids: Restrict to these series; None for all.
+        study_uid: Restrict to this study; None for all.
+        stations: Result of `station_keys`; if None, it is read here.
     """
     stations = station_keys(session) if stations is None else stations
     by_name = defaultdict(list)
@@ -167,12 +181,12 @@ def findings_of(
     patient_keys: Iterable[str] | None = None,
     stations: Mapping[int, StationKey] | None = None,
 ) -> dict[str, list[StationFinding]]:
-    """Every finding by patient key, those of superseded reports too.
+    """Return all findings by patient key, including those of superseded reports.
 
     Args:
         session: The caller's transaction.
-        patient_keys: Only these patients.
-        stations: What `station_keys` gave; read again where it is None.
+        patient_keys: Restrict to these patients; None for all.
+        stations: Result of `station_keys`; if None, it is read here.
     """
     stations = station_keys(session) if stations is None else stations
     query = (
@@ -196,7 +210,7 @@ def findings_of(
 
 
 def relations(session: Session, crosswalk: str) -> Relations:
-    """(station of a node, station of a finding) to the relation, of one crosswalk."""
+    """Return the relations of a crosswalk, by (station of the node, station of the finding)."""
     stations = station_keys(session)
     query = select(
         StationCrosswalk.from_station_id, StationCrosswalk.to_station_id, StationCrosswalk.relation
@@ -208,13 +222,13 @@ def relations(session: Session, crosswalk: str) -> Relations:
 
 
 def station_keys(session: Session) -> dict[int, StationKey]:
-    """Every station by its id."""
+    """Return all stations by their id."""
     query = select(StationRow.id, StationRow.system, StationRow.version, StationRow.code)
     return {station_id: StationKey(*key) for station_id, *key in session.execute(query)}
 
 
 def meanings(session: Session) -> dict[StationKey, str]:
-    """What every station means, in words."""
+    """Return the meaning of every station, as text."""
     query = select(StationRow.system, StationRow.version, StationRow.code, StationRow.meaning)
     return {StationKey(*key): meaning for *key, meaning in session.execute(query)}
 
@@ -235,9 +249,9 @@ def _places(
     candidates: Sequence[dict[str, Any]],
     by_name: dict[tuple[str, str], list[StationKey]],
 ) -> list[StationKey]:
-    """The node's own station and the candidates that hold a part of it worth naming.
+    """Return the node's own station and the candidates with enough overlap.
 
-    What the mask's author states is not weighed against the map's stations of that system.
+    If the author of the mask states the station, candidates of the same system are ignored.
     """
     places = [] if own is None else [own]
     stated = own.system if own is not None and source == "explicit" else None
@@ -246,7 +260,7 @@ def _places(
         if name[0] == stated or (one.get("overlap") or 0.0) < CANDIDATE_OVERLAP:
             continue
         if own is None or name != (own.system, own.code):
-            # A station that no table names yet has no finding either.
+            # A station that is not in the table has no finding.
             places += by_name.get(name) or [StationKey(name[0], "", name[1])]
     return list(dict.fromkeys(places))
 

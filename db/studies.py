@@ -1,4 +1,4 @@
-"""Studies, series and nodes: what ingest hands over, one series revision at a time."""
+"""Store studies, series and nodes from ingest, one series revision at a time."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ from db.records import (
 
 @dataclass(frozen=True)
 class AddedSeries:
-    """What became of a series: a first revision, nothing, or one more revision."""
+    """Result of adding a series: a first revision, no change, or one more revision."""
 
     series_id: int
     outcome: Literal["new", "same", "revised"]
@@ -29,19 +29,19 @@ class AddedSeries:
 
 
 def add_series(session: Session, record: SeriesRecord, run_id: int) -> AddedSeries:
-    """Add a series with all that belongs to it, or find that it is there already.
+    """Add a series with everything that belongs to it, unless it is stored already.
 
-    The same content with the same verdict (waiting, quarantined, usable) is the same
-    revision. Anything else is the next one: the current becomes `superseded` and keeps its
-    nodes and scores.
+    The same content with the same status (waiting, quarantined, usable) is the same revision.
+    Otherwise a new revision is added: the current one becomes `superseded` and keeps its nodes
+    and scores.
 
     Args:
         session: The caller's transaction.
-        record: The series, complete.
+        record: The complete series.
         run_id: The run that adds it.
 
     Returns:
-        The current revision's id and node count.
+        The id and the number of nodes of the current revision, and what was done.
 
     Raises:
         IdentityConflict: D12, D13 or D14; nothing was written.
@@ -56,7 +56,7 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> AddedSeri
     revision = 1 if current is None else current.revision + 1
     if current is not None:
         current.status = "superseded"
-        session.flush()  # before the next: the schema allows one current revision
+        session.flush()  # before the new row: the schema allows only one current revision
     now = datetime.now(UTC)
     patient = _write_patient(session, patient, known)
     study = study or _write_study(session, patient, record.study, now)
@@ -66,9 +66,10 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> AddedSeri
 
 
 def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
-    """Series UID to content SHA-256 of every current series of a study that could be used.
+    """Return the content SHA-256 of every current, usable series of a study, by series UID.
 
-    What was refused or waits is read again each time: a newer version may accept it.
+    Refused and waiting series are left out, so that every run reads them again: a newer version
+    may accept them.
     """
     query = (
         select(schema.Series.series_uid, schema.Series.content_sha256)
@@ -81,7 +82,10 @@ def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
 def located_studies(
     session: Session, study_uid: str | None = None
 ) -> list[tuple[int, str, str | None, str]]:
-    """Id, UID, date and patient's pseudonymous key of every study, or of one, by UID."""
+    """Return id, UID, date and patient's pseudonymous key of all studies or of one.
+
+    The studies are sorted by UID.
+    """
     query = (
         select(
             schema.Study.id,
@@ -98,7 +102,7 @@ def located_studies(
 
 
 def patients_with_studies(session: Session) -> set[str]:
-    """Pseudonymous keys of the patients that have a study."""
+    """Return the pseudonymous keys of the patients that have a study."""
     query = select(schema.Patient.pseudo_key).join(
         schema.Study, schema.Study.patient_id == schema.Patient.id
     )
@@ -106,13 +110,13 @@ def patients_with_studies(session: Session) -> set[str]:
 
 
 def any_patient(session: Session) -> bool:
-    """Whether the database knows a patient already, by a study or by a pathology report."""
+    """Return whether the database holds any patient or any pathology report."""
     known = schema.Patient.id, schema.PathologyReport.id
     return any(session.scalar(select(column).limit(1)) is not None for column in known)
 
 
 def station_ids(session: Session, keys: Iterable[StationKey]) -> dict[StationKey, int]:
-    """Id of every station, adding those that are new."""
+    """Return the id of every station; add those that are missing."""
     table = schema.StationRow
     ids = {}
     for key in sorted(set(keys), key=lambda key: (key.system, key.version, key.code)):
@@ -137,7 +141,7 @@ def _write_patient(
     if patient is None:
         patient = schema.Patient(**asdict(record))
         session.add(patient)
-    else:  # a later header may know more; what is known stays
+    else:  # a later header may fill empty fields; known values stay
         patient.sex = patient.sex or record.sex
         patient.birth_year = patient.birth_year or record.birth_year
         patient.identity_check = patient.identity_check or record.identity_check
@@ -202,7 +206,7 @@ def _patch_file_id(session: Session, record: PatchFileRecord | None, now: dateti
 
 
 def _write_content(session: Session, series_id: int, record: SeriesRecord) -> None:
-    """Many rows: plain inserts, several times as fast as objects."""
+    """Write instances, annotations and nodes; plain inserts are much faster than ORM objects."""
     of_series = {"series_id": series_id}
     if record.instances:
         rows = [vars(item) | of_series for item in record.instances]

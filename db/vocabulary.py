@@ -1,6 +1,6 @@
-"""What the stations mean: meanings, aliases and crosswalks, as the vocabularies have them.
+"""Store meanings, aliases and crosswalks of stations, taken from the vocabularies.
 
-Writing is repeatable: only what is new or has changed is written.
+Only new or changed rows are written, so that storing again changes nothing.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from db.studies import station_ids
 
 @dataclass(frozen=True)
 class StationRecord:
-    """A station with its meaning and the other ways to write it."""
+    """A station with its meaning and its aliases (other ways to write it)."""
 
     key: StationKey
     meaning: str
@@ -28,11 +28,11 @@ class CrosswalkRecord:
     """One row of a crosswalk in one direction.
 
     Attributes:
-        name: Of the crosswalk.
-        from_station: What is `relation` to `to_station`.
-        to_station: The other.
+        name: Name of the crosswalk.
+        from_station: Station that has the relation to `to_station`.
+        to_station: Station of the other system.
         relation: `equal`, `narrower`, `broader` or `overlaps`.
-        source: Where it comes from, and whether it is confirmed.
+        source: Source of this row, and whether it is confirmed.
     """
 
     name: str
@@ -43,7 +43,7 @@ class CrosswalkRecord:
 
 
 def unnamed(session: Session) -> list[StationKey]:
-    """Stations of the database that have no meaning yet."""
+    """Return the stations of the database that have no meaning yet."""
     table = schema.StationRow
     query = select(table.system, table.version, table.code).where(table.meaning == "")
     return [StationKey(*row) for row in session.execute(query)]
@@ -56,13 +56,13 @@ def store(
 ) -> None:
     """Write meanings, aliases and crosswalks.
 
-    A crosswalk that is given replaces the rows of its name; stations that its rows name are
-    added without a meaning where `stations` does not have them.
+    A crosswalk replaces all stored rows of the same name. Stations that occur only in a crosswalk
+    are added without a meaning.
 
     Args:
         session: The caller's transaction.
-        stations: What to know about stations.
-        crosswalks: Whole crosswalks, in both directions.
+        stations: Stations with their meanings and aliases.
+        crosswalks: Rows of complete crosswalks, in both directions.
     """
     listed, rows = list(stations), list(crosswalks)
     ends = (key for row in rows for key in (row.from_station, row.to_station))
@@ -74,7 +74,7 @@ def store(
 
 
 def _ids(session: Session, keys: list[StationKey]) -> dict[StationKey, int]:
-    """Ids of many stations: one query a system, then one row for each that is new."""
+    """Return the ids of stations, with one query per system; add those that are missing."""
     ids: dict[StationKey, int] = {}
     table = schema.StationRow
     for system, version in sorted({(key.system, key.version) for key in keys}):
@@ -130,5 +130,5 @@ def _write_crosswalk(
 
 
 def _chunks(stations: list[StationRecord], size: int = 400) -> Iterable[list[StationRecord]]:
-    """Parts that fit the number of parameters of one statement."""
+    """Split a list into parts that fit the number of parameters of one statement."""
     return (stations[start : start + size] for start in range(0, len(stations), size))

@@ -1,7 +1,7 @@
-"""An engine on disk: a folder with a manifest, ONNX graphs and golden inputs.
+"""Read and check a bundle: a folder with a manifest, ONNX graphs and golden inputs.
 
-Nothing in a bundle is ever executed: the graphs are data to a runtime, the golden inputs
-plain arrays. Every file is read once and hashed before its bytes are used.
+A bundle is an engine on disk. Nothing in it is executed: a runtime reads the graphs as data, and
+the golden inputs are plain arrays. Every file is hashed before its bytes are used.
 """
 
 import hashlib
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.back_ends import Precision
 from engines.errors import EngineError
 from engines.graph import check_graph
-from engines.manifest import VERSION, File, Manifest, Precision
+from engines.manifest import VERSION, File, Manifest
 from engines.patch import SPEC
 from engines.scores import Scores, check_patches
 from engines.shapes import Patches
@@ -34,7 +35,7 @@ MAY_RUN_CODE = frozenset((
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs and the probabilities that torch gave for them in float32."""
+    """Golden inputs, and the scores that torch computed for them in float32."""
 
     patches: Patches
     expected: Scores
@@ -42,11 +43,11 @@ class Golden:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose manifest was read and whose files were checked.
+    """A bundle on disk; `read` checks all of its files.
 
     Attributes:
-        path: Its folder.
-        manifest: What it states of itself.
+        path: Folder of the bundle.
+        manifest: Content of its `manifest.json`.
     """
 
     path: Path
@@ -59,21 +60,22 @@ class Bundle:
 
     @property
     def files(self) -> list[File]:
-        """Every file that its manifest names."""
+        """Every file that the manifest names."""
         manifest = self.manifest
         card = [] if manifest.card is None else [manifest.card]
         return [manifest.golden, *manifest.models.values(), *card]
 
     @property
     def plans(self) -> Path:
-        """Folder of locally built plans (never shipped, never imported)."""
+        """Folder of the plans that were built on this machine (never shipped, never imported)."""
         return self.path / PLANS
 
     def model_bytes(self, precision: Precision) -> bytes:
         """Read one graph and check its hash.
 
         Raises:
-            EngineError: E01 missing file, E03 other bytes, E14 no such precision.
+            EngineError: E01 the file is missing; E03 its hash is wrong; E14 the bundle has no
+                graph of this precision.
         """
         models = self.manifest.models
         if precision not in models:
@@ -89,22 +91,23 @@ class Bundle:
         """Read the golden inputs.
 
         Raises:
-            EngineError: E01 missing file, E03 other bytes, E04 not the arrays it should be.
+            EngineError: E01 the file is missing; E03 its hash is wrong; E04 it does not hold
+                the right arrays; E08 its patches are not int16 HU of the right shape.
         """
         return _golden(read_file(self.path, self.manifest.golden), self.name)
 
 
 def read(path: Path) -> Bundle:
-    """Read a bundle and verify every file that its manifest names.
+    """Read a bundle and check every file that its manifest names.
 
     Args:
-        path: The bundle's folder.
+        path: Folder of the bundle.
 
     Returns:
         The bundle.
 
     Raises:
-        EngineError: E01 to E07; the first that applies.
+        EngineError: The first of E01 and E03 to E08 that applies.
     """
     bundle = Bundle(path, read_manifest(path))
     _refuse_code(path)
@@ -128,7 +131,8 @@ def read_manifest(path: Path) -> Manifest:
     """Read `manifest.json` alone; nothing else of the bundle is checked.
 
     Raises:
-        EngineError: E01 not there, E04 too large, of another version, or not a manifest.
+        EngineError: E01 there is no manifest; E04 it is too large, has another version, or is
+            not a manifest.
     """
     from pydantic import ValidationError
 
@@ -152,10 +156,10 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def read_file(path: Path, named: File) -> bytes:
-    """Read a named file and check its hash.
+    """Read a file that the manifest names, and check its hash.
 
     Raises:
-        EngineError: E01 missing, E03 other bytes.
+        EngineError: E01 the file is missing; E03 its hash is wrong.
     """
     file = path / named.file
     fix = "Export or import the engine again."
@@ -173,7 +177,7 @@ def read_file(path: Path, named: File) -> bytes:
 def _refuse_code(path: Path) -> None:
     for file in sorted(path.rglob("*")):
         if file.parent == path / PLANS:
-            continue  # built here by the back end that reads them
+            continue  # plans, which this machine built itself
         if file.suffix.lower() in MAY_RUN_CODE:
             raise EngineError(
                 "E05",

@@ -1,7 +1,7 @@
-"""What NVIDIA's driver says of this machine, asked of its own library and of nothing else.
+"""Ask NVIDIA's driver for its CUDA version and the GPU, through the driver's own library.
 
-Without a driver, loading a plan may end the process instead of raising: so the driver is
-asked first, and by name.
+Without a driver, loading a plan may end the process instead of raising an error. Therefore the
+driver is checked first, by loading its library directly.
 """
 
 import ctypes
@@ -18,13 +18,13 @@ MAJOR, MINOR = 75, 76
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver and the first GPU that it offers.
+    """An installed driver and its first GPU.
 
     Attributes:
-        cuda: The CUDA version that it speaks, as (13, 0): every branch of the driver has
-            its own.
-        gpu: Compute capability of the GPU, as "8.9".
-        name: The GPU's name.
+        cuda: CUDA version that the driver supports, for example (13, 0); it differs between
+            driver branches.
+        gpu: Compute capability of the GPU, for example "8.9".
+        name: Name of the GPU.
     """
 
     cuda: tuple[int, int]
@@ -33,12 +33,12 @@ class Driver:
 
     @property
     def version(self) -> str:
-        """The CUDA version as text."""
+        """The CUDA version as text, for example "13.0"."""
         return ".".join(map(str, self.cuda))
 
 
 def probe() -> Driver | Availability:
-    """The driver, or why there is none: E40."""
+    """Return the driver, or an `Availability` with code E40 if there is no usable driver."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError:

@@ -1,4 +1,4 @@
-"""GPU memory, streams, events and graphs by `cuda-python`: numpy in and out, no torch."""
+"""GPU memory, streams, events and CUDA graphs through `cuda-python`, with numpy and no torch."""
 
 import ctypes
 import importlib
@@ -17,32 +17,32 @@ FREE_MEMORY = (
 
 
 class Cuda:
-    """CUDA's runtime on the first GPU (see `engines.gpu_pipeline.Gpu`).
+    """CUDA runtime on the first GPU; implements `engines.gpu_pipeline.Gpu`.
 
-    What is reserved lives as long as the process: an engine is loaded once.
+    Reserved memory is freed only when the process ends, because an engine is loaded once.
     """
 
     def __init__(self) -> None:
-        """Load the bindings; the driver must have been asked before."""
+        """Load the bindings; call `cuda_driver.probe` first to make sure that there is a driver."""
         self._cuda = importlib.import_module("cuda.bindings.runtime")
 
     def device(self, size_bytes: int) -> int:
-        """Reserve memory on the GPU; its address."""
+        """Reserve memory on the GPU and return its address."""
         return int(self._call("cudaMalloc", size_bytes))
 
     def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Reserve float32 memory of the host that the GPU reads without a copy between."""
+        """Reserve pinned float32 host memory, which the GPU reads without an extra copy."""
         count = int(np.prod(shape))
         address = int(self._call("cudaMallocHost", 4 * count))
         numbers = (ctypes.c_float * count).from_address(address)
         return np.ctypeslib.as_array(numbers).reshape(shape)
 
     def stream(self) -> Handle:
-        """A stream that the default stream does not hold back."""
+        """Create a stream that does not wait for the default stream."""
         return self._call("cudaStreamCreateWithFlags", self._cuda.cudaStreamNonBlocking)
 
     def event(self) -> Handle:
-        """An event without a clock."""
+        """Create an event without timing."""
         return self._call("cudaEventCreateWithFlags", self._cuda.cudaEventDisableTiming)
 
     def copy_in(self, device: int, host: np.ndarray, stream: Handle) -> None:
@@ -56,21 +56,22 @@ class Cuda:
         self._call("cudaMemcpyAsync", host.ctypes.data, device, host.nbytes, kind, stream)
 
     def record(self, event: Handle, stream: Handle) -> None:
-        """Queue the mark."""
+        """Queue the event on the stream."""
         self._call("cudaEventRecord", event, stream)
 
     def wait(self, event: Handle, stream: Handle) -> None:
-        """Hold the stream back until the mark is reached."""
+        """Make the stream wait until the event is reached."""
         self._call("cudaStreamWaitEvent", stream, event, 0)
 
     def synchronise(self, event: Handle) -> None:
-        """Hold the host back until the mark is reached; errors of queued work come out here."""
+        """Make the host wait until the event is reached; errors of queued work are raised here."""
         self._call("cudaEventSynchronize", event)
 
     def captured(self, stream: Handle, work: Callable[[], None]) -> Handle:
-        """What `work` queues, as one graph.
+        """Capture everything that `work` queues as one CUDA graph.
 
-        It is run once before: its first run reserves memory, which no capture may do.
+        `work` is run once before the capture: its first run reserves memory, which is not
+        allowed during a capture.
         """
         work()
         self._call("cudaStreamSynchronize", stream)
@@ -83,11 +84,11 @@ class Cuda:
         return self._call("cudaGraphInstantiate", graph, 0)
 
     def launch(self, graph: Handle, stream: Handle) -> None:
-        """Queue a graph."""
+        """Queue a CUDA graph."""
         self._call("cudaGraphLaunch", graph, stream)
 
     def _call(self, name: str, *arguments: object) -> Handle:
-        """Call the runtime; its first answer is the error, the second what it made.
+        """Call a function of the runtime, which returns an error code and its result, if any.
 
         Raises:
             EngineError: E45 out of memory, E46 any other error.
@@ -99,8 +100,10 @@ class Cuda:
 
 
 def failure(found: str, out: bool) -> EngineError:
-    """What the GPU could not do, as an error; `out` says that its memory is full."""
+    """Make the error for a failure of the GPU; `out` is True if the GPU's memory is full."""
     if out:
-        return EngineError("E45", f"the GPU's memory is full ({found})", "room", FREE_MEMORY)
+        return EngineError(
+            "E45", f"the GPU's memory is full ({found})", "enough free GPU memory", FREE_MEMORY
+        )
     fix = "Run `lnscore engine verify` and look at the driver's log (nvidia-smi)."
     return EngineError("E46", f"the GPU failed: {found}", "a run without an error", fix)

@@ -1,4 +1,4 @@
-"""What an engine or a bundle says when it cannot be used."""
+"""The error of engines and bundles."""
 
 from ground.errors import CodedError
 

@@ -1,4 +1,4 @@
-"""Names for objects of libraries that may not be installed, for signatures to say."""
+"""Type names for objects of libraries that may not be installed, for use in signatures."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ TensorRT = Any
 """The module `tensorrt` or `tensorrt_rtx`, or an object of it."""
 
 Handle = Any
-"""A stream, an event or a graph of CUDA."""
+"""A CUDA stream, event or graph."""
 
 Native = Any
-"""A shared library."""
+"""A shared library loaded with ctypes."""

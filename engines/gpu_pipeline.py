@@ -1,8 +1,8 @@
-"""Crops through a GPU in runs of one size: two buffers, so that copying hides behind computing.
+"""Score crops on a GPU in runs of one size, with copying and computing at the same time.
 
-While one buffer is computed, the next is filled by the processor and copied on a stream of
-its own. What runs on the GPU is behind two small protocols, so that the order of all this can
-be tested without one.
+There are two buffers: while the GPU computes on one, the CPU fills the other and it is copied on
+a second stream. The GPU is reached through `Gpu` and `Enqueue`, so that the order of the steps
+can be tested without a GPU.
 """
 
 from collections import deque
@@ -19,27 +19,27 @@ from engines.shapes import Crops
 
 BUFFERS = 2
 Enqueue = Callable[[Mapping[str, int], Handle], None]
-"""Queues one run of the network, given the tensors' addresses, on a stream."""
+"""Function that queues one run of the network on a stream, given the tensors' addresses."""
 
 
 @runtime_checkable
 class Gpu(Protocol):
-    """What the pipeline asks of CUDA (see `engines.cuda_memory.Cuda`)."""
+    """The CUDA operations that the pipeline needs (see `engines.cuda_memory.Cuda`)."""
 
     def device(self, size_bytes: int) -> int:
-        """Reserve memory on the GPU; its address."""
+        """Reserve memory on the GPU and return its address."""
         ...
 
     def pinned(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Reserve float32 memory of the host that the GPU can reach."""
+        """Reserve pinned float32 host memory, which the GPU can read directly."""
         ...
 
     def stream(self) -> Handle:
-        """A queue of work of its own."""
+        """Create a stream: a separate queue of GPU work."""
         ...
 
     def event(self) -> Handle:
-        """A mark that a stream can be asked to reach."""
+        """Create an event: a mark in a stream that others can wait for."""
         ...
 
     def copy_in(self, device: int, host: np.ndarray, stream: Handle) -> None:
@@ -51,36 +51,37 @@ class Gpu(Protocol):
         ...
 
     def record(self, event: Handle, stream: Handle) -> None:
-        """Queue the mark."""
+        """Queue the event on the stream."""
         ...
 
     def wait(self, event: Handle, stream: Handle) -> None:
-        """Hold the stream back until another has reached the mark."""
+        """Make the stream wait until another stream has reached the event."""
         ...
 
     def synchronise(self, event: Handle) -> None:
-        """Hold the host back until the mark is reached."""
+        """Make the host wait until the event is reached."""
         ...
 
     def captured(self, stream: Handle, work: Callable[[], None]) -> Handle:
-        """What `work` queues, as one graph; it is queued once before, and finished."""
+        """Capture what `work` queues as one CUDA graph; `work` is first run once without it."""
         ...
 
     def launch(self, graph: Handle, stream: Handle) -> None:
-        """Queue a graph."""
+        """Queue a CUDA graph."""
         ...
 
 
 @dataclass
 class Buffer:
-    """Memory for one run on both sides.
+    """Memory for one run, on the host and on the GPU.
 
     Attributes:
-        host: Pinned arrays, the input's of shape (run_nodes, 16, 64, 64), an output's (run_nodes,).
-        device: Addresses of the same on the GPU.
-        copied: The input has arrived.
-        done: The outputs are back.
-        graph: The run as a CUDA graph, or None: it is queued step by step.
+        host: Pinned float32 arrays by tensor name: the input of shape (run_nodes, 16, 64, 64),
+            the outputs of shape (run_nodes,).
+        device: Addresses of the same tensors on the GPU.
+        copied: Event: the input has arrived on the GPU.
+        done: Event: the outputs are back on the host.
+        graph: The run as a CUDA graph, or None if every run is queued step by step.
     """
 
     host: dict[str, np.ndarray]
@@ -91,12 +92,12 @@ class Buffer:
 
 
 class Pipeline:
-    """Runs of one size; not for several threads at once."""
+    """Runner of the network in runs of one size; only one thread may use it at a time."""
 
     def __init__(
         self, gpu: Gpu, enqueue: Enqueue, outputs: tuple[str, ...], run_nodes: int, graphs: bool
     ) -> None:
-        """Reserve the memory, and capture the graphs where the network allows it."""
+        """Reserve the memory; if `graphs` is true, capture each buffer's run as a CUDA graph."""
         self.gpu, self.enqueue, self.outputs, self.run_nodes = gpu, enqueue, outputs, run_nodes
         self.copying, self.computing = gpu.stream(), gpu.stream()
         self.buffers = [self._buffer() for _ in range(BUFFERS)]
@@ -106,14 +107,14 @@ class Pipeline:
     def run(self, crops: Crops) -> dict[str, np.ndarray]:
         """Score crops in order.
 
-        The last run is filled up with its first node: every run has the same size, so that a
-        node's score does not depend on how many came with it.
+        Every run has the same size, so that a node's score does not depend on the number of
+        nodes. A short last run repeats its first node until it is full.
 
         Args:
-            crops: HU, shape (node, 16, 64, 64).
+            crops: Crops in HU, shape (node, 16, 64, 64).
 
         Returns:
-            Every output, float32 (node,).
+            Every output by name, float32, shape (node,).
         """
         results = {name: np.empty(len(crops), np.float32) for name in self.outputs}
         under_way: deque[tuple[Buffer, slice]] = deque()
@@ -142,7 +143,7 @@ class Pipeline:
         self.gpu.record(buffer.done, self.computing)
 
     def _collect(self, buffer: Buffer, part: slice, results: dict[str, np.ndarray]) -> None:
-        """Wait for a run and take its outputs; its buffer is free then."""
+        """Wait for a run and copy its outputs to `results`; after that its buffer is free."""
         self.gpu.synchronise(buffer.done)
         for name, values in results.items():
             wanted = values[part]

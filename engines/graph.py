@@ -1,4 +1,8 @@
-"""What an ONNX graph must be before a runtime sees it: whole, in one file, ours by shape."""
+"""Check an ONNX graph before a runtime loads it.
+
+It must be valid, hold all of its weights in one file, and have the inputs and outputs of an
+engine.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -12,11 +16,11 @@ if TYPE_CHECKING:
 INPUT = "hu"
 FUSED, LOCAL, GLOBAL, FUSED_LOGIT = "fused", "local", "global", "fused_logit"
 OUTPUTS = ((FUSED, FUSED_LOGIT), (FUSED, LOCAL, GLOBAL, FUSED_LOGIT))
-"""Outputs, float32 of shape (node,): with one stream, with two."""
+"""Names of the outputs for one stream and for two; each is float32 of shape (node,)."""
 
 
 def check_graph(data: bytes, name: str) -> None:
-    """Refuse a graph that is damaged, points outside its file or has other ends.
+    """Raise an error if a graph is damaged, needs other files, or has other inputs or outputs.
 
     Args:
         data: The ONNX file's bytes.
@@ -51,7 +55,7 @@ def check_graph(data: bytes, name: str) -> None:
 
 
 def _tensors(model: "ModelProto") -> Iterator["TensorProto"]:
-    """Every tensor of the model, wherever it hides."""
+    """Yield every tensor of the model, also those inside attributes, subgraphs and functions."""
     yield from _graph_tensors(model.graph)
     for function in model.functions:
         yield from _node_tensors(function.node)

@@ -1,6 +1,7 @@
-"""Where half precision loses: every layer of the fp16 graph beside itself in float32.
+"""Find the layers where half precision loses accuracy.
 
-Both run on ONNX Runtime with every intermediate value as an output, so that no GPU is needed.
+Every layer of the fp16 graph is compared with the same layer in float32. Both graphs run on
+ONNX Runtime with every intermediate value as an output, so that no GPU is needed.
 """
 
 from collections.abc import Iterable
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
 NODES = 4
-"""Inputs: every value of every layer is kept."""
+"""Number of golden inputs that are run; few, because every value of every layer is kept."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer in half precision beside float32.
+    """Error of one layer in half precision, compared with float32.
 
     Attributes:
-        name: Of its node in the graph.
-        operator: Its type.
-        largest: Largest absolute value in float32.
-        relative: Largest difference, as a share of `largest`; infinite where it overflows.
-        added: What it adds to the largest of its inputs' shares.
+        name: Name of the layer's node in the graph.
+        operator: ONNX operator type.
+        largest: Largest absolute output value in float32.
+        relative: Largest difference divided by `largest`; infinite if the layer overflows.
+        added: `relative` minus the largest `relative` of the layers that feed this one.
     """
 
     name: str
@@ -41,11 +42,11 @@ class Layer:
 
 
 def worst(bundle: Bundle, count: int = 5) -> list[Layer]:
-    """The layers of the bundle's fp16 graph that add the largest errors, worst first.
+    """Return the layers of the bundle's fp16 graph that add the largest errors, worst first.
 
     Args:
         bundle: The bundle; its golden inputs are run.
-        count: How many layers.
+        count: Number of layers to return.
     """
     import onnx
 
@@ -55,12 +56,15 @@ def worst(bundle: Bundle, count: int = 5) -> list[Layer]:
 
 
 def compare(half: "ModelProto", full: "ModelProto", patches: Patches) -> list[Layer]:
-    """Every layer of two graphs whose values have the same names, in the graph's order.
+    """Compare every layer of two graphs whose values have the same names.
 
     Args:
-        half: The one that is looked at.
-        full: The reference.
+        half: The graph to examine.
+        full: The reference graph.
         patches: HU patches, shape (node, 18, 80, 80).
+
+    Returns:
+        The layers, in the order of the graph.
     """
     ours, theirs = _values(half, patches), _values(full, patches)
     shares: dict[str, float] = {}
@@ -80,12 +84,12 @@ def compare(half: "ModelProto", full: "ModelProto", patches: Patches) -> list[La
 
 
 def as_float32(model: "ModelProto") -> "ModelProto":
-    """A copy whose float16 weights and conversions are float32; names stay."""
+    """Copy a model with its float16 weights and casts in float32; all names stay the same."""
     import onnx
 
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
-    del copied.graph.value_info[:]  # they state the types that change
+    del copied.graph.value_info[:]  # it states the old types of the values
     _widen(copied.graph.initializer)
     for node in copied.graph.node:
         for attribute in node.attribute:
@@ -106,7 +110,7 @@ def _widen(tensors: "Iterable[TensorProto]") -> None:
 
 
 def _values(model: "ModelProto", patches: Patches) -> dict[str, np.ndarray]:
-    """Every floating-point value of the graph."""
+    """Run the graph and return all of its floating-point values by name."""
     import onnx
     import onnxruntime
 

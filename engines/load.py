@@ -1,27 +1,19 @@
-"""Choose a back end and load a bundle with it; what was chosen, and why, is on one line."""
+"""Choose a back end and load a bundle with it.
+
+The engine's `reason` is one line that names the back end and says why it was chosen.
+"""
 
 import importlib
 from typing import cast
 
+from engines.back_ends import AUTO, BACKENDS, Precision
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.protocol import Availability, Backend, Engine
-
-BACKENDS = {
-    "tensorrt": "engines.tensorrt_engine",
-    "tensorrt-rtx": "engines.tensorrt_rtx_engine",
-    "onnx-cuda": "engines.onnx_cuda_engine",
-    "openvino": "engines.openvino_engine",
-    "onnx": "engines.onnx_engine",
-}
-"""Name to module, best first: `auto` takes the first that can run."""
-
-AUTO = "auto"
 
 
 def availability() -> dict[str, Availability]:
-    """Whether each back end can run here, best first."""
+    """Check for each back end whether it can run here, best first."""
     return {name: _module(name).is_available() for name in BACKENDS}
 
 
@@ -35,17 +27,18 @@ def load(
 
     Args:
         bundle: The bundle (see `engines.bundle.read`).
-        name: A back end's name, or `auto` for the best that can run here. One asked for by
-            name is never replaced by another.
-        precision: Which of the bundle's graphs.
-        threads: CPU threads, where the back end uses the CPU.
+        name: Name of a back end, or `auto` for the best one that can run here. A back end that
+            is given by name is never replaced by another.
+        precision: Precision of the bundle's graph to load.
+        threads: Number of CPU threads, for back ends that run on the CPU.
 
     Returns:
-        The engine; its `reason` says which back end it is and why.
+        The engine.
 
     Raises:
-        EngineError: E02, E40 to E42 it cannot run here, E14 no such back end or precision,
-            E31 to E38 and E47 no plan that it can run, E45 the GPU's memory is full.
+        EngineError: E02, E40 to E42 the back end cannot run here; E14 there is no such back end
+            or precision; E31 to E38 and E47 there is no plan that it can run; E45 the GPU's
+            memory is full.
     """
     if name != AUTO and name not in BACKENDS:
         raise EngineError(
@@ -66,7 +59,7 @@ def load(
 
 
 def _best(bundle: Bundle, precision: Precision, threads: int | None) -> Engine:
-    """The first back end that can run here; why no better one is taken goes into its reason."""
+    """Load the best back end that works here; its `reason` says why no better one was taken."""
     lacks: dict[str, str] = {}
     for name in BACKENDS:
         against = _against(name, bundle, precision, threads)
@@ -75,7 +68,7 @@ def _best(bundle: Bundle, precision: Precision, threads: int | None) -> Engine:
                 return _module(name).load(bundle, precision, threads, _why(lacks))
             except EngineError as error:
                 if name == list(BACKENDS)[-1]:
-                    raise  # nothing is left to choose
+                    raise  # this is the last back end
                 against = f"{error.code}, {error.found}"
         lacks[name] = against
     raise EngineError(
@@ -87,7 +80,7 @@ def _best(bundle: Bundle, precision: Precision, threads: int | None) -> Engine:
 
 
 def _against(name: str, bundle: Bundle, precision: Precision, threads: int | None) -> str | None:
-    """Why a back end is not taken before it is loaded; None where nothing is known."""
+    """Return why a back end is not even loaded; None if loading it should be tried."""
     state = _module(name).is_available()
     if not state:
         return state.reason
@@ -99,7 +92,7 @@ def _against(name: str, bundle: Bundle, precision: Precision, threads: int | Non
 
 
 def _why(lacks: dict[str, str]) -> str:
-    """Name the better back ends and what speaks against each, or say that there is none."""
+    """Return the reason text; it lists the better back ends, if any, and why each was not taken."""
     return f"best that can run here ({_listed(lacks)})" if lacks else "best that can run here"
 
 

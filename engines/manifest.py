@@ -1,4 +1,4 @@
-"""The bundle's manifest: what the engine is, what it was made from, what it may be used for."""
+"""The manifest of a bundle: what the engine is, how it was made and what it may be used for."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ class File(_Part):
 
 
 class ModelFile(File):
-    """An ONNX graph."""
+    """An ONNX graph of the bundle, with its operator set version."""
 
     opset: int
 
@@ -49,9 +49,10 @@ class PatchRules(_Part):
 
 
 class Calibration(_Part):
-    """Maps the raw logit to a calibrated probability: sigmoid(logit / temperature + bias).
+    """Map from raw logit to calibrated probability: sigmoid(logit / temperature + bias).
 
-    The bias takes out the difference between the training prior and natural prevalence.
+    The bias corrects for the difference between the training prior (share of malignant nodes) and
+    the natural prevalence.
     """
 
     temperature: float = Field(gt=0)
@@ -59,7 +60,7 @@ class Calibration(_Part):
 
 
 class OperatingPoint(_Part):
-    """A node is called positive when its raw fused probability is at least the threshold."""
+    """A named threshold: a node is positive if its raw fused probability is at least this."""
 
     name: str
     threshold: float = Field(ge=0, le=1)
@@ -68,7 +69,7 @@ class OperatingPoint(_Part):
 
 
 class Metric(_Part):
-    """A value with its confidence interval."""
+    """A value and the limits of its confidence interval."""
 
     value: float
     low: float | None = None
@@ -76,7 +77,7 @@ class Metric(_Part):
 
 
 class About(_Part):
-    """What the maker of an engine states; export adds files and hashes."""
+    """The part of the manifest that the maker of an engine states; export adds files and hashes."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)
     created: datetime
@@ -92,17 +93,17 @@ class About(_Part):
 
     @property
     def phantom(self) -> bool:
-        """Whether it was trained on phantoms: its scores mean nothing for patients."""
+        """Whether it was trained on phantoms; then its scores mean nothing for patients."""
         return of_phantoms(self.cohort)
 
     @property
     def caution(self) -> str:
-        """Why its scores mean nothing, in words; empty for an engine of patients' nodes."""
+        """Warning that the scores mean nothing, with the reason; empty if trained on patients."""
         return caution(trained=self.trained, phantom=self.phantom)
 
 
 class Manifest(About):
-    """Everything in `manifest.json`."""
+    """The whole content of `manifest.json`."""
 
     manifest_version: Literal[1] = VERSION
     network: dict[str, Any]
@@ -111,7 +112,7 @@ class Manifest(About):
     models: dict[Literal["fp32", "fp16"], ModelFile]
     golden: File
     card: File | None = None
-    """What it is, for people (Markdown); null where it was made without one."""
+    """Description of the engine for people (Markdown); null if it was made without one."""
 
     @model_validator(mode="after")
     def _has_reference(self) -> "Manifest":
@@ -121,42 +122,39 @@ class Manifest(About):
 
     @property
     def config_hash(self) -> str:
-        """First 16 hex digits of the SHA-256 of what turns weights into calls.
+        """First 16 hex digits of the SHA-256 of network, calibration and operating points.
 
-        Network, calibration and operating points: the same weights calibrated anew are
-        another engine, whose scores stand beside the old ones.
+        The same weights with a new calibration are therefore another engine, and its scores are
+        stored beside the old ones.
         """
         named = self.model_dump(mode="json", include={"network", "calibration", "operating_points"})
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
 
     def calibrate(self, fused_logit: np.ndarray) -> np.ndarray | None:
-        """Calibrated probability of raw fused logits; None where there is no calibration."""
+        """Compute calibrated probabilities from raw fused logits; None without a calibration."""
         if self.calibration is None:
             return None
         z = fused_logit.astype(np.float64) / self.calibration.temperature + self.calibration.bias
-        small = np.exp(-np.abs(z))  # never overflows
+        small = np.exp(-np.abs(z))  # cannot overflow
         return np.where(z >= 0, 1.0, small) / (1.0 + small)
 
     def calls(self, fused: np.ndarray) -> dict[str, np.ndarray]:
-        """Positive or not at each operating point, bool of shape (node,)."""
+        """Return for each operating point which nodes are positive, bool of shape (node,)."""
         return {point.name: fused >= point.threshold for point in self.operating_points}
 
 
 def of_phantoms(cohort: dict[str, Any] | None) -> bool:
-    """Whether a manifest's cohort says that it holds phantoms."""
+    """Return whether the `cohort` of a manifest says that it consists of phantoms."""
     return bool((cohort or {}).get("phantom"))
 
 
 def caution(*, trained: bool, phantom: bool) -> str:
-    """Why an engine's scores mean nothing, in words; empty where they may mean something."""
+    """Return a warning that an engine's scores mean nothing; empty if it needs no warning."""
     if not trained:
         return "untrained: its scores mean nothing"
     return "trained on phantoms: its scores mean nothing for patients" if phantom else ""
 
 
 def patch_rules() -> PatchRules:
-    """The rules of `engines.patch` as they stand, for a new manifest."""
+    """Return the current rules of `engines.patch`, for a new manifest."""
     return PatchRules(specification=asdict(SPEC), hash=SPEC.hash)
-
-
-Precision = Literal["fp32", "fp16"]

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the back end that every installation has."""
+"""Back end that runs a bundle with ONNX Runtime, on the CPU; every installation has it."""
 
 import importlib.util
 import os
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL
-from engines.manifest import Precision
 from engines.patch import SPEC, crop
-from engines.protocol import Availability, installed
+from engines.protocol import Availability, installed, too_old
 from engines.scores import Scores, check_patches, check_scores
 from engines.shapes import Crops, Patches
 
@@ -24,29 +24,32 @@ REQUIRES = {"onnxruntime": "1.20"}
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 Provider = Literal["cpu", "cuda"]
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-# TF32 would round fp32 to ten bits of mantissa: the golden gate would refuse it.
+# TF32 would round fp32 to ten bits of mantissa, and the parity gate would refuse the engine.
 PROVIDER_OPTIONS = {"cuda": {"use_tf32": "0"}}
 RUN_NODES = 8
-"""Nodes of one run of the session on a CPU: 5 % faster than 16, and less waits for the last run."""
+"""Number of nodes in one run on a CPU.
+
+8 are 5 % faster than 16, and the threads wait less for the last run.
+"""
 
 RUNS_AT_ONCE = 2
-"""Runs of one thread that a caller should bring, so that no thread waits for the others."""
+"""Runs per thread that one call of `score` should hold, so that no thread has to wait."""
 
 MOST_NODES = 256
-"""60 MB of patches: more at once is not faster."""
+"""Largest useful number of nodes per call (60 MB of patches); more are not faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxEngine:
-    """A session and the bundle behind it (see `engines.protocol.Engine`).
+    """An ONNX Runtime session and its bundle; implements `engines.protocol.Engine`.
 
-    On a CPU every thread runs whole batches of its own: the runtime's way, all threads on
-    one operator after the other, leaves them waiting for each other at every operator.
+    On a CPU every thread runs whole batches alone. By default the runtime would let all threads
+    work on one operator after the other, and they would wait for each other at every operator.
 
     Attributes:
-        session: ONNX Runtime's; may be run by several threads at once.
-        runners: The threads that run it.
-        run_nodes: Nodes of one run.
+        session: Session of ONNX Runtime; several threads may run it at once.
+        runners: Thread pool that runs the session.
+        run_nodes: Number of nodes in one run.
     """
 
     bundle: Bundle
@@ -61,18 +64,18 @@ class OnnxEngine:
     def score(self, patches: Patches) -> Scores:
         """Score HU patches in runs of one size.
 
-        The last run is filled up with its first node: the runtime chooses its kernels by
-        the size, and a node's score must not depend on how many came with it.
+        A short last run repeats its first node until it is full. The runtime chooses its kernels
+        by the size of a run, and a node's score must not depend on the number of nodes.
 
         Args:
-            patches: HU, shape (node, 18, 80, 80); may be memory-mapped.
+            patches: Patches in HU, int16, shape (node, 18, 80, 80); may be memory-mapped.
 
         Returns:
-            Probabilities of every node, in order.
+            The scores of every node, in the order of the patches.
 
         Raises:
-            EngineError: E08 for anything but HU patches, E15 for a model that gives no
-                probabilities.
+            EngineError: E08 the patches are not int16 HU of this shape; E15 an output is not a
+                probability.
         """
         check_patches(patches)
         names = [output.name for output in self.session.get_outputs()]
@@ -92,12 +95,15 @@ class OnnxEngine:
 
 
 def run(session: "InferenceSession", crops: Crops, nodes: int = RUN_NODES) -> np.ndarray:
-    """All outputs of one run, shape (output, node).
+    """Run the session once.
 
     Args:
-        session: Of a graph with an engine's input and outputs.
-        crops: HU, shape (node, 16, 64, 64): at least one node, at most `nodes`.
-        nodes: The size of the run, filled up with the first node.
+        session: Session of a graph with the input and outputs of an engine.
+        crops: Crops in HU, shape (node, 16, 64, 64); at least one node, at most `nodes`.
+        nodes: Size of the run; missing nodes are copies of the first.
+
+    Returns:
+        All outputs, shape (output, node).
     """
     hu = np.empty((nodes, *SPEC.crop_vox), np.float32)
     hu[: len(crops)], hu[len(crops) :] = crops, crops[0]
@@ -106,9 +112,11 @@ def run(session: "InferenceSession", crops: Crops, nodes: int = RUN_NODES) -> np
 
 
 def is_available() -> Availability:
-    """Say whether ONNX Runtime is here, without loading it."""
+    """Check whether ONNX Runtime is installed, without loading it."""
     if importlib.util.find_spec("onnxruntime") is None:
         return Availability(False, f"onnxruntime>={REQUIRES['onnxruntime']} is not installed")
+    if old := too_old(REQUIRES, {"onnxruntime": DISTRIBUTIONS}):
+        return Availability(False, old)
     version = installed(DISTRIBUTIONS) or "of unknown version"
     return Availability(True, f"onnxruntime {version}")
 
@@ -123,8 +131,8 @@ def load(
 
     Args:
         bundle: The bundle.
-        precision: Which of its graphs.
-        threads: CPU threads; as many as this process may use by default.
+        precision: Precision of the graph to load.
+        threads: Number of CPU threads; by default all CPUs that this process may use.
         why: Why this back end was chosen; it becomes part of the engine's `reason`.
 
     Returns:
@@ -142,20 +150,21 @@ def load_on(
     """Make a session of the bundle's graph on a provider of ONNX Runtime.
 
     Args:
-        provider: `cpu` or `cuda`; it is never replaced by another.
+        provider: `cpu` or `cuda`; it is never replaced by the other one.
         bundle: The bundle.
-        precision: Which of its graphs.
-        threads: Threads that run the session; 1 on a GPU.
+        precision: Precision of the graph to load.
+        threads: Number of threads that run the session; 1 on a GPU.
         why: Why this back end was chosen; it becomes part of the engine's `reason`.
 
     Raises:
-        EngineError: E02 the provider cannot run here, E14 no graph of this precision.
+        EngineError: E02 the provider cannot run here; E14 the bundle has no graph of this
+            precision.
     """
     import onnxruntime
 
     _refuse_absent(provider)
     session = session_of(bundle.model_bytes(precision), provider)
-    # ONNX Runtime falls back to the CPU without an error.
+    # ONNX Runtime uses the CPU instead, without an error, if the provider cannot start.
     if session.get_providers()[0] != PROVIDERS[provider]:
         raise EngineError(
             "E02",
@@ -181,16 +190,16 @@ def load_on(
 
 
 def session_of(graph: bytes, provider: Provider = "cpu") -> "InferenceSession":
-    """A session of a graph; on a CPU one run has one thread, and several runs go at once.
+    """Make a session of a graph; on a CPU each run uses one thread.
 
     Args:
-        graph: The ONNX file.
-        provider: `cpu` or `cuda`; ONNX Runtime replaces one that cannot start.
+        graph: Bytes of the ONNX file.
+        provider: `cpu` or `cuda`; ONNX Runtime uses the CPU if `cuda` cannot start.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings are about graph rewriting
+    options.log_severity_level = 3  # errors only: the warnings are about changes of the graph
     if provider == "cpu":
         options.intra_op_num_threads = 1
     chosen = (PROVIDERS[provider], PROVIDER_OPTIONS.get(provider, {}))
@@ -211,6 +220,6 @@ def _refuse_absent(provider: Provider) -> None:
 
 
 def cpu_threads() -> int:
-    """CPUs that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    """Return the number of CPUs that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # exists on Linux
     return len(affinity(0)) if affinity else os.cpu_count() or 1

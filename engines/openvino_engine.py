@@ -1,4 +1,7 @@
-"""OpenVINO on a CPU, in float32: bfloat16, its own choice on new processors, fails the gate."""
+"""Back end that runs a bundle with OpenVINO on the CPU, in float32.
+
+On new processors OpenVINO would choose bfloat16 by itself, and bfloat16 fails the parity gate.
+"""
 
 import importlib
 import importlib.util
@@ -10,29 +13,30 @@ from typing import Any
 
 import numpy as np
 
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL
-from engines.manifest import Precision
 from engines.onnx_engine import RUNS_AT_ONCE, cpu_threads
 from engines.patch import SPEC, crop
-from engines.protocol import Availability, installed
+from engines.protocol import Availability, installed, too_old
 from engines.scores import Scores, check_patches, check_scores
 from engines.shapes import Patches
 
 REQUIRES = {"openvino": "2025.0"}
 RUN_NODES = 16
-"""Nodes of one run; 8 are 2 % slower, 32 no faster."""
+"""Number of nodes in one run; 8 are 2 % slower, 32 are not faster."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenvinoEngine:
-    """A compiled model and the bundle behind it (see `engines.protocol.Engine`).
+    """A compiled model and its bundle; implements `engines.protocol.Engine`.
 
     Attributes:
-        compiled: OpenVINO's, for runs of `RUN_NODES` nodes.
-        outputs: Names of its outputs, in its order (compiled, they gain others).
-        runners: One thread for each of its streams.
+        compiled: OpenVINO's compiled model, for runs of `RUN_NODES` nodes.
+        outputs: Names of the outputs, in the order of the model before it was compiled
+            (compiling adds other names).
+        runners: Thread pool with one thread for each stream of OpenVINO.
     """
 
     bundle: Bundle
@@ -45,10 +49,11 @@ class OpenvinoEngine:
     runners: ThreadPoolExecutor
 
     def score(self, patches: Patches) -> Scores:
-        """Score HU patches in runs of one size; the last is filled up with its first node.
+        """Score HU patches in runs of one size; a short last run repeats its first node.
 
         Raises:
-            EngineError: E08 for anything but HU patches, E15 for no probabilities.
+            EngineError: E08 the patches are not int16 HU of the right shape; E15 an output is
+                not a probability.
         """
         check_patches(patches)
         starts = range(0, len(patches), RUN_NODES)
@@ -70,10 +75,12 @@ class OpenvinoEngine:
 
 
 def is_available() -> Availability:
-    """Say whether OpenVINO is here, without loading it."""
+    """Check whether OpenVINO is installed, without loading it."""
     version = installed(("openvino",))
     if version is None or importlib.util.find_spec("openvino") is None:
         return Availability(False, "openvino is not installed")
+    if old := too_old(REQUIRES):
+        return Availability(False, old)
     return Availability(True, f"openvino {version}")
 
 
@@ -83,13 +90,14 @@ def load(
     threads: int | None = None,
     why: str = "asked for",
 ) -> OpenvinoEngine:
-    """Compile the bundle's graph; arithmetic is float32 in either precision.
+    """Compile the bundle's graph; the arithmetic is float32 for both precisions.
 
     Raises:
-        EngineError: E02 OpenVINO cannot compile the graph, E14 no such precision.
+        EngineError: E02 OpenVINO cannot compile the graph; E14 the bundle has no graph of this
+            precision.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]
-    # Nothing leaves the machine: without that package OpenVINO takes a stub of its own.
+    # No data may leave the machine: without that package OpenVINO uses an empty replacement.
     openvino, threads = importlib.import_module("openvino"), threads or cpu_threads()
     options = {
         "INFERENCE_PRECISION_HINT": "f32",

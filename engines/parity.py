@@ -1,4 +1,7 @@
-"""The gate before use: golden inputs must give what torch gave, on this machine."""
+"""The parity gate: check that an engine reproduces its golden outputs on this machine.
+
+The golden outputs are the scores that torch computed in float32 for the golden inputs.
+"""
 
 from dataclasses import dataclass
 
@@ -10,12 +13,18 @@ from engines.protocol import Engine
 from engines.scores import Scores
 from engines.shapes import Probabilities
 
-SPREAD_MIN = 0.2  # a constant network makes every error look tiny
+SPREAD_MIN = 0.2  # errors of a network with constant output would be too small to see
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Largest differences of a probability from torch's fp32 that are allowed."""
+    """Limits for the difference between a probability and torch's in float32.
+
+    Attributes:
+        largest: Largest allowed difference.
+        mean: Largest allowed mean difference.
+        keeps_order: True if no pair of nodes may change its order.
+    """
 
     largest: float
     mean: float
@@ -27,15 +36,15 @@ LIMITS = {"fp32": Limit(1e-4, 1e-4, True), "fp16": Limit(2e-2, 2e-3, False)}
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How far an engine is from its golden inputs.
+    """Differences between an engine's outputs and its golden outputs.
 
     Attributes:
-        nodes: Golden inputs.
+        nodes: Number of golden inputs.
         largest: Largest difference of a probability, over all heads.
-        mean: Mean difference.
-        swaps: Pairs of nodes whose fused order is reversed.
-        spread: Range of the expected fused probabilities.
-        rank: Spearman's correlation of the fused probabilities.
+        mean: Mean difference of a probability, over all heads.
+        swaps: Number of pairs of nodes whose order by fused probability is reversed.
+        spread: Range of the golden fused probabilities.
+        rank: Spearman's rank correlation of the fused probabilities.
     """
 
     nodes: int
@@ -47,10 +56,11 @@ class Parity:
 
 
 def measure(engine: Engine, golden: Golden) -> Parity:
-    """Score the golden inputs and compare.
+    """Score the golden inputs and compare the outputs with the golden outputs.
 
     Raises:
-        EngineError: E10 the golden inputs do not tell engines apart, E15 no probabilities.
+        EngineError: E10 the golden outputs are too few or too similar; E15 an output is not a
+            probability.
     """
     expected = golden.expected
     spread = golden_spread(expected)
@@ -69,13 +79,13 @@ def measure(engine: Engine, golden: Golden) -> Parity:
 
 
 def gate(bundle: Bundle, engine: Engine) -> Parity:
-    """Refuse an engine that does not reproduce its bundle's golden inputs.
+    """Raise an error if an engine does not reproduce its bundle's golden outputs.
 
     Returns:
-        The figures of an engine that passed.
+        The measured differences, if the engine passed.
 
     Raises:
-        EngineError: E09 with the figures; E10, E15 as `measure`.
+        EngineError: E09 the differences are too large; E10, E15 (see `measure`).
     """
     parity, limit = measure(engine, bundle.golden()), LIMITS[engine.precision]
     off = parity.largest > limit.largest or parity.mean > limit.mean
@@ -92,10 +102,10 @@ def gate(bundle: Bundle, engine: Engine) -> Parity:
 
 
 def golden_spread(expected: Scores) -> float:
-    """Range of the golden fused probabilities.
+    """Return the range of the golden fused probabilities.
 
     Raises:
-        EngineError: E10 where it is too small to show an error, or there are under three.
+        EngineError: E10 there are fewer than three, or their range is too small to show errors.
     """
     spread = float(np.ptp(expected.fused)) if len(expected) else 0.0
     if len(expected) < 3 or not spread >= SPREAD_MIN:
@@ -109,14 +119,17 @@ def golden_spread(expected: Scores) -> float:
 
 
 def rank_correlation(ours: Probabilities, theirs: Probabilities) -> float:
-    """Spearman's correlation, ties at their mean rank; 1 where both have one value."""
+    """Compute Spearman's rank correlation; equal values get their mean rank.
+
+    If an input is constant, the result is 1 if both are constant and 0 otherwise.
+    """
     a, b = (_ranks(values) - (len(values) - 1) / 2 for values in (ours, theirs))
     norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return float((a * b).sum()) / norm if norm else float((a == b).all())
 
 
 def _ranks(values: Probabilities) -> np.ndarray:
-    """Mean rank of every value, from 0."""
+    """Return the rank of every value, from 0; equal values get their mean rank."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(count) - 1
     return (last - (count - 1) / 2)[place]
@@ -128,7 +141,7 @@ def _heads(scores: Scores) -> list[np.ndarray]:
 
 
 def _swaps(got: Scores, expected: Scores) -> int:
-    """Pairs with one strict order in `expected` and the other in `got`."""
+    """Count pairs of nodes that have the opposite strict order in `got` and `expected`."""
     ours = np.sign(got.fused[:, None] - got.fused)
     theirs = np.sign(expected.fused[:, None] - expected.fused)
     return int((ours * theirs < 0).sum()) // 2

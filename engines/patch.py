@@ -1,7 +1,8 @@
-"""The patch that ingest cuts, training crops and an engine scores.
+"""The specification of a patch: its grid and the rules for its values.
 
-The specification has a version and a hash; an engine bundle states the hash that it was
-made for and refuses another. `lnscore` cuts by it, `trainer` and `engines` crop by it.
+`lnscore` cuts patches by it; `trainer` and `engines` crop them by it. The specification has a
+version and a hash. An engine bundle states the hash that it was made for; a bundle with
+another hash is refused.
 """
 
 import hashlib
@@ -13,18 +14,19 @@ from engines.shapes import Crops, Patches
 
 @dataclass(frozen=True, kw_only=True)
 class PatchSpec:
-    """Grid and value rules of a patch (ours; paper Sec. 3.1 gives the 64x64x16 region).
+    """Grid and value rules of a patch (our choice; paper Sec. 3.1 gives the 64x64x16 region).
 
     Attributes:
         version: Raised whenever a rule below or the resampling changes.
-        size_vox: Stored grid, z y x: the region plus the margin that augmentation needs.
-        crop_vox: Region that a network sees, z y x, centred in the stored grid.
-        spacing_mm: Grid step, z y x. Patch axes are patient axes: z to the head (S), y to
-            the back (P), x to the left (L).
-        outside_hu: Value outside the scan and in place of PixelPaddingValue.
-        snap_tolerance: Sources whose slice step is within this fraction of the z spacing
-            are taken slice by slice, never blended.
-        thick_limit_mm: Sources with a larger slice step are interpolated and flagged.
+        size_vox: Size of the stored patch, z y x: the region below plus the margin that
+            augmentation needs.
+        crop_vox: Size of the region that a network gets, z y x, centred in the stored patch.
+        spacing_mm: Grid spacing, z y x. The patch axes are the patient axes: z points to the
+            head (S), y to the back (P), x to the left (L).
+        outside_hu: Value outside the scan, and in place of PixelPaddingValue.
+        snap_tolerance: If the slice spacing of a CT differs from the z spacing by at most this
+            fraction, its slices are used as they are, without interpolation between slices.
+        thick_limit_mm: CTs with a larger slice spacing are interpolated and flagged.
     """
 
     version: int = 1
@@ -46,14 +48,14 @@ SPEC = PatchSpec()
 MARGIN_VOX = tuple((s - c) // 2 for s, c in zip(SPEC.size_vox, SPEC.crop_vox, strict=True))
 CENTRE_VOX = tuple((s - 1) / 2 for s in SPEC.size_vox)  # between two voxels: sizes are even
 CROP = (slice(None), *(slice(m, m + c) for m, c in zip(MARGIN_VOX, SPEC.crop_vox, strict=True)))
-"""Index of the centred region in patches of any array type, shape (node, 18, 80, 80)."""
+"""Index of the centred region in patches of shape (node, 18, 80, 80), for any array type."""
 
 
 def crop(patches: Patches) -> Crops:
-    """Cut the centred region that a network sees; shared by trainer and engines.
+    """Cut out the centred region that a network gets; used by trainer and engines.
 
     Args:
-        patches: HU, shape (node, 18, 80, 80).
+        patches: Patches in HU, shape (node, 18, 80, 80).
 
     Returns:
         A view of shape (node, 16, 64, 64).

@@ -1,31 +1,32 @@
-"""What a plan is good for: change any of it, and the plan is built again.
+"""The key of a plan: everything that the plan depends on.
 
-A plan belongs to one version of TensorRT, one GPU and one graph. Its key is in its file's
-name and in the record beside it.
+A plan works with one version of TensorRT, one GPU, one driver and one graph. If any of them
+changes, the plan must be built again. The key is part of the plan's file name and stands in
+the record beside the plan.
 """
 
 import hashlib
 from dataclasses import asdict, dataclass
 
+from engines.back_ends import Precision
 from engines.errors import EngineError
-from engines.manifest import Precision
 
 NONE = "none"
-"""Driver and GPU of a machine that has neither: TensorRT-RTX builds there as well."""
+"""Value of `driver` and `gpu` on a machine without a GPU: TensorRT-RTX can build plans there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanKey:
-    """Everything that invalidates a plan.
+    """Everything that a plan depends on.
 
     Attributes:
         backend: `tensorrt` or `tensorrt-rtx`.
-        version: Of that library.
-        driver: The CUDA version that the driver speaks; every branch of it has its own.
-        gpu: Compute capability, as "8.9".
-        precision: Of the graph.
-        max_batch: Most nodes of one run.
-        onnx_sha256: Of the graph.
+        version: Version of that library.
+        driver: CUDA version that the driver supports; it differs between driver branches.
+        gpu: Compute capability of the GPU, for example "8.9".
+        precision: Precision of the graph.
+        max_batch: Largest number of nodes in one run.
+        onnx_sha256: SHA-256 of the ONNX graph.
     """
 
     backend: str
@@ -50,16 +51,16 @@ CHANGES = (
     ("driver", "E34", "a driver of CUDA {}"),
     ("onnx_sha256", "E35", "the graph with SHA-256 {:.16}…"),
 )
-"""Field of the key, the refusal's code, how to say it. Any size of batch can be run."""
+"""Field of the key, error code, message text. `max_batch` is missing: any size can be run."""
 
 
 def check_fits(plan: PlanKey, here: PlanKey, fix: str) -> None:
-    """Refuse a plan that was built for something else.
+    """Raise an error if a plan was built for another library, GPU, driver or graph.
 
     Args:
-        plan: What it was built for.
-        here: What is here; any `max_batch`.
-        fix: What to do.
+        plan: The key that the plan was built with.
+        here: The key of this machine; its `max_batch` is ignored.
+        fix: What the user can do, for the message.
 
     Raises:
         EngineError: E32 another version, E33 GPU, E34 driver, E35 graph.

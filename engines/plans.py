@@ -1,8 +1,9 @@
-"""Plans on disk: in `plans/` of their bundle, each with a record beside it.
+"""Store and find plans: they lie in `plans/` of their bundle, each with a record beside it.
 
-Loading a plan runs code, so a plan is built on the machine that runs it and is never shipped,
-imported or replaced by hand. The record is written last: a plan without one was not finished.
-It cannot stand in the bundle's manifest, whose hash is what the engine's maker states.
+Loading a plan runs code. Therefore a plan is built on the machine that runs it and is never
+shipped, imported or replaced by hand. The record is written last: a plan without a record is not
+complete. The record is not part of the bundle's manifest, because the maker of the engine
+publishes the hash of the manifest, and it must not change.
 """
 
 import hashlib
@@ -21,20 +22,20 @@ from ground import whole_files
 PLAN, RECORD = ".plan", ".json"
 MAX_RECORD_BYTES = 1 << 16
 NONE_YET = "E31"
-"""The code of a bundle without a plan: nothing is wrong, one can be built."""
+"""Error code for a bundle without a plan; the bundle is sound, and a plan can be built."""
 
 
 class PlanRecord(BaseModel):
-    """What is known of a plan.
+    """The record of a plan: its key, its hash and how it was built.
 
     Attributes:
-        key: What it is good for.
-        sha256: Of its bytes.
-        size_bytes: Of its file.
-        built: When.
-        build_s: How long that took.
-        layers: Layers of the network by the type of their output.
-        tools: Versions of what built it.
+        key: Everything that the plan depends on.
+        sha256: SHA-256 of the plan file.
+        size_bytes: Size of the plan file.
+        built: Time when it was built.
+        build_s: Duration of the build, in seconds.
+        layers: Number of layers of the network, by the type of their output.
+        tools: Versions of the software that built it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,10 +50,10 @@ class PlanRecord(BaseModel):
 
 
 def keep(bundle: Bundle, record: PlanRecord, data: bytes) -> Path:
-    """Write a plan and its record, in this order.
+    """Write a plan and then its record.
 
     Returns:
-        The plan's file.
+        Path of the plan file.
 
     Raises:
         EngineError: E39 the folder cannot be written.
@@ -61,7 +62,7 @@ def keep(bundle: Bundle, record: PlanRecord, data: bytes) -> Path:
     text = record.model_dump_json(indent=2) + "\n"
     try:
         bundle.plans.mkdir(exist_ok=True)
-        file.with_suffix(RECORD).unlink(missing_ok=True)  # of the plan that is replaced
+        file.with_suffix(RECORD).unlink(missing_ok=True)  # record of the plan that is replaced
         whole_files.put(file, data)
         whole_files.put(file.with_suffix(RECORD), text.encode())
     except OSError as error:
@@ -75,21 +76,21 @@ def keep(bundle: Bundle, record: PlanRecord, data: bytes) -> Path:
 
 
 def records(bundle: Path) -> list[PlanRecord]:
-    """Every readable record of a bundle's folder, newest first; the plans are not looked at."""
+    """Return every readable record of a bundle's folder, newest first, without checking plans."""
     found = []
     for file in sorted((bundle / PLANS).glob(f"*{RECORD}")):
         try:
             found.append(_record(file, ""))
         except EngineError:
-            continue  # `read` refuses it where it is asked for
+            continue  # `find` and `kept` raise an error if this plan is needed
     return sorted(found, key=lambda record: record.built, reverse=True)
 
 
 def kept(bundle: Bundle, key: PlanKey, fix: str) -> PlanRecord | None:
-    """The record of the plan of exactly this key, checked with its plan; None if there is none.
+    """Return the checked record of the plan with exactly this key; None if there is no record.
 
     Raises:
-        EngineError: E36 to E38 there is one, and it is not what was built.
+        EngineError: E36 to E38 the plan or its record is not what was built.
     """
     file = bundle.plans / (key.stem + RECORD)
     if not file.is_file():
@@ -100,16 +101,22 @@ def kept(bundle: Bundle, key: PlanKey, fix: str) -> PlanRecord | None:
 
 
 def find(bundle: Bundle, here: PlanKey, fix: str) -> tuple[PlanRecord, bytes]:
-    """The plan of this precision that fits this machine, checked to be what was built.
+    """Find the plan that fits this machine, and check that it is what was built.
+
+    If several plans fit, the one for the largest batch is taken.
 
     Args:
         bundle: The bundle.
-        here: What is here. Of several plans that fit, the one for the largest batch is taken.
-        fix: What to do about a refusal.
+        here: The key of this machine; its `max_batch` is ignored.
+        fix: What the user can do, for the message of an error.
+
+    Returns:
+        The record and the plan's bytes.
 
     Raises:
-        EngineError: E31 there is none; E32 to E35 there is one for something else; E36 it was
-            renamed, E37 it was altered, E38 its record cannot be read.
+        EngineError: E31 there is no plan; E32 to E35 there are only plans for another version,
+            GPU, driver or graph; E36 the plan was renamed; E37 it was altered; E38 its record
+            cannot be read.
     """
     start = f"{here.backend}-"
     files = [f for f in bundle.plans.glob(f"{start}*{RECORD}") if _of(f, here)]
@@ -130,7 +137,10 @@ def find(bundle: Bundle, here: PlanKey, fix: str) -> tuple[PlanRecord, bytes]:
 
 
 def _of(file: Path, here: PlanKey) -> bool:
-    """By its name: of this back end (one name begins with the other's) and precision."""
+    """Return whether a record's name shows this back end and precision.
+
+    The name `tensorrt-rtx` begins with `tensorrt-`; therefore a digit must follow.
+    """
     rest = file.stem.removeprefix(f"{here.backend}-")
     return rest[:1].isdigit() and f"-{here.precision}-" in rest
 
@@ -144,7 +154,7 @@ def _same_machine(plan: PlanKey, here: PlanKey) -> bool:
 
 
 def _record(file: Path, fix: str) -> PlanRecord:
-    """Read a record whose name must be that of its key."""
+    """Read a record and check that its file name fits its key."""
 
     def damaged(found: str) -> EngineError:
         return EngineError("E38", f"record '{file.name}': {found}", "the record of a plan", fix)
@@ -158,7 +168,7 @@ def _record(file: Path, fix: str) -> PlanRecord:
         raise damaged(first["msg"]) from error
     if record.key.stem != file.stem:
         raise EngineError(
-            "E36", f"plan '{file.stem}'", f"'{record.key.stem}', by what its record states", fix
+            "E36", f"plan '{file.stem}'", f"'{record.key.stem}', the name in its record", fix
         )
     return record
 
@@ -174,5 +184,7 @@ def _plan_bytes(file: Path, record: PlanRecord, fix: str) -> bytes:
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != record.sha256:
         found = f"'{file.name}' of {len(data)} bytes with SHA-256 {sha256[:16]}…"
-        raise EngineError("E37", found, f"{record.size_bytes} and {record.sha256[:16]}…", fix)
+        raise EngineError(
+            "E37", found, f"{record.size_bytes} bytes with {record.sha256[:16]}…", fix
+        )
     return data

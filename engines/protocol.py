@@ -1,10 +1,17 @@
-"""What every back end offers: one module each, with `REQUIRES`, `is_available` and `load`."""
+"""Interfaces of an engine and of a back end.
 
+Every back end is one module with `REQUIRES`, `is_available` and `load`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from engines.manifest import Precision
+from packaging.version import Version
+
+from engines.back_ends import Precision
 from engines.scores import Scores
 from engines.shapes import Patches
 
@@ -14,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a back end can run here; false in an `if` when it cannot.
+    """Result of asking a back end whether it can run here; falsy when it cannot.
 
     Attributes:
-        ok: It can.
-        reason: What it has, or what it lacks, for people.
-        code: Of the refusal where it cannot.
-        fix: What to do then.
+        ok: True if the back end can run here.
+        reason: Text for people: what was found, or what is missing.
+        code: Error code to report if it cannot run.
+        fix: What the user can do if it cannot run.
     """
 
     ok: bool
@@ -35,14 +42,14 @@ class Availability:
 
 @runtime_checkable
 class Engine(Protocol):
-    """A loaded bundle that scores.
+    """A loaded bundle that can score nodes.
 
     Attributes:
-        bundle: What was loaded.
+        bundle: The bundle that was loaded.
         backend: The back end's name.
-        precision: Of weights and arithmetic.
-        reason: The line that says why this back end.
-        batch_nodes: How many nodes at a time it scores fastest.
+        precision: Precision of the weights and of the arithmetic.
+        reason: One line that names the back end and says why it was chosen.
+        batch_nodes: Number of nodes per call of `score` at which it is fastest.
     """
 
     @property
@@ -57,18 +64,18 @@ class Engine(Protocol):
     def batch_nodes(self) -> int: ...  # noqa: D102
 
     def score(self, patches: Patches) -> Scores:
-        """Score HU patches of shape (node, 18, 80, 80); no node at all is fine."""
+        """Score HU patches of shape (node, 18, 80, 80); zero nodes are allowed."""
         ...
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """A back end's module."""
+    """The module of a back end."""
 
     REQUIRES: dict[str, str]
 
     def is_available(self) -> Availability:
-        """Say whether it can run here, without loading anything heavy."""
+        """Check whether the back end can run here, without loading anything heavy."""
         ...
 
     def load(
@@ -78,15 +85,35 @@ class Backend(Protocol):
         threads: int | None,
         why: str,
     ) -> Engine:
-        """Load the bundle's model; `why` it was chosen goes into the engine's `reason`."""
+        """Load the bundle's model.
+
+        `why` says why the back end was chosen; it becomes part of the engine's `reason`.
+        """
         ...
 
 
 def installed(distributions: tuple[str, ...]) -> str | None:
-    """Version of the first of these distributions that is installed, or None."""
+    """Return the version of the first of these distributions that is installed, or None."""
     for name in distributions:
         try:
             return metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return None
+
+
+def too_old(
+    requires: Mapping[str, str], names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> str:
+    """Return what is installed in a version that is too old, in words; empty if nothing is.
+
+    Args:
+        requires: Oldest supported version, by package.
+        names: Distributions that may contain a package; by default the package's own name.
+    """
+    old = []
+    for package, oldest in requires.items():
+        found = installed(names.get(package, (package,)))
+        if found is not None and Version(found) < Version(oldest):
+            old.append(f"{package} {found} is installed, and {oldest} or newer is needed")
+    return "; ".join(old)

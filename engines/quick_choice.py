@@ -1,7 +1,7 @@
-"""Is OpenVINO faster than ONNX Runtime here? Measured once and remembered.
+"""Measure once whether OpenVINO is faster than ONNX Runtime on this machine.
 
-Remembered, because each back end's scores are kept as another engine's: a choice that changed
-from night to night would score every node again.
+The result is stored in a file, because the database keeps the scores of each back end separately:
+if the choice changed from night to night, every node would be scored again.
 """
 
 import hashlib
@@ -13,26 +13,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from engines import onnx_engine, openvino_engine, parity
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.protocol import installed
 from ground import whole_files
 
 ROUNDS = 5
 GAIN_MIN = 1.05
-"""To be faster by in every round: a busy machine must not choose by chance."""
+"""Factor by which OpenVINO must be faster in every round.
+
+On a busy machine, chance must not decide.
+"""
 
 
 def against_openvino(bundle: Bundle, precision: Precision, threads: int | None) -> str | None:
-    """Why OpenVINO is not taken, or None where it is faster.
+    """Return why OpenVINO is not taken, or None if it is faster.
 
     Args:
         bundle: The bundle.
-        precision: Which of its graphs.
-        threads: CPU threads; as many as this process may use by default.
+        precision: Precision of its graph.
+        threads: Number of CPU threads; by default all CPUs that this process may use.
     """
     known = remembered(bundle, precision, threads)
     if known is None:
@@ -47,7 +51,12 @@ def against_openvino(bundle: Bundle, precision: Precision, threads: int | None) 
 
 
 def measure(bundle: Bundle, precision: Precision, threads: int | None) -> dict[str, float | str]:
-    """Milliseconds a node of both, medians of rounds in turn; or why it fails its gate."""
+    """Measure the time of both back ends in turn.
+
+    Returns:
+        `openvino_ms` and `onnx_ms`: median milliseconds per node; `wins`: number of rounds in
+        which OpenVINO was faster by `GAIN_MIN`. If OpenVINO cannot be used, only `off`: the reason.
+    """
     try:
         engine = openvino_engine.load(bundle, precision, threads)
         parity.gate(bundle, engine)
@@ -64,7 +73,11 @@ def measure(bundle: Bundle, precision: Precision, threads: int | None) -> dict[s
 
 
 def rounds_ms(runs: Sequence[Callable[[], object]], nodes: int) -> list[list[float]]:
-    """Milliseconds a node of each in every round, in turn, after one that is not counted."""
+    """Time several functions in turn; the first round is not counted.
+
+    Returns:
+        For each function, the milliseconds per node in every round.
+    """
     spent: list[list[float]] = [[] for _ in runs]
     for turn in range(ROUNDS + 1):
         for place, run in enumerate(runs):
@@ -78,7 +91,7 @@ def rounds_ms(runs: Sequence[Callable[[], object]], nodes: int) -> list[list[flo
 def remembered(
     bundle: Bundle, precision: Precision, threads: int | None
 ) -> dict[str, float | str] | None:
-    """What was measured before for this graph, these versions and this machine."""
+    """Return the stored measurement for this graph, these versions and this machine, or None."""
     try:
         known = json.loads(_file(bundle, precision, threads).read_text())
     except (OSError, ValueError):
@@ -91,7 +104,7 @@ def remembered(
 def remember(
     bundle: Bundle, precision: Precision, threads: int | None, known: dict[str, float | str]
 ) -> None:
-    """Keep a measurement; where nothing can be written, it is made again next time."""
+    """Store a measurement; if the file cannot be written, the next run measures again."""
     file = _file(bundle, precision, threads)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,9 +114,9 @@ def remember(
 
 
 def cache_folder() -> Path:
-    """LNSCORE_CACHE, or `~/.cache/lnscore`: what is lost with it is measured again."""
+    """Return the cache folder: LNSCORE_CACHE or `~/.cache/lnscore`; it may be deleted."""
     named = os.environ.get("LNSCORE_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "lnscore"
+    return Path(named) if named else platformdirs.user_cache_path("lnscore", appauthor=False)
 
 
 def _file(bundle: Bundle, precision: Precision, threads: int | None) -> Path:

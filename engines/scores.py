@@ -1,4 +1,4 @@
-"""What an engine gives, and what it takes."""
+"""Scores of an engine, and checks of its input and output."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from engines.shapes import Probabilities
 
 @dataclass(frozen=True)
 class Scores:
-    """Raw outputs for every node, float32, shape (node,).
+    """Raw outputs of an engine for every node, each float32 of shape (node,).
 
     Attributes:
-        fused: Probability of metastasis by the fused head: the score.
-        local: By the local stream's head; None where the engine has one stream.
-        global_: By the global stream's head; None where the engine has one stream.
-        fused_logit: Logit behind `fused`, exact where the probability saturates.
+        fused: Probability of metastasis from the fused head; this is the score.
+        local: Probability from the local head; None if the engine has one stream.
+        global_: Probability from the global head; None if the engine has one stream.
+        fused_logit: Logit of `fused`; still exact where the probability is rounded to 0 or 1.
     """
 
     fused: Probabilities
@@ -31,13 +31,13 @@ class Scores:
 
 
 def check_patches(patches: np.ndarray) -> None:
-    """Refuse what is not HU patches, before any arithmetic.
+    """Raise an error if an array does not hold patches, before it is used.
 
     Args:
-        patches: To be int16 HU of shape (node, 18, 80, 80); no node at all is fine.
+        patches: Must be int16 HU of shape (node, 18, 80, 80); zero nodes are allowed.
 
     Raises:
-        EngineError: E08, with the shape, type or number of non-finite voxels found.
+        EngineError: E08, with the wrong shape or type, or the number of non-finite voxels.
     """
     fix = "Cut them with lnscore.nodes.patches."
     wanted = f"int16 HU of shape (node, {', '.join(map(str, SPEC.size_vox))})"
@@ -51,10 +51,10 @@ def check_patches(patches: np.ndarray) -> None:
 
 
 def check_scores(scores: Scores) -> None:
-    """Refuse an output that is not a probability: the model is broken, not the node.
+    """Raise an error if an output is not a probability; the fault is then in the model.
 
     Raises:
-        EngineError: E15, with the first such node's place.
+        EngineError: E15, with the index of the first such node.
     """
     for name in ("fused", "local", "global_"):
         values = getattr(scores, name)

@@ -1,8 +1,8 @@
 """Build a plan from a bundle's graph with TensorRT or TensorRT-RTX.
 
-Networks are strongly typed: the precision is what the ONNX file says. The network is checked
-before it is built, because a plan shows its inside only where a GPU is, and because bytes that
-are no graph can be parsed to an empty network without an error.
+Networks are strongly typed: the ONNX file sets the precision. The network is checked before the
+plan is built, for two reasons: a finished plan can be inspected only on a machine with a GPU, and
+TensorRT can parse bytes that are not a graph to an empty network without an error.
 """
 
 import hashlib
@@ -13,22 +13,25 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.foreign import TensorRT
 from engines.graph import INPUT, OUTPUTS, check_graph
-from engines.manifest import Precision
 from engines.patch import SPEC
 from engines.plans import PlanRecord
 from engines.protocol import installed
 from engines.tensorrt_flavours import Flavour, can_build, key_here, refusal
 
 OPT_NODES = 64
-"""The size of batch that a plan is tuned for; smaller where the largest is."""
+"""Batch size that a plan is tuned for; `max_batch` if that is smaller."""
 
 MAX_BATCH = 256
 HALF_SHARE_MIN = 0.6
-"""Of the floating-point layers of an fp16 network: window, zoom and sigmoid stay float32."""
+"""Smallest share of float16 among the floating-point layers of an fp16 network.
+
+It is below 1 because window, zoom and sigmoid stay in float32.
+"""
 
 FIX = "Export the engine again, or use another back end; `lnscore engine verify` lists them."
 NAMES = {"HALF": "half", "FLOAT": "float", "BF16": "bfloat16", "INT8": "int8", "FP8": "fp8"}
@@ -36,17 +39,17 @@ NAMES = {"HALF": "half", "FLOAT": "float", "BF16": "bfloat16", "INT8": "int8", "
 
 @dataclass
 class Complaints:
-    """What the library logs as an error."""
+    """Error messages that the library has logged."""
 
     lines: list[str] = field(default_factory=list)
 
     def last(self) -> str:
-        """The last of them, for a message."""
+        """Return the last error message, for use in an error text."""
         return self.lines[-1].strip() if self.lines else "without a reason"
 
 
 def logger(trt: TensorRT, complaints: Complaints) -> TensorRT:
-    """A logger that keeps errors and prints nothing."""
+    """Make a logger that stores errors in `complaints` and prints nothing."""
 
     class Logger(trt.ILogger):
         def __init__(self) -> None:
@@ -62,20 +65,21 @@ def logger(trt: TensorRT, complaints: Complaints) -> TensorRT:
 def build(
     bundle: Bundle, flavour: Flavour, precision: Precision, max_batch: int = MAX_BATCH
 ) -> tuple[PlanRecord, bytes]:
-    """Build a plan; nothing is written.
+    """Build a plan in memory; no file is written.
 
     Args:
         bundle: The bundle.
-        flavour: With which library.
-        precision: From which of the bundle's graphs.
-        max_batch: Most nodes of one run.
+        flavour: The library to build with.
+        precision: Precision of the bundle's graph to build from.
+        max_batch: Largest number of nodes in one run.
 
     Returns:
-        What is known of the plan, and its bytes.
+        The record of the plan, and the plan's bytes.
 
     Raises:
-        EngineError: E02, E40 to E42 it cannot be built here; E07, E14 no such graph; E30 the
-            parser refuses a node; E43 the network is not the graph's; E44 no plan.
+        EngineError: E02, E40 to E42 the plan cannot be built here; E07, E14 the bundle has no
+            such graph; E30 the parser refuses a node; E43 the network differs from the graph;
+            E44 TensorRT made no plan.
     """
     data = bundle.model_bytes(precision)
     check_graph(data, bundle.name)
@@ -100,10 +104,13 @@ def build(
 def compiled(
     data: bytes, flavour: Flavour, precision: Precision, max_batch: int
 ) -> tuple[bytes, dict[str, int]]:
-    """A graph's plan, and the layers of its network by type (see `layer_types`).
+    """Build the plan of a graph, which must have been checked with `check_graph`.
+
+    Returns:
+        The plan's bytes, and the number of layers by type (see `layer_types`).
 
     Raises:
-        EngineError: As `build`; the graph must have been checked.
+        EngineError: The same codes as `build`, except E07 and E14.
     """
     state = can_build(flavour)
     if not state:
@@ -116,10 +123,10 @@ def compiled(
 
 
 def parsed(trt: TensorRT, builder: TensorRT, data: bytes, complaints: Complaints) -> TensorRT:
-    """The graph as a network.
+    """Parse an ONNX graph into a TensorRT network.
 
     Raises:
-        EngineError: E30 with the node that the parser refuses; E44 no network at all.
+        EngineError: E30 the parser refuses a node; E44 TensorRT made no network.
     """
     network = _made(builder.create_network(0), "a network", complaints)
     parser = _made(trt.OnnxParser(network, logger(trt, complaints)), "a parser", complaints)
@@ -131,7 +138,7 @@ def parsed(trt: TensorRT, builder: TensorRT, data: bytes, complaints: Complaints
 
 
 def check_network(trt: TensorRT, network: TensorRT, precision: Precision) -> None:
-    """Refuse a network whose ends or precision are not the graph's.
+    """Raise an error if the network's inputs, outputs or precision are not those of the graph.
 
     Raises:
         EngineError: E43.
@@ -162,7 +169,10 @@ def check_network(trt: TensorRT, network: TensorRT, precision: Precision) -> Non
 
 
 def layer_types(network: TensorRT) -> dict[str, int]:
-    """Layers by the type of their first output: `half`, `float`, `other` (sizes, indices)."""
+    """Count layers by the type of their first output, `other` being sizes and indices.
+
+    The keys are `half`, `float`, `bfloat16`, `int8`, `fp8` and `other`.
+    """
     counted: Counter[str] = Counter()
     for index in range(network.num_layers):
         layer = network.get_layer(index)
@@ -172,13 +182,13 @@ def layer_types(network: TensorRT) -> dict[str, int]:
 
 
 def half_share(layers: dict[str, int]) -> float:
-    """Share of the floating-point layers that are float16."""
+    """Return the share of float16 layers among the float16 and float32 layers."""
     half, full = layers.get("half", 0), layers.get("float", 0)
     return half / max(half + full, 1)
 
 
 def sizes(max_batch: int) -> tuple[int, int, int]:
-    """Smallest, tuned and largest batch of a plan's one profile."""
+    """Return the smallest, the tuned and the largest batch size of a plan's only profile."""
     return 1, min(OPT_NODES, max_batch), max_batch
 
 
@@ -197,9 +207,9 @@ def _serialised(
 
 
 def _made(thing: TensorRT, name: str, complaints: Complaints) -> TensorRT:
-    """What the library made; it answers None where it could not."""
+    """Return what the library made, or raise E44 if the library returned None."""
     if thing is None:
-        raise EngineError("E44", f"TensorRT gave none ({complaints.last()})", name, FIX)
+        raise EngineError("E44", f"TensorRT made nothing ({complaints.last()})", name, FIX)
     return thing
 
 

@@ -1,8 +1,8 @@
-"""TensorRT: a plan on an NVIDIA GPU; see `engines.tensorrt_run`."""
+"""Back end that runs a plan with TensorRT on an NVIDIA GPU (see `engines.tensorrt_run`)."""
 
 from engines import tensorrt_run
+from engines.back_ends import Precision
 from engines.bundle import Bundle
-from engines.manifest import Precision
 from engines.protocol import Availability
 from engines.tensorrt_flavours import TENSORRT, can_run
 
@@ -10,7 +10,7 @@ REQUIRES = TENSORRT.requires
 
 
 def is_available() -> Availability:
-    """Say whether plans can run here: the library, CUDA for Python, a driver, a GPU."""
+    """Check whether plans can run here: library, CUDA for Python, driver and GPU."""
     return can_run(TENSORRT)
 
 

@@ -1,29 +1,32 @@
-"""TensorRT and TensorRT-RTX: one programming interface under two names."""
+"""TensorRT and TensorRT-RTX: their differences, and what is installed on this machine.
+
+The two libraries have the same programming interface under two names.
+"""
 
 import importlib.util
 import re
 from dataclasses import dataclass
 
 from engines import cuda_driver
+from engines.back_ends import Precision
 from engines.cuda_driver import Driver
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.plan_key import NONE, PlanKey
-from engines.protocol import Availability, installed
+from engines.protocol import Availability, installed, too_old
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flavour:
-    """One of the two libraries.
+    """Description of one of the two libraries.
 
     Attributes:
         backend: Name of the back end.
-        module: Python module.
-        extra: Extra of this package that installs it.
-        requires: The oldest version that builds and runs here.
-        distributions: Names under which it may be installed.
-        gpus: Compute capabilities that it has kernels for; None for all since 7.5.
-        builds_anywhere: It builds plans without a driver.
+        module: Name of its Python module.
+        extra: Name of the extra of lnscore that installs it.
+        requires: Oldest supported version, by package.
+        distributions: Names of the packages that may contain it.
+        gpus: Compute capabilities that it has kernels for; None for all from 7.5.
+        builds_anywhere: True if it can build plans on a machine without a driver.
     """
 
     backend: str
@@ -36,11 +39,13 @@ class Flavour:
 
     @property
     def version(self) -> str | None:
-        """Version that is installed, or None."""
+        """The installed version, or None."""
         if importlib.util.find_spec(self.module) is None:
             return None
         return installed(self.distributions)
 
+
+CUDA_PYTHON = ("cuda-bindings", "cuda-python")
 
 TENSORRT = Flavour(
     backend="tensorrt",
@@ -64,23 +69,25 @@ FLAVOURS = {flavour.backend: flavour for flavour in (TENSORRT, RTX)}
 
 
 def can_build(flavour: Flavour) -> Availability:
-    """Whether plans can be built here."""
+    """Check whether plans can be built here."""
     version = flavour.version
     if version is None:
         return _not_installed(flavour, flavour.module)
-    return (
-        Availability(True, f"{flavour.backend} {version}")
-        if (flavour.builds_anywhere)
-        else can_run(flavour)
-    )
+    if old := _too_old(flavour):
+        return Availability(False, old)
+    if not flavour.builds_anywhere:
+        return can_run(flavour)
+    return Availability(True, f"{flavour.backend} {version}")
 
 
 def can_run(flavour: Flavour) -> Availability:
-    """Whether plans can be run here: library, CUDA for Python, driver, GPU."""
+    """Check whether plans can run here: library, CUDA for Python, driver and GPU."""
     if flavour.version is None:
         return _not_installed(flavour, flavour.module)
     if _cuda_python() is None:
         return _not_installed(flavour, "cuda-python")
+    if old := _too_old(flavour):
+        return Availability(False, old)
     driver = cuda_driver.probe()
     if isinstance(driver, Availability):
         return driver
@@ -100,14 +107,14 @@ def can_run(flavour: Flavour) -> Availability:
 
 
 def cuda_major(flavour: Flavour) -> int:
-    """The CUDA version that the installed libraries are made for: a driver must speak it."""
+    """Return the major CUDA version that the installed libraries need from the driver."""
     names = [name for name in flavour.distributions if installed((name,))]
     found = [int(match[1]) for name in names if (match := re.search(r"cu(\d+)", name))]
     return max([int((_cuda_python() or "12").split(".")[0]), *found])
 
 
 def key_here(flavour: Flavour, precision: Precision, max_batch: int, onnx_sha256: str) -> PlanKey:
-    """The key of a plan that is built, or is to run, on this machine.
+    """Return the key of a plan that is built, or shall run, on this machine.
 
     Raises:
         EngineError: E02 the library is not installed.
@@ -129,15 +136,20 @@ def key_here(flavour: Flavour, precision: Precision, max_batch: int, onnx_sha256
 
 
 def refusal(backend: str, state: Availability) -> EngineError:
-    """A back end that cannot do it, as an error."""
+    """Make the error for a back end that cannot be used here."""
     found = f"back end '{backend}' cannot be used here ({state.reason})"
     return EngineError(state.code, found, "all that it needs", state.fix)
+
+
+def _too_old(flavour: Flavour) -> str:
+    library = next(name for name in flavour.requires if name != "cuda-python")
+    return too_old(flavour.requires, {library: flavour.distributions, "cuda-python": CUDA_PYTHON})
 
 
 def _cuda_python() -> str | None:
     if importlib.util.find_spec("cuda") is None:
         return None
-    return installed(("cuda-bindings", "cuda-python"))
+    return installed(CUDA_PYTHON)
 
 
 def _not_installed(flavour: Flavour, what: str) -> Availability:

@@ -1,4 +1,4 @@
-"""Load a plan and score with it, by TensorRT or TensorRT-RTX alike."""
+"""Load a plan and score with it; the same code serves TensorRT and TensorRT-RTX."""
 
 import importlib
 import threading
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engines import plans
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.cuda_memory import Cuda, failure
 from engines.errors import EngineError
 from engines.foreign import Handle, TensorRT
 from engines.gpu_pipeline import Pipeline
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL, OUTPUTS
-from engines.manifest import Precision
 from engines.patch import SPEC, crop
 from engines.plans import PlanRecord
 from engines.scores import Scores, check_patches, check_scores
@@ -21,17 +21,20 @@ from engines.tensorrt_build import Complaints, logger, sizes
 from engines.tensorrt_flavours import Flavour, can_run, key_here, refusal
 
 RUNS_AT_ONCE = 4
-"""Runs that a caller should bring: with two or more, copying hides behind computing."""
+"""Number of runs that one call of `score` should hold.
+
+With two or more, copying and computing overlap.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuEngine:
-    """A plan on the GPU and the bundle behind it (see `engines.protocol.Engine`).
+    """A plan on the GPU and its bundle; implements `engines.protocol.Engine`.
 
     Attributes:
-        pipeline: Buffers, streams and graphs of its one size of run.
-        lock: One thread at a time: they share the buffers.
-        kept: What must live as long as the pipeline.
+        pipeline: Buffers, streams and CUDA graphs for runs of one size.
+        lock: Lock that lets one thread score at a time, because the buffers are shared.
+        kept: TensorRT objects that must live as long as the pipeline.
     """
 
     bundle: Bundle
@@ -47,8 +50,8 @@ class GpuEngine:
         """Score HU patches of shape (node, 18, 80, 80).
 
         Raises:
-            EngineError: E08 for anything but HU patches, E15 for a model that gives no
-                probabilities, E45 and E46 the GPU fails.
+            EngineError: E08 the patches are not int16 HU of this shape; E15 an output is not a
+                probability; E45 the GPU's memory is full; E46 the GPU failed.
         """
         check_patches(patches)
         with self.lock:
@@ -66,18 +69,18 @@ def load(
     """Load the plan that fits this machine.
 
     Args:
-        flavour: By which library.
+        flavour: The library to load with.
         bundle: The bundle.
-        precision: Of the plan.
-        why: Why this back end; goes into the engine's `reason`.
-        run_nodes: Nodes of one run; by default the size that the plan is tuned for.
+        precision: Precision of the plan.
+        why: Why this back end was chosen; it becomes part of the engine's `reason`.
+        run_nodes: Number of nodes in one run; by default the size that the plan is tuned for.
 
     Returns:
         The engine.
 
     Raises:
-        EngineError: E02, E40 to E42 nothing can run here; E31 to E38 no plan that fits; E45
-            the GPU's memory is full; E47 the plan cannot be loaded.
+        EngineError: E02, E40 to E42 the library cannot run here; E31 to E38 no plan fits; E45
+            the GPU's memory is full; E46 the GPU failed; E47 the plan cannot be loaded.
     """
     state = can_run(flavour)
     if not state:
@@ -112,16 +115,16 @@ def load(
 
 
 def how_to_build(bundle: Bundle, flavour: Flavour, precision: Precision) -> str:
-    """What to do about a plan that cannot be used."""
+    """Return the sentence that tells the user how to build the plan."""
     asked = f"--backend {flavour.backend} --precision {precision} --rebuild"
     return f"Build it here: lnscore engine build {bundle.name} {asked}"
 
 
 def check_plan(trt: TensorRT, engine: TensorRT, record: PlanRecord) -> tuple[str, ...]:
-    """Refuse a plan whose ends or sizes are not those of its record.
+    """Raise an error if a plan's inputs, outputs or batch sizes are not those of its record.
 
     Returns:
-        Names of its outputs.
+        The names of the plan's outputs.
 
     Raises:
         EngineError: E47.
@@ -138,7 +141,7 @@ def check_plan(trt: TensorRT, engine: TensorRT, record: PlanRecord) -> tuple[str
 
 @dataclass(frozen=True)
 class _Enqueue:
-    """Queues a run of the context on a stream."""
+    """A callable that queues one run of the execution context on a stream."""
 
     context: TensorRT
     complaints: Complaints
@@ -151,11 +154,11 @@ class _Enqueue:
 
 
 def _context(trt: TensorRT, engine: TensorRT, nodes: int, complaints: Complaints) -> TensorRT:
-    """An execution context for runs of one size."""
+    """Make an execution context for runs of one size."""
     strategies = getattr(trt, "DynamicShapesKernelSpecializationStrategy", None)
     if strategies is None:
         context = engine.create_execution_context()
-    else:  # otherwise its kernels are replaced while it runs, and scores change by a bit
+    else:  # otherwise kernels are replaced during use, and scores change slightly
         config = engine.create_runtime_config()
         config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
         context = engine.create_execution_context(config)
@@ -166,7 +169,10 @@ def _context(trt: TensorRT, engine: TensorRT, nodes: int, complaints: Complaints
 
 
 def _graphs(context: TensorRT) -> bool:
-    """Whether runs can be captured; TensorRT always, TensorRT-RTX says so itself."""
+    """Return whether runs can be captured as CUDA graphs.
+
+    TensorRT always can; TensorRT-RTX is asked.
+    """
     asked = getattr(context, "is_stream_capturable", None)
     return asked is None or bool(asked(0))
 

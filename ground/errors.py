@@ -1,4 +1,4 @@
-"""The one form of every error that lnscore reports: a code and three short texts."""
+"""The common form of every error that lnscore reports: a code and three short texts."""
 
 
 class CodedError(Exception):

@@ -1,4 +1,4 @@
-"""Files that a reader sees whole or not at all, however the process that writes them ends."""
+"""Write files so that a reader sees the whole file or none, even if the writer is killed."""
 
 import contextlib
 import filecmp
@@ -12,7 +12,7 @@ from io import BufferedWriter
 from pathlib import Path
 
 ABANDONED_S = 3600.0
-"""Age at which an unfinished file is taken for the rest of a killed process."""
+"""Age at which an unfinished file is treated as left by a killed process, in seconds."""
 USUAL_MODE = 0o666
 """Mode of a new file before the user's umask."""
 
@@ -25,17 +25,18 @@ def replacing(
     unfinished_in: Path | None = None,
     keep_equal: bool = False,
 ) -> Iterator[BufferedWriter]:
-    """Open a binary file that takes its name at the end of the block.
+    """Open a binary file that gets its final name only at the end of the block.
 
-    It is written under another name, synced and renamed. After an error the old file stays as
-    it is. Where two processes write one file at once, the last one's stays, whole.
+    The file is written under another name, synced to disk and renamed. After an error the old
+    file is unchanged. If two processes write the same file at once, the file of the last one
+    remains, complete.
 
     Args:
-        path: The file; its folder exists.
+        path: Path of the file; its folder must exist.
         mode: Mode of the new file, before the user's umask.
-        unfinished_in: Folder for unfinished files on the same disk; everything old in it is
-            removed. By default the unfinished file lies beside `path`.
-        keep_equal: Leave the old file alone, with its date, where the bytes are the same.
+        unfinished_in: Folder for unfinished files, on the same disk; old files in it are removed.
+            By default the unfinished file lies beside `path`.
+        keep_equal: If the bytes are the same, keep the old file with its date.
     """
     folder = unfinished_in or path.parent
     _sweep(folder, "" if unfinished_in else path.name)
@@ -53,7 +54,7 @@ def replacing(
 
 
 def put(path: Path, data: bytes, *, mode: int = USUAL_MODE) -> None:
-    """Write a whole file (see `replacing`)."""
+    """Write a file in one step (see `replacing`)."""
     with replacing(path, mode=mode) as file:
         file.write(data)
 
@@ -62,9 +63,9 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows would write \r\n
 
 
 def _sweep(folder: Path, name: str) -> None:
-    """Remove what killed processes left; the file of a living process is young."""
+    """Remove files that killed processes left; the file of a running process is newer."""
     left = folder.glob(f".{glob.escape(name)}.*.half" if name else "*")
     for unfinished in left:
-        with contextlib.suppress(OSError):  # another process was quicker
+        with contextlib.suppress(OSError):  # another process removed it first
             if time.time() - unfinished.stat().st_mtime > ABANDONED_S:
                 unfinished.unlink()

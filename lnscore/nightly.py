@@ -11,16 +11,16 @@ from typing import Any
 from db.lock import writer_lock
 from db.session import Database, open_database
 from engines.errors import EngineError
-from engines.manifest import Precision
 from lnscore.dicom.sources import find
 from lnscore.errors import EXIT_ENGINE
 from lnscore.ingest.driver import ingest
 from lnscore.ingest.job import limits
+from lnscore.ingest.options import IngestOptions
 from lnscore.ingest.summary import IngestSummary
-from lnscore.ingest.task import IngestOptions
 from lnscore.report import job as report_job
 from lnscore.report.summary import ReportSummary
 from lnscore.scoring import job as scoring
+from lnscore.scoring.options import ANY_ENGINE, EngineOptions
 from lnscore.scoring.summary import ScoringSummary
 from lnscore.settings import Settings
 from lnscore.workers import Workers
@@ -82,9 +82,7 @@ def run(
     inbox: Path,
     out: Path,
     settings: Settings,
-    engine: str | None,
-    backend: str,
-    precision: Precision = "fp32",
+    engine: EngineOptions = ANY_ENGINE,
 ) -> NightlySummary:
     """Do a night's work.
 
@@ -92,9 +90,7 @@ def run(
         inbox: Folder that new scans arrive in; nothing in it is changed.
         out: Folder of the report.
         settings: Where everything else is.
-        engine: Engine's name or folder; None chooses.
-        backend: Back end's name, or `auto`.
-        precision: Which of the engine's graphs or plans.
+        engine: The engine to score with.
 
     Raises:
         Refusal: The inbox is not there, or the report cannot be written.
@@ -104,19 +100,15 @@ def run(
     with writer_lock(settings.db), open_database(settings.db, create=True) as database:
         with Workers(limits(settings)) as workers:
             ingested = ingest(database, found, settings, IngestOptions(), workers)
-        scored = _score(database, settings, engine, backend, precision)
+        scored = _score(database, settings, engine)
         return NightlySummary(ingested, scored, report_job.run(settings, out))
 
 
 def _score(
-    database: Database,
-    settings: Settings,
-    engine: str | None,
-    backend: str,
-    precision: Precision,
+    database: Database, settings: Settings, engine: EngineOptions
 ) -> ScoringSummary | EngineError:
     try:
-        ready = scoring.ready_engine(settings, engine, backend, precision)
+        ready = scoring.ready_engine(settings, engine)
         return scoring.score(database, settings, scoring.PENDING, ready)
     except EngineError as error:
         return error

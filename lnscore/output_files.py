@@ -1,4 +1,4 @@
-"""Text files of a report: each appears whole or not at all, and only when its bytes change."""
+"""Write the text files of a report: each file complete or not at all, only if its bytes change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ HEAD_BYTES = 4096
 
 @contextmanager
 def replacing(path: Path, encoding: str = "utf-8") -> Iterator[TextIOWrapper]:
-    """Open a text file that takes its name at the end of the block.
+    """Open a text file that replaces the old file at the end of the block.
 
-    After an error, or where the bytes are the same as before, the old file stays as it is.
+    After an error, or if the bytes are the same as before, the old file stays as it is.
 
     Args:
-        path: The file; its folder is made.
-        encoding: `utf-8-sig` for what spreadsheets open.
+        path: Path of the file; its folder is created.
+        encoding: Text encoding; `utf-8-sig` for files that spreadsheet programs open.
 
     Raises:
         Refusal: R02, the folder or the file cannot be written.
@@ -34,13 +34,13 @@ def replacing(path: Path, encoding: str = "utf-8") -> Iterator[TextIOWrapper]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a whole text file, as `replacing`."""
+    """Write a whole text file with `replacing`."""
     with replacing(path) as file:
         file.write(text)
 
 
 def head(path: Path) -> str:
-    """The first characters of a file; empty where there is none."""
+    """Return the first 4096 bytes of a file as text; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(HEAD_BYTES).decode("utf-8", "replace")
@@ -56,6 +56,6 @@ def _refusing(path: Path) -> Iterator[None]:
         raise Refusal(
             "R02",
             f"{path} cannot be written ({error.strerror or error})",
-            "a folder with room, writable for this user, and no program that holds the file",
-            "Close it, make room, or give another --out; then run again.",
+            "a writable folder with free space, and no other program that has the file open",
+            "Close the file, free disk space, or give another --out; then run again.",
         ) from error

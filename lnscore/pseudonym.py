@@ -1,4 +1,4 @@
-"""Pseudonyms: keyed hashes of what names a patient. The plain values are never stored."""
+"""Pseudonyms: keyed hashes of the data that identify a patient. Plain values are never stored."""
 
 import hashlib
 import hmac
@@ -10,41 +10,41 @@ from lnscore.errors import Refusal
 
 
 class Pseudonyms:
-    """Turns identifiers into keys that only this site's secret can make again."""
+    """Computation of pseudonyms, which can be repeated only with the secret of this site."""
 
     def __init__(self, secret: bytes) -> None:
         """Keep the secret in memory only."""
         self._secret = secret
 
     def _hmac(self, purpose: str, *parts: str) -> str:
-        # The length before each part: ("ab", "c") and ("a", "bc") must differ.
+        # Each part follows its length, so that ("ab", "c") and ("a", "bc") give different keys.
         text = "".join(f"{len(part)}:{part}" for part in (purpose, *parts))
         return hmac.new(
             self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256
         ).hexdigest()
 
     def patient(self, issuer: str, patient_id: str) -> str:
-        """Key of a patient: HMAC-SHA-256 of issuer and PatientID, hex."""
+        """Return the key of a patient: HMAC-SHA-256 of issuer and PatientID, hex."""
         return self._hmac("patient", issuer.strip(), patient_id.strip())
 
     def identity_check(self, birth_date: str | None) -> str | None:
-        """Tells two people with one PatientID apart; None where no birth date was given."""
+        """Return a key that separates two people with one PatientID; None without a birth date."""
         return self._hmac("birth date", birth_date) if birth_date else None
 
     def accession(self, number: str | None) -> str | None:
-        """Key of an accession number."""
+        """Return the key of an accession number; None if there is none."""
         return self._hmac("accession", number.strip()) if number and number.strip() else None
 
 
 def open_pseudonyms(path: Path, *, create: bool) -> Pseudonyms:
-    """Read the site's secret, or make one for a new database.
+    """Read the secret of the site, or create one for a new database.
 
     Args:
-        path: The secret's file, 64 hex digits, mode 0600.
-        create: Make it where it is missing; only right for a database without patients.
+        path: File of the secret, 64 hex digits, mode 0600.
+        create: Create the file if it is missing; allowed only for a database without patients.
 
     Raises:
-        Refusal: U02, the secret is missing or not one.
+        Refusal: U02, the secret is missing or damaged.
     """
     if not path.exists() and create:
         _create(path)
@@ -58,7 +58,7 @@ def open_pseudonyms(path: Path, *, create: bool) -> Pseudonyms:
             f"no usable secret at {path}",
             "the 64 hex digits that made this database's pseudonyms",
             "Restore the file from the backup (LNSCORE_SECRET names another place); "
-            "a new secret would turn known patients into strangers.",
+            "with a new secret, known patients would no longer be recognised.",
         )
     return Pseudonyms(secret)
 

@@ -1,4 +1,4 @@
-"""A refusal as a row of quarantine, and as a line for a person."""
+"""Convert a refusal to a row of the database table of refusals, and to a line of text."""
 
 from db.records import RefusedRecord
 from lnscore.errors import Refusal
@@ -14,16 +14,16 @@ def record_of(
     series_uid: str | None = None,
     detail: str | None = None,
 ) -> RefusedRecord:
-    """The row of a refusal.
+    """Make the database row of a refusal.
 
     Args:
-        refusal: What was refused, and why.
-        sha256: Of the file, or of the series' content.
+        refusal: The refusal with its code and reason.
+        sha256: SHA-256 of the file, or of the content of the series.
         scope: `file`, `archive`, `series`, `mask` or `study`.
-        path: Where it was found, as the user knows it.
-        study_uid: Where it is known.
-        series_uid: Where it is known.
-        detail: A traceback, where the cause was not foreseen.
+        path: Path as the user knows it.
+        study_uid: StudyInstanceUID, None if unknown.
+        series_uid: SeriesInstanceUID, None if unknown.
+        detail: Traceback of an unexpected error, else None.
     """
     return RefusedRecord(
         sha256=sha256,
@@ -40,5 +40,5 @@ def record_of(
 
 
 def sentence(one: RefusedRecord) -> str:
-    """A refusal with the place where it was found."""
+    """Return the refusal as one line of text, with the path of the refused input."""
     return f"{one.path}: {one.code}: {one.found}; wanted {one.wanted}. {one.fix}"

@@ -1,33 +1,38 @@
-"""Where things are and how much they may use: options, then LNSCORE_* variables, then these."""
+"""Settings of lnscore: paths and limits.
+
+An option of the command line comes first, then a variable LNSCORE_*, then the default here.
+"""
 
 from pathlib import Path
 
+import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lnscore.command_options import DEFAULT_DB, DEFAULT_JOBS
 from lnscore.errors import Refusal
 
 
 class Settings(BaseSettings):
-    """Every setting has a variable of the same name in capitals after LNSCORE_.
+    """Settings; the variable of each is LNSCORE_ followed by its name in capitals.
 
     Attributes:
-        db: SQLite file, or a database URL.
-        store: Folder of the patch files; beside a SQLite file by default.
-        secret: File that keys the pseudonyms; beside a SQLite file by default.
+        db: SQLite file or database URL.
+        store: Folder of the patch files; by default beside the SQLite file.
+        secret: File with the secret key of the pseudonyms; by default beside the SQLite file.
         engines: Folder of imported engines.
-        jobs: Worker processes of ingest.
-        worker_memory_mb: Address space of one worker.
-        timeout_s: Seconds for one study.
+        jobs: Number of worker processes of ingest.
+        worker_memory_mb: Address space of one worker in MB.
+        timeout_s: Longest time for one study in seconds.
     """
 
     model_config = SettingsConfigDict(env_prefix="LNSCORE_", extra="ignore")
 
-    db: str = "lnscore.db"
+    db: str = DEFAULT_DB
     store: Path | None = None
     secret: Path | None = None
     engines: Path | None = None
-    jobs: int = Field(default=1, ge=1)
+    jobs: int = Field(default=DEFAULT_JOBS, ge=1)
     worker_memory_mb: int = Field(default=4096, ge=512)
     timeout_s: float = Field(default=300.0, gt=0)
 
@@ -43,20 +48,20 @@ class Settings(BaseSettings):
 
     @property
     def secret_path(self) -> Path:
-        """File of the pseudonyms' secret."""
+        """File with the secret key of the pseudonyms."""
         return self.secret or self._beside(".secret", "LNSCORE_SECRET")
 
     @property
     def engine_home(self) -> Path:
         """Folder of imported engines."""
-        return self.engines or Path.home() / ".local" / "share" / "lnscore" / "engines"
+        return self.engines or platformdirs.user_data_path("lnscore", appauthor=False) / "engines"
 
     def _beside(self, suffix: str, variable: str) -> Path:
         name = self.db.removeprefix("sqlite:///")
         if "://" in name:
             raise Refusal(
                 "U01",
-                "a database URL and no folder for what lies beside the database",
+                "a database URL, and no path for the files that belong to the database",
                 f"{variable} set to a path",
                 f"Set {variable}.",
             )
@@ -64,10 +69,10 @@ class Settings(BaseSettings):
 
 
 def load(db: str | None = None, jobs: int | None = None) -> Settings:
-    """Settings from the environment, with what the command line said on top.
+    """Load the settings from the environment; values from the command line override them.
 
     Raises:
-        Refusal: U03, a variable's value does not fit.
+        Refusal: U03, the value of a variable is not valid.
     """
     from pydantic import ValidationError
 
@@ -83,7 +88,7 @@ def load(db: str | None = None, jobs: int | None = None) -> Settings:
 
 
 def actor() -> str:
-    """Who runs this, for the audit log: the account's name."""
+    """Return the name of the account that runs the program, for the audit log."""
     import getpass
 
     try:

@@ -1,23 +1,23 @@
-"""Short names of patients, studies and engines: pseudonyms and folders that people can read."""
+"""Make short names of 12 hex digits for patients, studies and engines."""
 
 import hashlib
 import re
 
-SHORT = 12  # hex digits: 48 bits, no two patients of a hospital share them
+SHORT = 12  # hex digits: 48 bits, enough that no two patients of a hospital get the same name
 
 
 def short(key: str) -> str:
-    """A name that is safe as a folder's and says nothing: 12 hex digits."""
+    """Shorten a key to 12 hex digits that are safe as a folder name and reveal no identity."""
     if re.fullmatch(f"[0-9a-f]{{{SHORT},}}", key):
         return key[:SHORT]
     return hashlib.sha256(key.encode()).hexdigest()[:SHORT]
 
 
 def folder_name(study_uid: str) -> str:
-    """A study's name in a report: 12 hex digits made from its UID."""
+    """Return the name of a study in a report: 12 hex digits computed from its UID."""
     return hashlib.sha256(study_uid.encode()).hexdigest()[:SHORT]
 
 
 def engine_key(*parts: str) -> str:
-    """12 hex digits over weights, configuration, patch rules, back end and precision."""
+    """Hash weights, configuration, patch rules, back end and precision to 12 hex digits."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:SHORT]

@@ -1,4 +1,4 @@
-"""Cells of tables that spreadsheets open: one encoding, and no text that becomes a formula."""
+"""Write CSV tables for spreadsheet programs: one encoding, and no text that becomes a formula."""
 
 import csv
 import re
@@ -9,7 +9,7 @@ ENCODING = "utf-8-sig"
 
 
 FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""OWASP, CSV Injection; the last four are what full-width input methods type."""
+"""From OWASP, "CSV Injection"; the last four are the characters of full-width input methods."""
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -19,17 +19,17 @@ Cell = str | int | float | None
 
 
 def safe(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, on one line.
+    """Return the text on one line, changed so that no spreadsheet program reads it as a formula.
 
-    A bare carriage return would end the row in some spreadsheets and start the next with
-    what follows it; blanks before the sign do not hide it, some strip them.
+    In some programs a single carriage return ends the row, and the next row starts with the text
+    after it. Leading blanks are ignored in the check, because some programs remove them.
     """
     line = _CONTROL.sub(" ", text)
     return "'" + line if line.lstrip().startswith(FORMULA_STARTS) else line
 
 
 def sheet(file: TextIOBase, columns: Iterable[str]) -> Callable[[Iterable[Cell]], None]:
-    """Begin a table with its heading; the function that is returned adds a row."""
+    """Write the heading of a table and return a function that adds a row."""
     writer = csv.writer(file)
     writer.writerow(columns)
 
@@ -41,6 +41,6 @@ def sheet(file: TextIOBase, columns: Iterable[str]) -> Callable[[Iterable[Cell]]
 
 def _cell(value: Cell) -> str:
     if isinstance(value, float):
-        # 1e-06 is a number too, but not to every spreadsheet.
+        # Not every spreadsheet program reads 1e-06 as a number.
         return f"{value:.6f}".rstrip("0").rstrip(".")
     return safe(value) if isinstance(value, str) else "" if value is None else str(value)

@@ -1,11 +1,11 @@
-"""Worker processes for what comes from outside: limits, a timeout, one bad task one loss.
+"""Run tasks on files from outside in worker processes with limits on memory and time.
 
-A worker that crashes, hangs or runs out of memory takes its own task with it and nothing
-else. Tasks are functions of their argument alone; the driver does all writing.
+A worker that crashes, hangs or runs out of memory loses only its own task. Tasks depend on
+their argument alone; the driver does all writing.
 
-Where the platform has it, a fork server loads the readers once and every worker, also one
-that takes a dead one's place, is there in milliseconds; elsewhere workers are spawned. It
-is light to import, so that the server can start before the driver loads its own libraries.
+If the platform has a fork server, it loads the readers once, and every worker, including the
+replacement of a dead one, starts in milliseconds; on other platforms workers are spawned. This
+module imports little, so that the server can start before the driver loads its own libraries.
 """
 
 import gc
@@ -35,8 +35,8 @@ PRELOADED = ["lnscore.ingest.preloaded"]
 
 
 def start_server() -> BaseContext:
-    """Start the fork server, if there is one, and return how workers are made."""
-    # Workers run side by side: one thread each, set before their libraries load.
+    """Start the fork server, if there is one, and return the context that starts workers."""
+    # Workers run in parallel with one thread each; this must be set before libraries load.
     for name in (*SINGLE_THREAD, ITK_THREADS):
         os.environ.setdefault(name, "1")
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -51,7 +51,10 @@ def start_server() -> BaseContext:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Collect no garbage meanwhile: while libraries load there is none, and it costs a tenth."""
+    """Switch off garbage collection while libraries load.
+
+    There is no garbage then, and the collection would take a tenth of the time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -63,12 +66,12 @@ def no_collection() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one worker may use.
+    """Limits of the worker processes.
 
     Attributes:
-        jobs: Worker processes.
-        memory_mb: Address space of each (POSIX; elsewhere only the timeout holds).
-        timeout_s: Wall-clock seconds for one task.
+        jobs: Number of worker processes.
+        memory_mb: Address space of each worker in MB; applied on POSIX systems only.
+        timeout_s: Longest wall-clock time of one task in seconds.
     """
 
     jobs: int = 1
@@ -78,7 +81,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class TaskResult(Generic[Task, Result]):
-    """One task and what came of it: a value, a refusal, or an unforeseen error's traceback."""
+    """One task and its result: a value, or a refusal (with traceback after an unexpected error)."""
 
     task: Task
     value: Result | None = None
@@ -90,7 +93,7 @@ class Workers:
     """A pool of limited worker processes; use it as a context manager."""
 
     def __init__(self, limits: Limits) -> None:
-        """Start nothing yet: a process begins with its first task."""
+        """Create the pool; the worker processes start with the first task."""
         from pebble import ProcessPool
 
         self.limits = limits
@@ -121,16 +124,17 @@ class Workers:
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
     ) -> Iterator[TaskResult[Task, Result]]:
-        """Run `function` on every task; yields in the order of the tasks.
+        """Run `function` on every task and yield the results in the order of the tasks.
 
-        A bounded number is under way at a time, so that results do not pile up in memory.
+        Only a limited number of tasks runs ahead, so that results do not fill the memory.
 
         Args:
-            function: Importable by name; raises Refusal for what it will not use.
+            function: Function that can be imported by name; it raises Refusal for input that it
+                refuses.
             tasks: Picklable arguments.
 
         Yields:
-            One `TaskResult` a task.
+            One `TaskResult` for each task.
         """
         ahead = 2 * self.limits.jobs + 1
         running: deque[tuple[Task, ProcessFuture]] = deque()
@@ -155,14 +159,14 @@ class Workers:
             return TaskResult(task, refusal=_died(death))
         except MemoryError:
             return TaskResult(task, refusal=_too_large(self.limits))
-        except Exception as error:  # noqa: BLE001 - the one boundary: a study's failure is its own
+        except Exception as error:  # noqa: BLE001 - one study's error must not stop the others
             return TaskResult(task, refusal=_unforeseen(error), traceback=_remote_traceback(error))
 
 
 def _limit_memory(memory_mb: int) -> None:
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the driver reacts to Ctrl-C
     if sys.platform != "win32":
         import resource
 
@@ -175,7 +179,7 @@ def _too_slow(limits: Limits) -> Refusal:
     return Refusal(
         "W01",
         f"no result after {limits.timeout_s:g} s",
-        "a study that reads in time",
+        "a study that is read within this time",
         "Look at the files, or raise LNSCORE_TIMEOUT_S.",
     )
 
@@ -184,7 +188,7 @@ def _died(death: "ProcessExpired") -> Refusal:
     return Refusal(
         "W02",
         f"the worker process ended with code {death.exitcode}",
-        "a file that the decoders survive",
+        "a file that does not crash the decoders",
         "The files are suspect: export them again, or look at them outside the hospital's network.",
     )
 
@@ -192,8 +196,8 @@ def _died(death: "ProcessExpired") -> Refusal:
 def _too_large(limits: Limits) -> Refusal:
     return Refusal(
         "W03",
-        f"more than {limits.memory_mb} MB of memory asked for",
-        "a study that fits",
+        f"more than {limits.memory_mb} MB of memory needed",
+        "a study that fits into this memory",
         "The files are suspect; raise LNSCORE_WORKER_MEMORY_MB if the study is truly that large.",
     )
 

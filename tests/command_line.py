@@ -4,27 +4,20 @@ import sys
 from collections.abc import Callable
 
 import pytest
+import typer
 import typer.main
 
 from lnscore.cli import app as cli
+from lnscore.cli import reference
+from lnscore.cli.printing import finish
+from lnscore.summary import Summary
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 def commands() -> dict[str, typer.main.TyperCommand]:
-    """Every command by its full name, as `engine list`; a group that does something is one."""
-    found = {}
-
-    def walk(group, prefix: str) -> None:
-        for name, command in group.commands.items():
-            inner = hasattr(command, "commands")
-            if not inner or command.invoke_without_command:
-                found[prefix + name] = command
-            if inner:
-                walk(command, f"{prefix}{name} ")
-
-    walk(typer.main.get_command(cli.app), "")
-    return found
+    """Every command by its full name, as `engine list`."""
+    return dict(reference.commands())
 
 
 @pytest.fixture
@@ -40,3 +33,10 @@ def lnscore(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return leaving.value.code, out, err
 
     return run
+
+
+def printed(summary: Summary, *, as_json: bool = False) -> int:
+    """Print a summary as a command does; the exit code."""
+    with pytest.raises(typer.Exit) as leaving:
+        finish(summary, as_json=as_json)
+    return leaving.value.exit_code

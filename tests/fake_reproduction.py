@@ -52,7 +52,7 @@ def _of(facts: dict, logit: np.ndarray, name: str) -> OutOfFoldScores:
         logit=logit,
         probability=sigmoid(logit),
         local=nothing,
-        context=nothing,
+        global_=nothing,
     )
     return OutOfFoldScores(
         name=name, rows=rows, score=rows.probability, calibrated=nothing, calls={}

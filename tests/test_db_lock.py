@@ -96,3 +96,12 @@ def test_no_lock_file_on_a_network(tmp_path, monkeypatch):
     with pytest.raises(DatabaseError, match=r"^D05"), writer_lock(str(tmp_path / "x.db")):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["mounts"]
+
+
+def test_without_a_database_nothing_is_left_by_a_command_that_makes_none(tmp_path) -> None:
+    with (
+        pytest.raises(DatabaseError, match=r"^D01"),
+        writer_lock(str(tmp_path / "none.db"), create=False),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -156,7 +156,7 @@ def test_file_that_is_not_sqlite_is_refused_untouched(tmp_path, content):
 
 def test_folder_is_refused(tmp_path):
     (tmp_path / "x.db").mkdir()
-    with pytest.raises(DatabaseError, match=r"^D02: .*x\.db is no file"):
+    with pytest.raises(DatabaseError, match=r"^D02: .*x\.db is not a file"):
         open_database(str(tmp_path / "x.db"), create=True)
 
 

@@ -42,7 +42,7 @@ def test_the_worked_example_says_what_the_page_says(tmp_path: Path) -> None:
             continue
         for arguments, lines in commands(block):
             done = subprocess.run(
-                [sys.executable, "-m", "lnscore", *arguments],
+                [sys.executable, "-P", "-m", "lnscore", *arguments],
                 cwd=tmp_path,
                 capture_output=True,
                 encoding="utf-8",

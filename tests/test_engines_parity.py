@@ -8,8 +8,8 @@ import pytest
 from demo_bundle import DEMO
 from engines import bundle as bundles
 from engines import load, parity
+from engines.back_ends import Precision
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.scores import Scores
 
 BUNDLE = bundles.read(DEMO)

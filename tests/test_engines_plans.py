@@ -9,10 +9,10 @@ import pytest
 from demo_bundle import edit_model
 from engines import bundle as bundles
 from engines import cuda_driver, plans, tensorrt_rtx_engine, tensorrt_run
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.cuda_driver import Driver
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.protocol import Availability
 from engines.tensorrt_flavours import RTX, key_here
 from fake_plans import NEEDS_RTX, files, state_otherwise, with_plan

@@ -8,8 +8,8 @@ import pytest
 from demo_bundle import DEMO, copy_demo, edit_model
 from engines import bundle as bundles
 from engines import tensorrt_build
+from engines.back_ends import Precision
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.tensorrt_build import Complaints, compiled, half_share, sizes
 from engines.tensorrt_flavours import RTX, TENSORRT, can_build
 from fake_plans import NEEDS_RTX

@@ -120,8 +120,7 @@ def test_score_prints_what_it_did(lnscore, settings) -> None:
         r"12 nodes of 3 studies scored by engine demo \(\d+ nodes/s\); 12 scores are new", first
     )
     assert second == f"engine demo is {bundles.read_manifest(DEMO).caution}"
-    assert err.startswith("engine demo: ")
-    assert len(err.splitlines()) == 1
+    assert err == "engine demo on onnx, fp32\n"
 
 
 def test_score_with_nothing_to_do_is_done(lnscore, settings) -> None:
@@ -186,7 +185,7 @@ def test_a_held_database_exits_5_with_its_sentence(lnscore, settings) -> None:
     [
         (("score",), "give one of --study UID, --pending, --all"),
         (("score", "--pending", "--all"), "give one of --study UID, --pending, --all"),
-        (("phantom",), "give one of --out DIR, --direct DB"),
+        (("phantom",), "give one of --out FOLDER"),
         (("phantom", "--out", "x", "--like-paper"), "--like-paper goes with --direct"),
         (("phantom", "--direct", "x", "--share", "0.5"), "goes with --like-paper"),
         (("nonsense",), "No such command 'nonsense'"),
@@ -236,15 +235,23 @@ def test_status_and_doctor_answer(lnscore, settings) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_ctrl_c_exits_1_and_says_that_nothing_is_lost(tmp_path) -> None:
     settings = filled(settings_in(tmp_path), 40, 8)
-    command = [sys.executable, "-m", "lnscore", "score", "--pending", "--db", settings.db]
+    command = [sys.executable, "-P", "-m", "lnscore", "score", "--pending", "--db", settings.db]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("engine demo: ")
+        assert process.stderr.readline().startswith("engine demo on ")
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 1
     assert error.splitlines()[-1] == (
         "error stopped; what was finished is kept, run again to go on"
     )
+
+
+def test_a_users_own_trainer_py_is_not_imported(tmp_path) -> None:
+    for name in ("trainer.py", "db.py", "lnscore.py"):
+        (tmp_path / name).write_text("raise SystemExit('imported from the working folder')")
+    command = [sys.executable, "-P", "-m", "lnscore", "train", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")

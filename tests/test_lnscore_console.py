@@ -9,32 +9,34 @@ import pytest
 from rich.console import Console
 
 from lnscore import console
+from lnscore.cli import printing
 from lnscore.errors import Refusal
+from lnscore.summary import TextTable
 
 
 def test_text_with_brackets_is_printed_as_it_is(capsys) -> None:
-    console.say("study [bold]x[/bold] [1.2.3]")
+    printing.say("study [bold]x[/bold] [1.2.3]")
     console.note("mask [red]")
-    console.fail(Refusal("U03", "[a]", "[b]", "[c]"))
+    printing.fail(Refusal("U03", "[a]", "[b]", "[c]"))
     out, err = capsys.readouterr()
     assert out == "study [bold]x[/bold] [1.2.3]\n"
     assert err == "mask [red]\nerror U03: [a]; wanted [b]. [c]\n"
 
 
 def test_long_lines_are_not_broken_where_nobody_watches(capsys) -> None:
-    console.say("x" * 500)
+    printing.say("x" * 500)
     assert capsys.readouterr().out == "x" * 500 + "\n"
 
 
 def test_json_is_one_sorted_document_with_paths_and_times_as_text(capsys) -> None:
-    console.print_json({"b": Path("x"), "a": datetime(2026, 1, 2, tzinfo=UTC)})
+    printing.print_json({"b": Path("x"), "a": datetime(2026, 1, 2, tzinfo=UTC)})
     text = capsys.readouterr().out
     assert json.loads(text) == {"a": "2026-01-02 00:00:00+00:00", "b": "x"}
     assert text.index('"a"') < text.index('"b"')
 
 
 def test_tables_have_every_cell_and_no_markup(capsys) -> None:
-    console.print_table("Things", ["name", "value"], [["[b]", "1"], ["c", "2"]])
+    printing.print_table(TextTable("Things", ["name", "value"], [["[b]", "1"], ["c", "2"]]))
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[0] == ["Things"]
     assert lines[-2:] == [["[b]", "1"], ["c", "2"]]

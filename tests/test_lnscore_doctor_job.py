@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from command_line import printed
 from db import quarantine, schema
 from db.errors import DatabaseError
 from db.records import RefusedRecord
@@ -62,7 +63,7 @@ def findings(settings: Settings) -> dict[str, Check]:
 
 
 def test_status_counts_what_waits_and_says_how_to_score_it(settings, capsys) -> None:
-    job.status(settings)
+    printed(job.status(settings))
     assert capsys.readouterr().out.splitlines() == [
         f"{settings.db} (schema {schema.HEAD})",
         "patients 2, studies 2, series: 2 ready",
@@ -72,9 +73,9 @@ def test_status_counts_what_waits_and_says_how_to_score_it(settings, capsys) -> 
 
 
 def test_status_counts_what_each_engine_has_scored(settings, capsys) -> None:
-    scoring.run(settings, scoring.PENDING, None, "auto")
+    scoring.run(settings, scoring.PENDING)
     capsys.readouterr()
-    job.status(settings)
+    printed(job.status(settings))
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:] == [
         "patients 2, studies 2, series: 2 scored",
@@ -84,10 +85,10 @@ def test_status_counts_what_each_engine_has_scored(settings, capsys) -> None:
 
 
 def test_status_names_refusals_and_lists_them_with_their_traceback(with_refusal, capsys) -> None:
-    job.status(with_refusal)
+    printed(job.status(with_refusal))
     line = capsys.readouterr().out.splitlines()[-1]
     assert line == ("refused: 1 W04. lnscore status --refused tells what each was and what to do")
-    job.status(with_refusal, refused=True)
+    printed(job.status(with_refusal, refused=True))
     lines = capsys.readouterr().out.splitlines()
     assert "W04 series inbox/1.dcm" in lines
     assert "  to do   Report the traceback." in lines
@@ -96,14 +97,14 @@ def test_status_names_refusals_and_lists_them_with_their_traceback(with_refusal,
 
 
 def test_status_as_json_is_one_document(with_refusal, capsys) -> None:
-    job.status(with_refusal, refused=True, as_json=True)
+    printed(job.status(with_refusal, refused=True), as_json=True)
     held = json.loads(capsys.readouterr().out)
     assert (held["studies"], held["nodes"], held["quarantine"]) == (2, 6, {"W04": 1})
     assert held["refused"][0]["traceback"].endswith("KeyError: 'x'")
 
 
 def test_status_without_refusals_says_so(settings, capsys) -> None:
-    job.status(settings, refused=True)
+    printed(job.status(settings, refused=True))
     assert capsys.readouterr().out.splitlines()[-1] == "nothing was refused"
 
 
@@ -113,7 +114,7 @@ def test_status_needs_a_database(tmp_path) -> None:
 
 
 def test_doctor_passes_before_there_is_a_database_and_leaves_nothing(tmp_path, capsys) -> None:
-    assert job.doctor(settings_in(tmp_path)) == 0
+    assert printed(job.doctor(settings_in(tmp_path))) == 0
     out = capsys.readouterr().out
     assert f"ok    database: none at {tmp_path / 'lnscore.db'} yet" in out
     assert re.search(r"ok    engine demo: reproduces its golden .*onnx fp32, onnx fp16\)", out)
@@ -122,7 +123,7 @@ def test_doctor_passes_before_there_is_a_database_and_leaves_nothing(tmp_path, c
 
 
 def test_doctor_as_json_has_a_state_and_a_fix_for_every_check(settings, capsys) -> None:
-    assert job.doctor(settings, as_json=True) == 1  # the cohort has patients and no secret
+    assert printed(job.doctor(settings), as_json=True) == 1  # the cohort has patients and no secret
     rows = json.loads(capsys.readouterr().out)
     assert {row["state"] for row in rows} <= {"ok", "warn", "fail"}
     assert all(row["fix"] for row in rows if row["state"] != "ok")
@@ -159,7 +160,7 @@ def test_missing_patch_files_are_counted(settings) -> None:
 
 
 def test_a_broken_audit_log_fails(settings) -> None:
-    scoring.run(settings, scoring.PENDING, None, "auto")
+    scoring.run(settings, scoring.PENDING)
     with open_database(settings.db) as database, database.begin() as session:
         session.execute(text("DROP TRIGGER IF EXISTS audit_log_no_update"))
         triggers = session.scalars(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from command_line import printed
 from demo_bundle import copy_demo
 from engines.errors import EngineError
 from fake_cohort import settings_in
@@ -26,8 +27,9 @@ def demo(tmp_path: Path) -> str:
     return str(copy_demo(tmp_path / "demo"))
 
 
-def build(settings: Settings, demo: str, **options) -> None:
-    engine_build.run(settings, demo, "tensorrt-rtx", "fp16", 16, **options)
+def build(settings: Settings, demo: str, *, as_json: bool = False, **options) -> None:
+    summary = engine_build.run(settings, demo, "tensorrt-rtx", "fp16", 16, **options)
+    assert printed(summary, as_json=as_json) == 0
 
 
 @NEEDS_RTX
@@ -67,8 +69,8 @@ def test_what_is_known_of_a_plan_is_printed(settings, demo, capsys) -> None:
 def test_verify_names_a_plan_that_cannot_run_here(settings, demo, capsys) -> None:
     build(settings, demo, as_json=True)
     capsys.readouterr()
-    assert engine_commands.verify(settings, demo, "tensorrt-rtx", as_json=True) in (0, 4)
-    rows = json.loads(capsys.readouterr().out)
+    assert printed(engine_commands.verify(settings, demo, "tensorrt-rtx"), as_json=True) in (0, 4)
+    rows = json.loads(capsys.readouterr().out)["golden"]
     assert {row["backend"] for row in rows} == {"tensorrt-rtx"}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from command_line import printed
 from demo_bundle import DEMO, copy_demo, edit_manifest, edit_model
 from engines import bundle as bundles
 from engines.errors import EngineError
@@ -40,9 +41,9 @@ def broken(path: Path) -> Path:
 
 
 def test_list_names_every_engine_and_its_state(settings, mine, capsys) -> None:
-    engine_commands.import_bundle(settings, mine, None)
+    printed(engine_commands.import_bundle(settings, mine, None))
     capsys.readouterr()
-    engine_commands.list_all(settings)
+    printed(engine_commands.list_all(settings))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     manifest = bundles.read_manifest(DEMO)
     made = manifest.created.date().isoformat()
@@ -52,7 +53,7 @@ def test_list_names_every_engine_and_its_state(settings, mine, capsys) -> None:
 
 
 def test_list_as_json_is_one_document(settings, capsys) -> None:
-    engine_commands.list_all(settings, as_json=True)
+    printed(engine_commands.list_all(settings), as_json=True)
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["name"], row["caution"], row["problem"]) == ("demo", CAUTION, None)
 
@@ -60,7 +61,7 @@ def test_list_as_json_is_one_document(settings, capsys) -> None:
 def test_show_says_untrained_and_research_only(settings, tmp_path, capsys) -> None:
     source = copy_demo(tmp_path / "raw")
     edit_manifest(source, trained=False, cohort=None, calibration=None)
-    engine_commands.show(settings, str(source))
+    printed(engine_commands.show(settings, str(source)))
     out = capsys.readouterr().out
     assert "untrained" in out
     assert "none: probabilities are raw" in out
@@ -77,7 +78,7 @@ def test_show_gives_calibration_operating_points_and_intervals(settings, tmp_pat
         ],
         metrics={"auroc": {"value": 0.93, "low": 0.9, "high": 0.95}, "brier": {"value": 0.1}},
     )
-    engine_commands.show(settings, str(path))
+    printed(engine_commands.show(settings, str(path)))
     out = " ".join(capsys.readouterr().out.split())
     assert "temperature 1.5, bias -0.25" in out
     assert "R75: at least 0.31 (sensitivity 0.750, specificity 0.900)" in out
@@ -85,23 +86,23 @@ def test_show_gives_calibration_operating_points_and_intervals(settings, tmp_pat
 
 
 def test_show_as_json_is_the_manifest(settings, capsys) -> None:
-    engine_commands.show(settings, "demo", as_json=True)
+    printed(engine_commands.show(settings, "demo"), as_json=True)
     assert json.loads(capsys.readouterr().out)["weights_sha256"]
 
 
 def test_verify_of_a_sound_engine_exits_0(settings, capsys) -> None:
-    assert engine_commands.verify(settings, "demo", "onnx") == 0
+    assert printed(engine_commands.verify(settings, "demo", "onnx")) == 0
     out = capsys.readouterr().out
     assert out.count("passed") == 2
     assert "e-0" in out
 
 
 def test_verify_of_an_engine_off_its_golden_outputs_exits_4(settings, mine, capsys) -> None:
-    engine_commands.import_bundle(settings, mine, None)
+    printed(engine_commands.import_bundle(settings, mine, None))
     broken(settings.engine_home / "mine")
     capsys.readouterr()
-    assert engine_commands.verify(settings, "mine", "onnx", as_json=True) == 4
-    rows = {row["precision"]: row for row in json.loads(capsys.readouterr().out)}
+    assert printed(engine_commands.verify(settings, "mine", "onnx"), as_json=True) == 4
+    rows = {row["precision"]: row for row in json.loads(capsys.readouterr().out)["golden"]}
     assert (rows["fp32"]["outcome"], rows["fp16"]["outcome"]) == ("failed", "passed")
     assert rows["fp32"]["reason"].startswith("E09: ")
 
@@ -113,7 +114,7 @@ def test_verify_where_no_back_end_can_run_exits_4(settings, monkeypatch) -> None
         )
     ]
     monkeypatch.setattr(engine_jobs, "verify", lambda *_: absent)
-    assert engine_commands.verify(settings, "demo", "auto") == 4
+    assert printed(engine_commands.verify(settings, "demo", "auto")) == 4
 
 
 def test_verify_refuses_an_unknown_back_end(settings) -> None:
@@ -122,8 +123,8 @@ def test_verify_refuses_an_unknown_back_end(settings) -> None:
 
 
 def test_import_says_where_it_is_and_what_comes_next(settings, mine, capsys) -> None:
-    engine_commands.import_bundle(settings, mine, None)
-    engine_commands.import_bundle(settings, mine, None)
+    printed(engine_commands.import_bundle(settings, mine, None))
+    printed(engine_commands.import_bundle(settings, mine, None))
     there = settings.engine_home / "mine"
     assert capsys.readouterr().out.splitlines() == [
         f"engine mine imported to {there}",
@@ -206,7 +207,7 @@ def test_the_promoted_default_goes_before_all_and_is_marked(settings, tmp_path, 
     default_engine.write(settings.engine_home, DefaultEngine("b", weights))
     choice = engine_jobs.choose(None, settings.engine_home)
     assert (choice.bundle.name, choice.why) == ("b", "the promoted default")
-    engine_commands.list_all(settings)
+    printed(engine_commands.list_all(settings))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     made = bundles.read_manifest(DEMO).created.date().isoformat()
     assert ["b", "trained", made, "imported,", "default"] in [row[:5] for row in rows]
@@ -239,8 +240,8 @@ def test_a_default_that_cannot_be_used_is_refused_not_replaced(
 
 def test_list_and_show_name_training_on_phantoms(settings, tmp_path, capsys) -> None:
     imported(settings, tmp_path, "phantoms", cohort={"phantom": True})
-    engine_commands.list_all(settings)
-    engine_commands.show(settings, "phantoms")
+    printed(engine_commands.list_all(settings))
+    printed(engine_commands.show(settings, "phantoms"))
     out = " ".join(capsys.readouterr().out.split())
     assert "phantoms trained on phantoms" in out
     assert "state trained on phantoms: its scores mean nothing for patients" in out
@@ -249,6 +250,6 @@ def test_list_and_show_name_training_on_phantoms(settings, tmp_path, capsys) -> 
 def test_show_of_many_metrics_shows_the_aurocs(settings, tmp_path, capsys) -> None:
     names = ["test_auroc", "test_brier", "test_s_at_r75", "a", "b", "c", "d"]
     imported(settings, tmp_path, "many", metrics={name: {"value": 0.5} for name in names})
-    engine_commands.show(settings, "many")
+    printed(engine_commands.show(settings, "many"))
     out = " ".join(capsys.readouterr().out.split())
     assert "test_auroc 0.5000; 6 more with --json" in out

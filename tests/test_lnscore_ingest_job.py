@@ -31,7 +31,7 @@ from lnscore.dicom.sources import find
 from lnscore.errors import Refusal
 from lnscore.ingest import driver as ingesting
 from lnscore.ingest import job as ingest
-from lnscore.ingest.task import IngestOptions
+from lnscore.ingest.options import IngestOptions
 from lnscore.settings import Settings
 from lnscore.workers import Limits, Workers
 
@@ -505,7 +505,7 @@ def test_killed_at_any_moment_and_repeated_it_ends_the_same(tmp_path, workers):
         datasets = [*slices, seg(slices)]
         for site in (disturbed, calm):
             site.put(str(number), *copy.deepcopy(datasets))
-    command = [sys.executable, "-m", "lnscore", "ingest", str(disturbed.inbox), "--db",
+    command = [sys.executable, "-P", "-m", "lnscore", "ingest", str(disturbed.inbox), "--db",
                disturbed.settings.db]  # fmt: skip
     for moment in np.random.default_rng(1).uniform(0.8, 4.0, 6):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -22,14 +22,15 @@ from db.session import open_database
 from db.studies import add_series
 from db_rows import node, series
 from lnscore.errors import Refusal
-from lnscore.labels.importing import LabelOptions, run
+from lnscore.labels.importing import run
+from lnscore.labels.options import LabelOptions
 from lnscore.labels.table import read_table
 from lnscore.phantom import job as phantom_job
 from lnscore.settings import load
 
 pytest_plugins = ["command_line"]
 
-READER = LabelOptions(5.0, "Reader A", "LPS_MM")
+READER = LabelOptions(reader="Reader A", coord="LPS_MM")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,9 @@ def test_a_point_finds_its_node_in_every_coordinate_system(settings, scans, tmp_
         if coord == "IJK":
             point = np.linalg.solve(affine, [*point, 1])[2::-1]
         rows.append(at(scan, point * (-1, -1, 1) if coord == "RAS_MM" else point, coord=coord))
-    result = run(settings, write(tmp_path, rows), LabelOptions(0.01, "Reader A"))
+    result = run(
+        settings, write(tmp_path, rows), LabelOptions(tolerance_mm=0.01, reader="Reader A")
+    )
     assert [m.sentence for m in result.messages] == []
     assert stored(settings) == {one.node_id: 1 for one in scan.nodes}
 
@@ -128,7 +131,7 @@ def test_readers_are_kept_apart(settings, scans, tmp_path):
         {"tracking_uid": uid, "value": 1, "reader": "A"},
         {"tracking_uid": uid, "value": 0, "reader": "B"},
     ]
-    assert run(settings, write(tmp_path, rows), LabelOptions(5.0)).new == 2
+    assert run(settings, write(tmp_path, rows), LabelOptions()).new == 2
     assert (stored(settings, "A"), stored(settings, "B")) == (
         {scans[0].nodes[0].node_id: 1},
         {scans[0].nodes[0].node_id: 0},
@@ -139,7 +142,7 @@ def test_json_states_reader_and_coordinates_for_all(settings, scans, tmp_path):
     rows = [at(scans[0], scans[0].nodes[0].centroid_mm, value=1)]
     path = tmp_path / "labels.json"
     path.write_text(json.dumps({"reader": "Reader A", "coord": "LPS_MM", "labels": rows}))
-    assert run(settings, path, LabelOptions(5.0)).new == 1
+    assert run(settings, path, LabelOptions()).new == 1
 
 
 def test_a_workbook_is_read_by_its_numbers(settings, scans, tmp_path):
@@ -206,7 +209,7 @@ def test_two_nodes_near_are_l02_with_both(settings, scans, tmp_path):
     a, b = np.array(first.centroid_mm), np.array(second.centroid_mm)
     apart_mm = float(np.linalg.norm(a - b))
     middle = (a + b) / 2
-    wide = LabelOptions(apart_mm * 0.51, "Reader A", "LPS_MM")
+    wide = LabelOptions(tolerance_mm=apart_mm * 0.51, reader="Reader A", coord="LPS_MM")
     (said,) = sentences(settings, tmp_path, [at(scans[0], middle)], wide)
     assert said.startswith("L02: row 2, column x, y, z: (")
     assert "2 nodes within" in said
@@ -253,7 +256,7 @@ def test_a_value_that_is_no_label_is_l04(settings, scans, tmp_path, value):
 
 def test_coordinates_without_a_system_are_l05(settings, scans, tmp_path):
     rows = [at(scans[0], scans[0].nodes[0].centroid_mm)]
-    assert sentences(settings, tmp_path, rows, LabelOptions(5.0, "Reader A")) == [
+    assert sentences(settings, tmp_path, rows, LabelOptions(reader="Reader A")) == [
         "L05: row 2, column coord: no coordinate system is stated; wanted one of LPS_MM, RAS_MM, "
         "IJK in column coord or by --coord"
     ]
@@ -279,7 +282,7 @@ def test_no_reader_is_l08_and_two_spellings_of_one_are_too(settings, scans, tmp_
         {"tracking_uid": third, "value": 1, "reader": "reader-b"},
         {"tracking_uid": third, "value": 1, "reader": "majority"},
     ]
-    assert sentences(settings, tmp_path, rows, LabelOptions(5.0)) == [
+    assert sentences(settings, tmp_path, rows, LabelOptions()) == [
         "L08: row 2, column reader: no reader; name one, in the column or by --reader",
         "L08: row 4, column reader: 'reader-b' cannot be told from 'Reader B'; write one reader in "
         "one way",
@@ -317,7 +320,9 @@ def test_a_superseded_revision_is_not_labelled(settings, tmp_path):
     by_uid = [{"tracking_uid": "2.25.0", "value": "1"}]
     assert run(settings, write(tmp_path, by_uid), READER).matches[0].node.node_id == node_id
     there = {"series_uid": "1.2.1.1", "value": "1", "x": 1.5, "y": -2.5, "z": 3.5}
-    (said,) = sentences(settings, tmp_path, [there], LabelOptions(5.0, "Reader B", "LPS_MM"))
+    (said,) = sentences(
+        settings, tmp_path, [there], LabelOptions(reader="Reader B", coord="LPS_MM")
+    )
     assert said.startswith("L01: ")
 
 
@@ -358,7 +363,7 @@ def test_frames_of_reference_are_not_mixed(settings, tmp_path):
         "L05: row 2, column series_uid: the study has 2 frames of reference; name the "
         "point's series"
     ]
-    ijk = LabelOptions(5.0, "Reader A", "IJK")
+    ijk = LabelOptions(reader="Reader A", coord="IJK")
     assert sentences(settings, tmp_path, [point], ijk) == [
         "L05: row 2, column series_uid: IJK counts the voxels of one series, and 2 series may be "
         "meant; name it"

@@ -16,6 +16,7 @@ from fake_ct import make_ct, save, sphere
 from fake_seg import make_seg
 from lnscore import nightly
 from lnscore.errors import Refusal
+from lnscore.scoring.options import EngineOptions
 from lnscore.settings import Settings
 
 SHAPE, SPACING = (20, 64, 64), (5.0, 0.8, 0.8)
@@ -45,7 +46,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def run(inbox: Path, settings: Settings, engine: str | None = None) -> nightly.NightlySummary:
-    return nightly.run(inbox, Path(settings.db).parent / "report", settings, engine, "auto")
+    return nightly.run(
+        inbox, Path(settings.db).parent / "report", settings, EngineOptions(engine=engine)
+    )
 
 
 def test_a_night_scores_what_has_arrived_and_reports_it(inbox, settings) -> None:

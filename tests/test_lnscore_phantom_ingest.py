@@ -10,7 +10,7 @@ from db.patchstore import PatchStore
 from db.schema import LymphNode, StationRow
 from db.session import open_database
 from lnscore.ingest import job as ingest
-from lnscore.ingest.task import IngestOptions
+from lnscore.ingest.options import IngestOptions
 from lnscore.phantom import job as phantom_job
 from lnscore.settings import Settings, load
 

@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def lnscore(*words: object) -> dict:
-    command = [sys.executable, "-m", "lnscore", *map(str, words), "--json"]
+    command = [sys.executable, "-P", "-m", "lnscore", *map(str, words), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 3), done.stderr
     return json.loads(done.stdout)

@@ -284,7 +284,10 @@ def command(hospital: Hospital, *more: str) -> subprocess.CompletedProcess[str]:
     out = str(hospital.root / "out")
     arguments = ["report", "--out", out, "--db", hospital.settings.db, *more]
     return subprocess.run(
-        [sys.executable, "-m", "lnscore", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "lnscore", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -58,7 +58,7 @@ def operate(settings: Settings) -> None:
 
 def scored(settings: Settings) -> list[tuple]:
     """Every column of every score but its time and run; floats by their exact value."""
-    assert job.run(settings, job.PENDING, None, "auto").exit_code == 0
+    assert job.run(settings, job.PENDING).exit_code == 0
     with closing(sqlite3.connect(settings.db)) as connection:
         rows = connection.execute(f"SELECT {COLUMNS} FROM score ORDER BY id").fetchall()
     return [tuple(v.hex() if isinstance(v, float) else v for v in row) for row in rows]
@@ -102,7 +102,7 @@ def test_no_statement_of_a_scoring_run_names_a_table_of_pathology(
         return connection
 
     monkeypatch.setattr(sqlite3.dbapi2, "connect", connect)
-    assert job.run(settings, job.PENDING, None, "auto").added == 15
+    assert job.run(settings, job.PENDING).added == 15
     assert any("lymph_node" in one for one in asked)
     tables = ("pathology_report", "finding", "finding_station", "station_crosswalk", "label")
     assert not [one for one in asked for table in tables if f" {table}" in one]

@@ -26,6 +26,7 @@ from lnscore.errors import Refusal
 from lnscore.scoring import batches as stored_patches
 from lnscore.scoring import job
 from lnscore.scoring import storing as storing_scores
+from lnscore.scoring.options import EngineOptions
 from lnscore.scoring.summary import ScoringSummary
 from lnscore.settings import Settings
 
@@ -64,7 +65,7 @@ def batches_of_16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pending(settings: Settings, engine: str | None = None) -> ScoringSummary:
-    return job.run(settings, job.PENDING, engine, "auto")
+    return job.run(settings, job.PENDING, EngineOptions(engine=engine))
 
 
 def table(database: Database, columns: str = COLUMNS) -> list[tuple]:
@@ -143,14 +144,14 @@ def test_a_second_run_adds_no_row(settings, database) -> None:
 
 
 def test_one_study_alone_is_scored(settings, database) -> None:
-    summary = job.run(settings, job.Selection((study_uid(2),)), None, "auto")
+    summary = job.run(settings, job.Selection((study_uid(2),)))
     assert (summary.studies, summary.nodes) == (1, NODES)
     assert statuses(database) == ["ready", "ready", "scored", "ready", "ready"]
 
 
 def test_an_unknown_study_is_refused_with_what_to_do(settings, database) -> None:
     with pytest.raises(Refusal) as refusal:
-        job.run(settings, job.Selection((study_uid(0), "9.9.9")), None, "auto")
+        job.run(settings, job.Selection((study_uid(0), "9.9.9")))
     assert str(refusal.value) == (
         f"U04: no study 9.9.9 in {settings.db}; wanted the StudyInstanceUID of a study that was "
         "ingested. Ingest it first, or correct --study or --db."
@@ -165,7 +166,7 @@ def test_a_study_without_a_usable_node_is_named(settings, database) -> None:
             .where(schema.Series.series_uid == f"{study_uid(1)}.1")
             .values(status="waiting")
         )
-    summary = job.run(settings, job.Selection((study_uid(0), study_uid(1))), None, "auto")
+    summary = job.run(settings, job.Selection((study_uid(0), study_uid(1))))
     assert summary.exit_code == 3
     assert summary.lines()[-1] == (
         f"study {study_uid(1)} has no node that can be scored (lnscore status --refused)"
@@ -175,7 +176,7 @@ def test_a_study_without_a_usable_node_is_named(settings, database) -> None:
 
 def test_scores_do_not_depend_on_how_studies_share_batches(settings, database) -> None:
     for number in reversed(range(STUDIES)):
-        job.run(settings, job.Selection((study_uid(number),)), None, "auto")
+        job.run(settings, job.Selection((study_uid(number),)))
     alone = table(database)
     with database.begin() as session:
         session.execute(text("DELETE FROM score"))
@@ -276,7 +277,7 @@ def test_all_compares_and_replaces_nothing(settings, database) -> None:
             text("UPDATE score SET probability = probability + 5e-7 WHERE lymph_node_id = 5")
         )
     before = table(database, "*")
-    summary = job.run(settings, job.Selection(again=True), None, "auto")
+    summary = job.run(settings, job.Selection(again=True))
     (one,) = summary.differing
     assert (one.node_id, one.study_uid, one.stored) == (3, study_uid(0), 0.25)
     assert (summary.exit_code, summary.nodes, summary.added) == (3, 35, 0)
@@ -286,7 +287,7 @@ def test_all_compares_and_replaces_nothing(settings, database) -> None:
 
 def test_all_of_sound_scores_finds_no_difference(settings) -> None:
     pending(settings)
-    summary = job.run(settings, job.Selection(again=True), None, "auto")
+    summary = job.run(settings, job.Selection(again=True))
     assert (summary.exit_code, summary.nodes, summary.added) == (0, 35, 0)
 
 
@@ -367,12 +368,11 @@ def test_the_run_row_holds_the_engine_and_why(settings, database) -> None:
         assert audit.verify(session) == 1
 
 
-def test_which_engine_and_why_is_one_line_on_stderr(settings, capsys) -> None:
+def test_the_engine_and_its_back_end_are_one_short_line_on_stderr(settings, capsys) -> None:
     pending(settings)
     out, err = capsys.readouterr()
     assert out == ""
-    (line,) = err.splitlines()
-    assert line.startswith("engine demo: no trained engine is here")
+    assert err == "engine demo on onnx, fp32\n"
 
 
 def test_an_engine_off_its_golden_outputs_scores_nothing(settings, database, tmp_path) -> None:

@@ -52,7 +52,7 @@ def copied(cohort: Path, folder: Path) -> Path:
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "lnscore", "score", "--pending"]
+    command = [sys.executable, "-P", "-m", "lnscore", "score", "--pending"]
     command += ["--db", str(folder / "lnscore.db")]
     return subprocess.Popen(
         command,
@@ -67,7 +67,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
 def wait_until_it_scores(process: subprocess.Popen[str]) -> None:
     assert process.stderr is not None
     line = process.stderr.readline()
-    assert line.startswith("engine demo: "), line
+    assert line.startswith("engine demo on "), line
 
 
 def finish(folder: Path) -> None:

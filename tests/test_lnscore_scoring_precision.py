@@ -10,12 +10,17 @@ from typer.testing import CliRunner
 from fake_cohort import filled, settings_in
 from lnscore.cli.app import app
 from lnscore.scoring import job as score
+from lnscore.scoring.options import EngineOptions
+
+
+def engine_of(backend: str, precision) -> EngineOptions:
+    return EngineOptions(engine="demo", backend=backend, precision=precision)
 
 
 def test_scores_of_both_precisions_stand_side_by_side(tmp_path: Path) -> None:
     settings = filled(settings_in(tmp_path), 1, 2)
     for precision in ("fp32", "fp16"):
-        summary = score.run(settings, score.PENDING, "demo", "onnx", precision)
+        summary = score.run(settings, score.PENDING, engine_of("onnx", precision))
         assert summary.added == 2
         assert f"onnx on cpu, {precision}" in summary.reason
     connection = sqlite3.connect(settings.db)
@@ -34,5 +39,5 @@ def test_a_plan_asked_for_that_is_not_there_fails_and_nothing_is_replaced(tmp_pa
 
     settings = filled(settings_in(tmp_path), 1, 1)
     with pytest.raises(EngineError) as refusal:
-        score.run(settings, score.PENDING, "demo", "tensorrt-rtx", "fp16")
+        score.run(settings, score.PENDING, engine_of("tensorrt-rtx", "fp16"))
     assert refusal.value.code in ("E02", "E31", "E40")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from command_line import printed
 from lnscore.cli.app import app
 from lnscore.errors import Refusal
 from lnscore.stations import commands as job
@@ -18,13 +19,13 @@ def run(*args: str) -> str:
     return result.stdout
 
 
-def printed(capsys) -> list[str]:
+def lines_of(capsys) -> list[str]:
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_list_names_every_system_and_crosswalk(capsys):
-    job.list_systems()
-    lines = printed(capsys)
+    printed(job.list_systems())
+    lines = lines_of(capsys)
     assert "AJCC8 2017-ESO 18 AJCC/UICC 8th edition, oesophagus" in lines
     assert any(line.startswith("Crosswalks, none confirmed by a clinician:") for line in lines)
 
@@ -38,20 +39,20 @@ def test_list_says_which_crosswalks_are_confirmed(capsys, monkeypatch, confirmed
     walks = {name: replace(walk, name=name, confirmed=name in confirmed) for name in ("A-B", "C-D")}
     monkeypatch.setattr(crosswalks, "names", lambda: tuple(walks))
     monkeypatch.setattr(crosswalks, "read", walks.get)
-    job.list_systems()
-    assert printed(capsys)[-1] == f"Crosswalks, {said} confirmed by a clinician: A-B, C-D"
+    printed(job.list_systems())
+    assert lines_of(capsys)[-1] == f"Crosswalks, {said} confirmed by a clinician: A-B, C-D"
 
 
 def test_list_of_a_system_names_every_station_and_the_sources(capsys):
-    job.list_stations("ajcc 8th")
-    lines = printed(capsys)
+    printed(job.list_stations("ajcc 8th"))
+    lines = lines_of(capsys)
     assert any(line.startswith("7 subcarinal") for line in lines)
     assert any(line.startswith("Source: Rice TW") for line in lines)
     assert any(line.startswith("Not confirmed: ") for line in lines)
 
 
 def test_list_as_json_holds_every_station():
-    shown = json.loads(run("list", "JES11", "--json"))
+    (shown,) = json.loads(run("list", "JES11", "--json"))["systems"]
     assert "106recR" in {station["code"] for station in shown["stations"]}
     assert shown["confirmed"] is False
 
@@ -63,15 +64,15 @@ def test_list_of_all_as_json_says_that_no_crosswalk_is_confirmed():
 
 
 def test_show_finds_a_station_by_what_people_type(capsys):
-    job.show("JES 11:#106 rec R", None)
-    lines = printed(capsys)
+    printed(job.show("JES 11:#106 rec R", None))
+    lines = lines_of(capsys)
     assert lines[0] == "JES11:106recR"
     assert "meaning right recurrent laryngeal nerve" in lines
 
 
 def test_show_with_a_crosswalk_says_that_no_clinician_confirmed_it(capsys):
-    job.show("AJCC8:18", "AJCC8-JES11")
-    lines = printed(capsys)
+    printed(job.show("AJCC8:18", "AJCC8-JES11"))
+    lines = lines_of(capsys)
     assert "broader than JES11:8a anterosuperior common hepatic" in lines
     assert lines[-1] == "Warning: crosswalk AJCC8-JES11 (version 1) is not confirmed by a clinician"
 
@@ -100,21 +101,21 @@ def test_show_refuses_what_is_not_there(text, crosswalk, message):
 
 
 def test_explain_says_what_a_number_means_in_every_system(capsys):
-    job.explain("7")
-    lines = printed(capsys)
+    printed(job.explain("7"))
+    lines = lines_of(capsys)
     assert "AJCC8 subcarinal 7" in lines
     assert "JES11 left gastric 7" in lines
     assert lines[-1] == "Ambiguous: 7 systems have it. Always say the system, as AJCC8:CODE."
 
 
 def test_explain_says_that_a_side_is_missing(capsys):
-    job.explain("106rec")
-    assert "JES11 the side is missing 106recR, 106recL" in printed(capsys)
+    printed(job.explain("106rec"))
+    assert "JES11 the side is missing 106recR, 106recL" in lines_of(capsys)
 
 
 def test_explain_says_what_is_near(capsys):
-    job.explain("106recX")
-    lines = printed(capsys)
+    printed(job.explain("106recX"))
+    lines = lines_of(capsys)
     assert "JES11 nothing; looks like 106recR, 106recL" in lines
     assert lines[-1] == "'106recX' is no station of any system."
 
@@ -127,5 +128,5 @@ def test_explain_as_json_answers_for_every_system():
 
 
 def test_explain_prints_any_text_as_it_is(capsys):
-    job.explain("[bold]x[/]")
+    printed(job.explain("[bold]x[/]"))
     assert "[bold]x[/]" in capsys.readouterr().out

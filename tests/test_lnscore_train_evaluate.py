@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from command_line import Run
 from fake_predictions import cohort, write_run
 from lnscore.errors import Refusal
 from lnscore.train import evaluate as eval_job
+from lnscore.train.evaluate_options import EvaluateOptions
 
 pytest_plugins = ["command_line"]
 
@@ -27,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def written(runs: Path) -> Path:
     out = runs / "evaluation"
-    eval_job.run([runs / "two-stream"], out, 100, partial=False, quiet=True)
+    eval_job.run([runs / "two-stream"], EvaluateOptions(out=out, draws=100))
     return out
 
 
@@ -123,11 +125,17 @@ def test_a_missing_fold_is_said_with_partial(lnscore: Run, tmp_path: Path) -> No
     assert "note: run: fold 3 is missing; its patients are in no figure" in out
 
 
-def test_without_the_train_extra_the_fix_is_named() -> None:
+def test_without_the_train_extra_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(distribution: str) -> str:
+        if distribution in ("scikit-learn", "torch"):
+            raise metadata.PackageNotFoundError(distribution)
+        return "1"
+
+    monkeypatch.setattr(metadata, "version", version)
     with pytest.raises(Refusal) as refused, eval_job.train_extra():
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn.metrics")
     assert str(refused.value) == (
-        "T29: sklearn is not installed; wanted the libraries of the trainer. "
+        "T29: not installed: scikit-learn, torch; wanted the libraries of the trainer. "
         "Install them with: pip install 'lnscore[train]'"
     )
 

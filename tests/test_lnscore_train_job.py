@@ -173,4 +173,4 @@ def test_on_a_scoring_box_the_extra_is_named(train: Run, monkeypatch: pytest.Mon
 def test_without_unlabelled_patients_pretraining_says_what_is_missing(train: Run) -> None:
     code, output = train("--stage", "pretrain", *TINY, "--name", "body")
     assert code == 1
-    assert "T46: 0 nodes with a mask of patients without labels" in output
+    assert "T46: 0 nodes with a mask in patients without labels" in output

@@ -141,8 +141,8 @@ def test_the_card_says_data_split_figures_baseline_and_limits(made: Bundle) -> N
     [
         (
             "pgls",
-            ": 5 in stations that are malignant by pathology, 12 in benign ones, 3 in stations not "
-            "known",
+            ": 5 in stations that are malignant by pathology, 12 in benign ones, 3 in stations of "
+            "unknown status",
         ),
         ("mean-teacher", ""),
     ],

@@ -110,7 +110,7 @@ def test_a_group_of_one_class_is_listed_with_its_reason() -> None:
     found = evaluated(replace(GOOD, station=station.astype(object)))
     for model in ("run-0", SHORT_AXIS, RULE):
         benign = row(found, model, "station", "AJCC:2R")
-        assert benign.note == "no benign node: AUROC and its like are not defined"
+        assert benign.note == "no benign node: AUROC and similar figures are not defined"
         assert "auroc" not in benign.figures
         assert any(name.startswith("sensitivity") for name in benign.figures)
 
@@ -119,7 +119,7 @@ def test_a_group_of_few_malignant_nodes_is_marked() -> None:
     first = GOOD.node_id[GOOD.label == 1][:2]
     station = np.where((GOOD.label == 0) | np.isin(GOOD.node_id, first), "A:1", "A:2")
     found = evaluated(replace(GOOD, station=station.astype(object)))
-    assert row(found, "run-0", "station", "A:1").note == "only 2 malignant: hardly an estimate"
+    assert row(found, "run-0", "station", "A:1").note == "only 2 malignant: too few to estimate"
 
 
 def test_points_are_left_out_of_the_short_axis_and_said() -> None:
@@ -214,7 +214,7 @@ def test_either_network_of_a_semi_supervised_run_is_read_when_asked_for(tmp_path
     for fold in range(4):
         (student / f"fold-{fold}/{FILE}").rename(run / f"fold-{fold}/predictions-student.parquet")
     reported, teacher, other = (
-        predicted_run.read(run, "run", network=name).rows.logit
+        predicted_run.read(run, "run", role=name).rows.logit
         for name in (None, "teacher", "student")
     )
     assert np.array_equal(reported, teacher)
@@ -224,7 +224,7 @@ def test_either_network_of_a_semi_supervised_run_is_read_when_asked_for(tmp_path
 def test_a_run_without_a_second_network_has_none_to_read(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", FACTS)
     with pytest.raises(TrainerError, match="T20"):
-        predicted_run.read(run, "run", network="student")
+        predicted_run.read(run, "run", role="student")
 
 
 def test_names_of_runs_are_as_short_as_they_can_be() -> None:

@@ -199,7 +199,7 @@ def test_of_two_streams_none_is_filled_where_one_does_not_fit() -> None:
     weights = backbone_weights(build(SMALL))
     del weights["local_stream.backbone.features.0.0.weight"]
     before = {key: value.clone() for key, value in before.items()}
-    with pytest.raises(TrainerError, match=r"^T03: some without a fitting features\.0\.0\.weight"):
+    with pytest.raises(TrainerError, match=r"^T03: some has no fitting features\.0\.0\.weight"):
         fill_backbones(network, weights, "some")
     assert all(torch.equal(before[k], v) for k, v in backbone_weights(network).items())
 

@@ -285,7 +285,7 @@ def test_weights_of_the_other_variant_are_refused_and_nothing_changes(tmp_path) 
     sha256 = save_weights(mobilenet_v3_large(weights=None), tmp_path / "large.safetensors")
     network = TwoStream(SMALL)
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    with pytest.raises(TrainerError, match=r"T03: 'large.safetensors' without a fitting features"):
+    with pytest.raises(TrainerError, match=r"T03: 'large.safetensors' has no fitting features"):
         load_backbones(network, tmp_path / "large.safetensors", sha256)
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 

@@ -136,7 +136,7 @@ def test_too_little_room_is_said() -> None:
 
 def test_a_room_that_was_not_run_is_said() -> None:
     text = as_markdown(made("truth", two_stream=[PERFECT]))
-    assert "is not known: not both were run." in text
+    assert "is not known: one of the two was not run." in text
 
 
 def test_a_table_without_room_has_no_such_section() -> None:

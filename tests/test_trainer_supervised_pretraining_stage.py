@@ -99,7 +99,7 @@ def test_a_body_of_another_network_is_refused_and_changes_nothing(
     made = run(tmp_path / "a", cohort)
     other = build(TINY.model_copy(update={"fpn_channels": 16}))
     before = body_weights(other)
-    with pytest.raises(TrainerError, match=r"^T03: 'body.safetensors' without a fitting"):
+    with pytest.raises(TrainerError, match=r"^T03: 'body.safetensors' has no fitting"):
         Start("x", made.file, made.sha256).fill(other)
     assert all(torch.equal(before[k], v) for k, v in body_weights(other).items())
 
@@ -110,5 +110,5 @@ def test_a_file_without_its_hash_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_unlabelled_nodes_there_is_nothing_to_learn_from(tmp_path: Path) -> None:
-    with pytest.raises(TrainerError, match=r"^T46: 0 nodes with a mask of patients without labels"):
+    with pytest.raises(TrainerError, match=r"^T46: 0 nodes with a mask in patients without labels"):
         run(tmp_path / "a", make_cohort(patients=24, hidden=0))

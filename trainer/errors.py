@@ -1,7 +1,7 @@
-"""What the trainer says when it cannot go on."""
+"""The error class of the trainer."""
 
 from ground.errors import CodedError
 
 
 class TrainerError(CodedError):
-    """The trainer cannot go on (exit code 1)."""
+    """An error that stops the trainer (exit code 1)."""

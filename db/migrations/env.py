@@ -1,7 +1,7 @@
-"""How Alembic reaches the database: on the connection that `db.migrate` hands over.
+"""Alembic environment: run the migrations on the connection that `db.migrate` passes.
 
-A new migration: change `db/schema.py`, write `versions/NNNN_what.py` after the newest one
-and raise `schema.HEAD`. The tests compare the migrated schema with the models.
+To add a migration, change `db/schema.py`, write `versions/NNNN_what.py` with the next number and
+raise `schema.HEAD`. The tests compare the migrated schema with the models.
 """
 
 from alembic import context
@@ -13,4 +13,4 @@ context.configure(
     target_metadata=Base.metadata,
     render_as_batch=True,
 )
-context.run_migrations()  # in the caller's transaction: all of it, or nothing
+context.run_migrations()  # in the caller's transaction: all migrations are applied, or none

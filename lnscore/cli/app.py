@@ -1,4 +1,4 @@
-"""The `lnscore` command: options in, one job called, its exit code out.
+"""The `lnscore` command: options in, one job called, its summary printed, its exit code out.
 
 Jobs are imported inside their commands, so that `--help` answers at once and a scoring box
 never loads what it does not use. One handler turns every refusal into its exit code.
@@ -12,18 +12,17 @@ import typer
 
 from db.errors import DatabaseError
 from engines.errors import EngineError
-from lnscore.cli import engine as engine_cli
-from lnscore.cli import labels as labels_cli
-from lnscore.cli import pathology as pathology_cli
-from lnscore.cli import train as train_cli
-from lnscore.cli.options import AsJson, Backend, Db, EngineName, Jobs, Precision, precision_of
-from lnscore.cli.stations import stations_app
-from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED, Refusal
-from lnscore.summary import Summary
-from trainer.errors import TrainerError
+from ground.errors import CodedError
+from lnscore.cli import engine, labels, pathology, stations, train
+from lnscore.cli.from_options import takes
+from lnscore.cli.options import AsJson, Db, Jobs, OneStudy
+from lnscore.errors import EXIT_ENGINE, EXIT_ERROR, EXIT_LOCKED, LOCKED
+from lnscore.ingest.options import IngestOptions
+from lnscore.phantom.options import PhantomOptions
+from lnscore.scoring.options import EngineOptions, ScoringOptions
 
 INTERRUPTED = 130
-"""What typer makes of Ctrl-C."""
+"""Exit code of the command line library after Ctrl-C."""
 
 app = typer.Typer(
     name="lnscore",
@@ -32,19 +31,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(engine_cli.app, name="engine")
-app.add_typer(stations_app, name="stations")
-app.add_typer(labels_cli.app, name="labels")
-app.add_typer(pathology_cli.app, name="pathology")
-app.add_typer(train_cli.app)
+app.add_typer(engine.app, name="engine")
+app.add_typer(stations.app, name="stations")
+app.add_typer(labels.app, name="labels")
+app.add_typer(pathology.app, name="pathology")
+app.add_typer(train.app)
 
 
 def _version(asked: bool) -> bool:
     if asked:
-        from lnscore import console
+        from lnscore.cli.printing import say
         from lnscore.version import version
 
-        console.say(f"lnscore {version()}")
+        say(f"lnscore {version()}")
         raise typer.Exit
     return asked
 
@@ -59,34 +58,14 @@ def _root(
 
 
 @app.command()
+@takes(IngestOptions)
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Folders, files, zips, DICOMDIRs.")],
+    options: IngestOptions,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Folders, DICOM files, zip archives and DICOMDIR files to read."),
+    ],
     db: Db = None,
-    masks: Annotated[
-        list[Path] | None, typer.Option("--masks", help="NIfTI or NRRD label map of nodes.")
-    ] = None,
-    points: Annotated[
-        list[Path] | None, typer.Option("--points", help="CSV, JSON or .mrk.json of points.")
-    ] = None,
-    coord: Annotated[
-        str | None, typer.Option("--coord", help="Of --points: LPS_MM, RAS_MM or IJK.")
-    ] = None,
-    stations: Annotated[
-        Path | None, typer.Option("--stations", help="Label map of stations, legend beside it.")
-    ] = None,
-    series: Annotated[
-        str | None, typer.Option("--series", help="The CT series that --masks, --points are of.")
-    ] = None,
-    fill_gaps: Annotated[
-        int, typer.Option("--fill-gaps", min=0, help="Missing slices to interpolate, flagged.")
-    ] = 0,
-    assume_hu: Annotated[
-        bool, typer.Option("--assume-hu", help="Accept plausible HU without rescale tags.")
-    ] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="PATTERN", help="Names of regions to use, as 'LN*'."),
-    ] = None,
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -95,146 +74,117 @@ def ingest(
 
     workers.start_server()  # it loads the readers while this process loads the rest
     from lnscore import settings
+    from lnscore.cli.printing import finish
     from lnscore.ingest import job
-    from lnscore.ingest.task import IngestOptions
 
-    options = IngestOptions.of(masks, points, coord, stations, series, fill_gaps, assume_hu, only)
-    summary = job.run(paths, settings.load(db, jobs), options)
-    _finish(summary, as_json)
+    finish(job.run(paths, settings.load(db, jobs), options), as_json=as_json)
 
 
 @app.command()
+@takes(ScoringOptions, EngineOptions)
 def score(
-    study: Annotated[
-        list[str] | None, typer.Option("--study", metavar="UID", help="StudyInstanceUID.")
-    ] = None,
-    pending: Annotated[bool, typer.Option("--pending", help="What has no score yet.")] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Every node; stored scores are checked, not replaced.")
-    ] = False,
-    engine: EngineName = None,
-    backend: Backend = "auto",
-    precision: Precision = "fp32",
-    db: Db = None,
-    as_json: AsJson = False,
+    nodes: ScoringOptions, engine: EngineOptions, db: Db = None, as_json: AsJson = False
 ) -> None:
     """Score lymph nodes that are in the database."""
     from lnscore import settings
+    from lnscore.cli.printing import finish
     from lnscore.scoring import job
 
-    if sum([bool(study), pending, everything]) != 1:
+    if sum([bool(nodes.study), nodes.pending, nodes.everything]) != 1:
         raise typer.BadParameter("give one of --study UID, --pending, --all")
-    wanted = job.Selection(tuple(study or ()), again=everything)
-    _finish(job.run(settings.load(db), wanted, engine, backend, precision_of(precision)), as_json)
+    selection = job.Selection(nodes.study, again=nodes.everything)
+    finish(job.run(settings.load(db), selection, engine), as_json=as_json)
 
 
 @app.command()
 def report(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the pages and tables.")],
-    study: Annotated[str | None, typer.Option("--study", metavar="UID")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder for the pages and tables.")
+    ],
+    study: OneStudy = None,
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write nodes.csv, study.json and a page for every study."""
+    """Write a page for every study, and tables of all nodes, studies and problems."""
     from lnscore import settings
+    from lnscore.cli.printing import finish
     from lnscore.report import job
 
-    _finish(job.run(settings.load(db), out, study), as_json)
+    finish(job.run(settings.load(db), out, study), as_json=as_json)
 
 
 @app.command()
+@takes(EngineOptions)
 def nightly(
+    engine: EngineOptions,
     inbox: Annotated[Path, typer.Argument(help="Folder that new scans arrive in.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the report.")],
-    engine: EngineName = None,
-    backend: Backend = "auto",
-    precision: Precision = "fp32",
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the report.")],
     db: Db = None,
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ingest INBOX, score what is pending, report: one lock, safe to kill and repeat."""
+    """Ingest INBOX, score what is pending and write the report, under one lock.
+
+    The command can be killed at any moment and run again.
+    """
     from lnscore import workers
 
     workers.start_server()  # as in `ingest`
     from lnscore import nightly as job
     from lnscore import settings
+    from lnscore.cli.printing import finish
 
-    wanted = precision_of(precision)
-    _finish(job.run(inbox, out, settings.load(db, jobs), engine, backend, wanted), as_json)
+    finish(job.run(inbox, out, settings.load(db, jobs), engine), as_json=as_json)
 
 
 @app.command()
 def status(
     db: Db = None,
-    refused: Annotated[bool, typer.Option("--refused", help="List what was refused.")] = False,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="List what was refused, and why.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the database holds, what waits and what was refused."""
+    """Show what the database holds, what waits and what was refused."""
     from lnscore import settings
+    from lnscore.cli.printing import finish
     from lnscore.doctor import job
 
-    job.status(settings.load(db), refused=refused, as_json=as_json)
+    finish(job.status(settings.load(db), refused=refused), as_json=as_json)
 
 
 @app.command()
 def doctor(db: Db = None, as_json: AsJson = False) -> None:
-    """Check this machine, the database and the engines; say what to do."""
+    """Check this machine, the database and the engines, and say what to do."""
     from lnscore import settings
+    from lnscore.cli.printing import finish
     from lnscore.doctor import job
 
-    raise typer.Exit(job.doctor(settings.load(db), as_json=as_json))
+    finish(job.doctor(settings.load(db)), as_json=as_json)
 
 
 @app.command()
-def phantom(
-    patients: Annotated[int, typer.Option("--patients", min=1)] = 6,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for DICOM and CSV.")] = None,
-    direct: Annotated[
-        str | None, typer.Option("--direct", metavar="DB", help="Patches straight into DB.")
-    ] = None,
-    like_paper: Annotated[
-        bool, typer.Option("--like-paper", help="With --direct: the paper's 1,052 patients.")
-    ] = False,
-    share: Annotated[
-        float, typer.Option("--share", help="With --like-paper: of its patients and nodes.")
-    ] = 1.0,
-    jobs: Jobs = None,
-    as_json: AsJson = False,
-) -> None:
+@takes(PhantomOptions)
+def phantom(options: PhantomOptions, jobs: Jobs = None, as_json: AsJson = False) -> None:
     """Make a cohort of phantoms whose truth is known."""
+    from lnscore.cli.printing import finish
     from lnscore.phantom import job
 
-    if (out is None) == (direct is None):
-        raise typer.BadParameter("give one of --out DIR, --direct DB")
-    if like_paper and direct is None:
+    if (options.out is None) == (options.direct is None):
+        raise typer.BadParameter("give one of --out FOLDER, --direct FILE|URL")
+    if options.like_paper and options.direct is None:
         raise typer.BadParameter("--like-paper goes with --direct")
-    if not 0.01 <= share <= 1 or (share < 1 and not like_paper):
+    if not 0.01 <= options.share <= 1 or (options.share < 1 and not options.like_paper):
         raise typer.BadParameter("--share is from 0.01 to 1 and goes with --like-paper")
-    if out is not None:
-        _finish(job.write_dicom(out, patients, seed, jobs or 1), as_json)
-    elif direct is not None:
-        of_paper = share if like_paper else None
-        _finish(job.fill(direct, patients, seed, jobs or 1, like_paper=of_paper), as_json)
-
-
-def _finish(summary: Summary, as_json: bool) -> None:
-    from lnscore import console
-
-    console.finish(summary, as_json=as_json)
+    finish(job.run(options, jobs or 1), as_json=as_json)
 
 
 def main() -> None:
-    """Entry point: every refusal becomes one sentence and its exit code."""
+    """Run the command; every refusal becomes one sentence and its exit code."""
     try:
         app()
-    except EngineError as error:
-        _die(error, EXIT_ENGINE)
-    except DatabaseError as error:
-        _die(error, EXIT_LOCKED if error.code == LOCKED else EXIT_ERROR)
-    except (Refusal, TrainerError) as error:
-        _die(error, EXIT_ERROR)
+    except CodedError as error:
+        _die(error, _exit_code(error))
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
             stopped = "stopped; what was finished is kept, run again to go on"
@@ -242,8 +192,15 @@ def main() -> None:
         raise
 
 
-def _die(error: Exception, code: int) -> None:
-    from lnscore import console
+def _exit_code(error: CodedError) -> int:
+    if isinstance(error, EngineError):
+        return EXIT_ENGINE
+    locked = isinstance(error, DatabaseError) and error.code == LOCKED
+    return EXIT_LOCKED if locked else EXIT_ERROR
 
-    console.fail(error)
+
+def _die(error: Exception, code: int) -> None:
+    from lnscore.cli.printing import fail
+
+    fail(error)
     sys.exit(code)

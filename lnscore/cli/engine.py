@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from lnscore.cli.options import AsJson, Backend, Db, EngineArgument, Precision
+from engines.back_ends import AUTO, BACKENDS, PRECISIONS
+from lnscore.cli.from_options import chosen
+from lnscore.cli.options import AsJson, Db, EngineArgument, OneStudy
 
 app = typer.Typer(
     help="List, show, build, verify, import, promote and compare engines.", no_args_is_help=True
@@ -14,104 +16,154 @@ app = typer.Typer(
 
 @app.command("list")
 def engine_list(as_json: AsJson = False) -> None:
-    """List the engines that are here."""
+    """List the engines that are shipped or imported here."""
     from lnscore import settings
-    from lnscore.engine_commands import commands as engine_commands
+    from lnscore.cli.printing import finish
+    from lnscore.engine_commands import commands
 
-    engine_commands.list_all(settings.load(), as_json=as_json)
+    finish(commands.list_all(settings.load()), as_json=as_json)
 
 
 @app.command("show")
 def engine_show(name: EngineArgument, as_json: AsJson = False) -> None:
-    """Show an engine's manifest."""
+    """Show what an engine states about itself, after checking its files."""
     from lnscore import settings
-    from lnscore.engine_commands import commands as engine_commands
+    from lnscore.cli.printing import finish
+    from lnscore.engine_commands import commands
 
-    engine_commands.show(settings.load(), name, as_json=as_json)
+    finish(commands.show(settings.load(), name), as_json=as_json)
 
 
 @app.command("build")
 def engine_build(
     name: EngineArgument,
-    backend: Annotated[str, typer.Option("--backend", help="tensorrt or tensorrt-rtx.")],
-    precision: Precision = "fp32",
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", metavar="NAME", help="Library to build for: tensorrt or tensorrt-rtx."
+        ),
+    ],
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            metavar="NAME",
+            help=f"Precision of the plan: {' or '.join(PRECISIONS)}.",
+        ),
+    ] = "fp32",
     max_batch: Annotated[
-        int, typer.Option("--max-batch", min=1, max=4096, help="Most nodes of one run.")
+        int,
+        typer.Option(
+            "--max-batch",
+            metavar="N",
+            min=1,
+            max=4096,
+            help="Largest number of nodes that the plan scores at once.",
+        ),
     ] = 256,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build again; needed where a plan was altered.")
+        bool,
+        typer.Option(
+            "--rebuild", help="Build even if there is a plan; needed where the plan was altered."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build an engine's plan for the GPU of this machine; TensorRT-RTX needs none to build."""
+    """Build a TensorRT plan of an engine for this machine.
+
+    For tensorrt-rtx no GPU has to be here.
+    """
     from lnscore import settings
+    from lnscore.cli.printing import finish
     from lnscore.engine_commands import build as job
 
-    job.run(settings.load(), name, backend, precision, max_batch, rebuild=rebuild, as_json=as_json)
+    precision = chosen("--precision", precision, PRECISIONS)
+    summary = job.run(settings.load(), name, backend, precision, max_batch, rebuild=rebuild)
+    finish(summary, as_json=as_json)
 
 
 @app.command("verify")
 def engine_verify(
     name: EngineArgument,
-    backend: Backend = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            metavar="NAME",
+            help=f"Back end to check: {', '.join(BACKENDS)}; or {AUTO} for all of them.",
+        ),
+    ] = AUTO,
     db: Annotated[
         str | None,
-        typer.Option("--db", metavar="FILE|URL", help="Check the held-out nodes of this database."),
+        typer.Option(
+            "--db",
+            metavar="FILE|URL",
+            help="Score the held-out nodes of this study database, too.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run an engine's golden inputs on every back end; exit 4 if it does not reproduce them."""
-    from lnscore import settings
-    from lnscore.engine_commands import commands as engine_commands
+    """Run the golden inputs of an engine and compare the outputs.
 
-    code = engine_commands.verify(
-        settings.load(db), name, backend, held_out=db is not None, as_json=as_json
-    )
-    raise typer.Exit(code)
+    The exit code is 4 if they are not reproduced.
+    """
+    from lnscore import settings
+    from lnscore.cli.printing import finish
+    from lnscore.engine_commands import commands
+
+    summary = commands.verify(settings.load(db), name, backend, held_out=db is not None)
+    finish(summary, as_json=as_json)
 
 
 @app.command("import")
 def engine_import(
-    bundle: Annotated[Path, typer.Argument(help="Folder or zip of a bundle.")],
-    sha256: Annotated[str | None, typer.Option("--sha256", help="Of the zip file.")] = None,
+    bundle: Annotated[Path, typer.Argument(help="Folder or zip archive of an engine bundle.")],
+    sha256: Annotated[
+        str | None,
+        typer.Option("--sha256", metavar="HEX", help="SHA-256 that the zip archive must have."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy an engine bundle to this machine, after checking every hash."""
     from lnscore import settings
-    from lnscore.engine_commands import commands as engine_commands
+    from lnscore.cli.printing import finish
+    from lnscore.engine_commands import commands
 
-    engine_commands.import_bundle(settings.load(), bundle, sha256, as_json=as_json)
+    finish(commands.import_bundle(settings.load(), bundle, sha256), as_json=as_json)
 
 
 @app.command("promote")
 def engine_promote(
-    name: Annotated[str, typer.Argument(help="Engine's name.")],
+    name: Annotated[str, typer.Argument(help="Name of an engine.")],
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an engine the default, if parity and held-out AUROC hold here; exit 4 if not."""
-    from lnscore import settings
-    from lnscore.engine_commands import commands as engine_commands
+    """Make an engine the default, if it reproduces its outputs and its held-out AUROC here.
 
-    engine_commands.promote(settings.load(db), name, as_json=as_json)
+    Otherwise the exit code is 4 and the default stays as it is.
+    """
+    from lnscore import settings
+    from lnscore.cli.printing import finish
+    from lnscore.engine_commands import promotion
+
+    finish(promotion.promote(settings.load(db), name), as_json=as_json)
 
 
 @app.command("diff")
 def engine_diff(
-    first: Annotated[str, typer.Argument(help="Engine's name, or its key in a report.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
-    study: Annotated[
-        str | None, typer.Option("--study", metavar="UID", help="Only this study.")
+    first: Annotated[str, typer.Argument(help="Name of an engine, or its key in a report.")],
+    second: Annotated[str, typer.Argument(help="Name or key of another engine.")],
+    study: OneStudy = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Table (CSV) of these nodes to write."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV of the nodes.")] = None,
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the nodes whose call flips between two engines, from stored scores."""
-    from lnscore import console, settings
+    """List the nodes that two engines call differently, from stored scores."""
+    from lnscore import settings
+    from lnscore.cli.printing import finish
     from lnscore.engine_commands import diff as job
 
-    found = job.run(settings.load(db), first, second, study, out)
-    if not as_json:
-        job.show(found)
-    console.finish(found, as_json=as_json)
+    finish(job.run(settings.load(db), first, second, study, out), as_json=as_json)

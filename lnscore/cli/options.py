@@ -1,26 +1,36 @@
-"""Options that several commands have, declared once."""
+"""Options and arguments that several commands have."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from lnscore.command_options import DEFAULT_DB, DEFAULT_JOBS
+
 Db = Annotated[
     str | None,
-    typer.Option("--db", metavar="FILE|URL", help="Study database [default: lnscore.db]."),
+    typer.Option(
+        "--db",
+        metavar="FILE|URL",
+        help="Study database: an SQLite file or the URL of a PostgreSQL database.",
+        show_default=DEFAULT_DB,
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.")]
-EngineName = Annotated[
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        help="Number of worker processes.",
+        show_default=str(DEFAULT_JOBS),
+    ),
+]
+EngineArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of an engine, or folder of a bundle.")
+]
+OneStudy = Annotated[
     str | None,
-    typer.Option("--engine", help="Engine's name, a bundle's folder, or auto [default: auto]."),
+    typer.Option("--study", metavar="UID", help="StudyInstanceUID of the only study to use."),
 ]
-EngineArgument = Annotated[str, typer.Argument(help="Engine's name, or a bundle's folder.")]
-Backend = Annotated[str, typer.Option("--backend", help="auto, or the back end to insist on.")]
-Precision = Annotated[str, typer.Option("--precision", help="fp32 or fp16, of the engine's graph.")]
-
-
-def precision_of(name: str) -> Literal["fp32", "fp16"]:
-    """The precision that was named; a usage error for another."""
-    if name not in ("fp32", "fp16"):
-        raise typer.BadParameter(f"--precision {name}: give one of fp32, fp16")
-    return name

@@ -1,4 +1,4 @@
-"""`lnscore stations`: options in, one command called."""
+"""`lnscore stations`: options in, one job called."""
 
 from typing import Annotated
 
@@ -6,43 +6,49 @@ import typer
 
 from lnscore.cli.options import AsJson
 
-stations_app = typer.Typer(help="List, show and explain lymph node stations.", no_args_is_help=True)
+app = typer.Typer(help="List, show and explain lymph node stations.", no_args_is_help=True)
 
 
-@stations_app.command("list")
+@app.command("list")
 def stations_list(
-    system: Annotated[str | None, typer.Argument(help="As AJCC8; all systems without.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the station systems, or the stations of one."""
-    from lnscore.stations import commands as job
-
-    if system is None:
-        job.list_systems(as_json=as_json)
-    else:
-        job.list_stations(system, as_json=as_json)
-
-
-@stations_app.command("show")
-def stations_show(
-    station: Annotated[str, typer.Argument(metavar="SYSTEM:CODE", help="As AJCC8:4R.")],
-    crosswalk: Annotated[
-        str | None, typer.Option("--crosswalk", metavar="NAME", help="As AJCC8-JES11.")
+    system: Annotated[
+        str | None, typer.Argument(help="Name of one system, as AJCC8; without it all systems.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a station, and what it is in another system."""
-    from lnscore.stations import commands as job
+    """List the station systems, or the stations of one system."""
+    from lnscore.cli.printing import finish
+    from lnscore.stations import commands
 
-    job.show(station, crosswalk, as_json=as_json)
+    answer = commands.list_systems() if system is None else commands.list_stations(system)
+    finish(answer, as_json=as_json)
 
 
-@stations_app.command("explain")
-def stations_explain(
-    text: Annotated[str, typer.Argument(help="As somebody typed it.")],
+@app.command("show")
+def stations_show(
+    station: Annotated[
+        str, typer.Argument(metavar="SYSTEM:CODE", help="System and code, as AJCC8:4R.")
+    ],
+    crosswalk: Annotated[
+        str | None,
+        typer.Option("--crosswalk", metavar="NAME", help="Name of a crosswalk, as AJCC8-JES11."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a text can mean in every system, and what looks like it."""
-    from lnscore.stations import commands as job
+    """Show a station, and the stations of another system that it corresponds to."""
+    from lnscore.cli.printing import finish
+    from lnscore.stations import commands
 
-    job.explain(text, as_json=as_json)
+    finish(commands.show(station, crosswalk), as_json=as_json)
+
+
+@app.command("explain")
+def stations_explain(
+    text: Annotated[str, typer.Argument(help="Text as somebody typed it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a text can mean in every system, and what resembles it."""
+    from lnscore.cli.printing import finish
+    from lnscore.stations import commands
+
+    finish(commands.explain(text), as_json=as_json)

@@ -1,7 +1,8 @@
-"""Values of a data set straight from their bytes, where pydicom's element objects cost more.
+"""Read the values of a DICOM data set directly from their bytes.
 
-A header has forty values and a night has a hundred thousand headers. What does not decode
-is missing, never a guess.
+This is faster than pydicom's element objects: a header has about forty values, and one night
+may bring a hundred thousand headers. A value that cannot be decoded counts as missing; nothing
+is guessed.
 """
 
 import math
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @cache
 def tag_of(keyword: str) -> "BaseTag":
-    """A keyword's tag, looked up once."""
+    """Return the tag of a keyword; each keyword is looked up only once."""
     from pydicom.datadict import tag_for_keyword
     from pydicom.tag import Tag
 
@@ -30,21 +31,24 @@ def _standard_vrs() -> frozenset[str]:
 
 
 def value_of(dataset: Any, keyword: str) -> Any:  # noqa: ANN401
-    """A value as it lies in the file: bytes, or pydicom's value where it was converted."""
+    """Return a value as stored in the file: bytes, or pydicom's value if it was converted."""
     element = dataset.get_item(tag_of(keyword))
     if element is None:
         return None
     known = element.VR is None or element.VR in _standard_vrs()
-    return element.value if known else dataset.get(keyword)  # raises what pydicom says of it
+    return element.value if known else dataset.get(keyword)  # pydicom raises its own error
 
 
 def is_ascii(value: bytes) -> bool:
-    """Whether bytes are ASCII text in any character set: ISO 2022 escapes in seven bits."""
+    """Return whether the bytes are ASCII text, whatever the character set of the file is.
+
+    Bytes with an ISO 2022 escape are not: they switch to another character set in seven bits.
+    """
     return value.isascii() and b"\x1b" not in value
 
 
 def text(dataset: Any, keyword: str) -> str:  # noqa: ANN401
-    """A tag as text; empty where it is absent or has several values."""
+    """Return a tag as text; empty if it is absent or has several values."""
     value = value_of(dataset, keyword)
     if isinstance(value, bytes):
         if not is_ascii(value):
@@ -57,7 +61,7 @@ def text(dataset: Any, keyword: str) -> str:  # noqa: ANN401
 
 
 def texts(dataset: Any, keyword: str) -> tuple[str, ...]:  # noqa: ANN401
-    """All values of a tag as text."""
+    """Return all values of a tag as text."""
     value = value_of(dataset, keyword)
     if isinstance(value, bytes):
         return tuple(part.strip("\0 ") for part in value.decode("latin-1").split("\\"))
@@ -67,7 +71,7 @@ def texts(dataset: Any, keyword: str) -> tuple[str, ...]:  # noqa: ANN401
 
 
 def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:  # noqa: ANN401
-    """`count` finite numbers of a decimal string tag, or None."""
+    """Return the `count` finite numbers of a decimal string tag, or None if it holds others."""
     value = value_of(dataset, keyword)
     if isinstance(value, bytes):
         value = value.strip(b"\0 ").split(b"\\")
@@ -90,9 +94,9 @@ def _vr_of(keyword: str) -> str:
 
 
 def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
-    """A binary or an integer string tag; None where it is absent or none.
+    """Return a binary or integer string tag as an int; None if it is absent or not a number.
 
-    A binary value is taken as unsigned.
+    A binary value is read as unsigned.
     """
     element = dataset.get_item(tag_of(keyword))
     if element is None or element.value is None:
@@ -100,7 +104,8 @@ def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
     value = element.value
     try:
         if isinstance(value, bytes):
-            # Where no VR is stated two bytes are a number or two digits as the dictionary says.
+            # Without a stated VR, the dictionary decides whether two bytes are a binary number
+            # or two digits.
             vr = _vr_of(keyword) if element.VR in (None, "UN") else element.VR
             if len(value) == 2 and vr not in ("IS", "DS"):
                 order = "little" if getattr(element, "is_little_endian", True) else "big"
@@ -112,6 +117,6 @@ def whole(dataset: Any, keyword: str) -> int | None:  # noqa: ANN401
 
 
 def items(dataset: Any, keyword: str) -> Sequence[Any]:  # noqa: ANN401
-    """Items of a sequence; none where it is absent."""
+    """Return the items of a sequence; empty if the sequence is absent."""
     tag = tag_of(keyword)
     return [] if dataset.get_item(tag) is None else dataset[tag].value or []

@@ -1,6 +1,7 @@
-"""What one DICOM file says of itself, without its pixels: enough to group, refuse and place it.
+"""Read the header of one DICOM file without its pixels: enough to group, refuse and place it.
 
-Nothing is read by the length that a file claims; a deflated file is not inflated.
+The length fields of a file are not trusted for the amount to read; deflated files are refused
+without decompressing them.
 """
 
 import mmap
@@ -16,7 +17,7 @@ from lnscore.errors import Refusal
 MAX_FILE_BYTES = 4 << 30
 META_BYTES = 1 << 16
 HEAD_BYTES = 1 << 15
-"""What is read at once; a file whose header is longer is mapped."""
+"""Bytes that are read at once; if the header is longer, the file is memory-mapped."""
 MAX_ID = 256
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 
@@ -49,7 +50,7 @@ TAGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class PatientFacts:
-    """What names a patient and a study; it stays in the driver's memory and is never stored."""
+    """Data that identify a patient and a study; kept only in the driver's memory, never stored."""
 
     patient_id: str
     issuer: str
@@ -61,15 +62,15 @@ class PatientFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FileHeader:
-    """One DICOM file.
+    """Header of one DICOM file.
 
     Attributes:
-        path: Where to read it.
-        shown: Where the user has it (inside an archive: `archive.zip!member`).
-        kind: What lnscore can do with it.
-        what: Modality or SOP class, for 'skipped' lists.
-        slices: Of a CT file: one, or one a frame.
-        made: Content date and time: the newer of two masks wins.
+        path: Path from which the file is read.
+        shown: Path as the user knows it (inside an archive: `archive.zip!member`).
+        kind: How lnscore can use the file.
+        what: Modality or SOP class, for lists of skipped files.
+        slices: Slices of a CT file: one, or one for each frame.
+        made: Content date and time; of two masks, the newer one is used.
     """
 
     path: str
@@ -89,7 +90,7 @@ def read_header(path: str, shown: str) -> FileHeader | None:
     """Read one file's header.
 
     Returns:
-        The header, or None for what is not DICOM (counted, not refused).
+        The header, or None if the file is not DICOM (it is then counted, not refused).
 
     Raises:
         Refusal: F01 to F07.
@@ -112,7 +113,7 @@ def read_header(path: str, shown: str) -> FileHeader | None:
 
 
 def _plain(raw: bytes, path: str, shown: str) -> FileHeader | None:
-    """Most files, quickly; None for what pydicom must read, and for it to say what is wrong."""
+    """Read an ordinary header fast; None if pydicom must read it or must report the error."""
     try:
         dataset, at = plain_header(raw, TAGS)
         kind = _kind(dataset)
@@ -124,7 +125,10 @@ def _plain(raw: bytes, path: str, shown: str) -> FileHeader | None:
 
 
 def _looks_like_dicom(raw: bytes) -> bool:
-    """A data set without preamble starts with group 2 or 8, then a VR or a short length."""
+    """Return whether the bytes look like a data set without preamble.
+
+    Such a data set starts with group 2 or 8, followed by a VR or a short length.
+    """
     group, element = int.from_bytes(raw[:2], "little"), int.from_bytes(raw[2:4], "little")
     length = int.from_bytes(raw[4:8], "little")
     explicit = raw[4:6].isalpha() and raw[4:6].isupper()
@@ -136,7 +140,7 @@ def _refuse_deflated(raw: mmap.mmap) -> None:
         raise Refusal(
             "F03",
             "Deflated Explicit VR Little Endian",
-            "a transfer syntax that cannot grow a thousandfold when read",
+            "a transfer syntax that does not grow a thousandfold when it is read",
             "Export it again uncompressed or with an image codec.",
         )
 
@@ -170,7 +174,7 @@ def _parse(raw: mmap.mmap, path: str, shown: str, has_preamble: bool) -> FileHea
 
 
 def _kind(dataset: Any) -> Kind:  # noqa: ANN401
-    """What lnscore does with the file; colour and 8-bit pictures in a CT's clothes are none."""
+    """Return how lnscore uses the file; colour or 8-bit images stored as CT count as `other`."""
     kind = KINDS.get(text(dataset, "SOPClassUID"), "other")
     picture = (
         whole(dataset, "SamplesPerPixel") not in (None, 1) or whole(dataset, "BitsAllocated") == 8
@@ -238,7 +242,7 @@ def _bad_id(found: str, wanted: str) -> Refusal:
 
 
 def _native_offset(dataset: Any, raw: mmap.mmap | bytes, at: int) -> int | None:  # noqa: ANN401
-    """Where native little-endian pixels begin; None for a compressed or big-endian file."""
+    """Return the byte where native little-endian pixels begin; None if compressed or big-endian."""
     syntax = transfer_syntax(dataset)
     explicit = syntax == "1.2.840.10008.1.2.1"
     if not explicit and syntax != "1.2.840.10008.1.2":

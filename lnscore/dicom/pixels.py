@@ -1,4 +1,4 @@
-"""Stored numbers of a slice to Hounsfield units; nothing here guesses what a number means."""
+"""Convert the stored pixel values of a slice to Hounsfield units (HU), without any guessing."""
 
 import hashlib
 import mmap
@@ -12,9 +12,9 @@ from lnscore.dicom.slice_headers import Pixels, SliceHeader
 from lnscore.errors import Refusal
 
 HU_TYPES = ("", "HU", "US")  # US: unspecified
-SURELY_HU_BELOW = -200  # stored air without a rescale: raw values start at 0
+SURELY_HU_BELOW = -200  # only HU values are this low: raw values start at 0
 
-# Named: pydicom's own choice is 3.5 times slower for JPEG-LS.
+# Named explicitly because the decoder that pydicom chooses is 3.5 times slower for JPEG-LS.
 DECODERS = {
     "1.2.840.10008.1.2.5": "pylibjpeg",
     "1.2.840.10008.1.2.4.50": "pylibjpeg",
@@ -33,7 +33,7 @@ NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
 def to_hu(stored: np.ndarray, pixels: Pixels) -> np.ndarray:
-    """HU of stored values: float32, the same shape; padding and below air are -1024."""
+    """Convert stored values to HU (float32, same shape); padding and lower values become -1024."""
     stored = _without_spare_bits(stored, pixels)
     hu = stored.astype(np.float32)
     if pixels.slope != 1.0:
@@ -47,15 +47,15 @@ def to_hu(stored: np.ndarray, pixels: Pixels) -> np.ndarray:
 
 
 def _without_spare_bits(stored: np.ndarray, pixels: Pixels) -> np.ndarray:
-    """Old scanners keep overlays in the bits beyond BitsStored, others leave the sign there."""
+    """Remove the bits beyond BitsStored: old scanners store overlays there, others the sign."""
     spare = 16 - pixels.bits_stored
     return (stored << spare) >> spare if spare else stored
 
 
 def stored_pixels(one: SliceHeader) -> np.ndarray:
-    """The numbers of one slice as stored, int16 or uint16, shape (rows, columns).
+    """Return the stored values of one slice, int16 or uint16, shape (rows, columns).
 
-    Native pixels stay in the file: only what is looked at is read.
+    Native pixels are memory-mapped: only the parts that are used are read from the file.
 
     Raises:
         Refusal: F08 the pixels cannot be decoded, F09 they are cut short.
@@ -85,7 +85,7 @@ def _decoded(one: SliceHeader) -> np.ndarray:
         raise Refusal(
             "F08",
             f"pixels in transfer syntax {UID(syntax).name}",
-            "one that lnscore decodes (see docs/inputs.md)",
+            "a transfer syntax that lnscore can decode (see docs/inputs.md)",
             "Export the series uncompressed.",
         )
     try:
@@ -100,7 +100,7 @@ def _decoded(one: SliceHeader) -> np.ndarray:
     except Exception as error:
         raise Refusal(
             "F08",
-            f"pixels that {UID(syntax).name} does not decode "
+            f"pixels that the decoder of {UID(syntax).name} cannot read "
             f"({type(error).__name__}: {str(error)[:120]})",
             "a whole image",
             "Export the series again.",
@@ -116,7 +116,7 @@ def _decoded(one: SliceHeader) -> np.ndarray:
 
 
 def fingerprint(path: str, pixels: Pixels | None = None) -> tuple[str, Refusal | None]:
-    """SHA-256 of a file's bytes, and what is wrong where its pixels are not all there (F09)."""
+    """Return the SHA-256 of a file's bytes, and a refusal (F09) if pixels are missing."""
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
         return hashlib.sha256(raw).hexdigest(), _truncation(raw, pixels) if pixels else None
 
@@ -143,10 +143,15 @@ def _cut_short(there: int, wanted: int) -> Refusal:
 def refuse_what_is_not_hu(
     slices: tuple[SliceHeader, ...], *, assume_hu: bool
 ) -> tuple[SliceHeader, ...]:
-    """Make sure that every slice says how its numbers become HU.
+    """Check that every slice states how its stored values are converted to HU.
+
+    Args:
+        slices: Slices of one stack.
+        assume_hu: Accept stored values as HU if the rescale tags are missing and the values
+            are plausible.
 
     Returns:
-        The slices, with slope 1 and intercept 0 written in where `assume_hu` held.
+        The slices; slope 1 and intercept 0 are filled in if `assume_hu` was applied.
 
     Raises:
         Refusal: S04 no rescale, S05 another unit, S06 a slope of 0; F07 a pixel coding that

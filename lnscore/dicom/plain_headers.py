@@ -1,8 +1,9 @@
-"""The header of an ordinary image straight from its bytes; all else is left to pydicom.
+"""Read the header of an ordinary image directly from its bytes; pydicom reads all other files.
 
-A night has a hundred thousand headers, nearly all of them plain: little endian, elements of
-stated length, pixels at the end. Here they take a third of pydicom's time.
-Whatever is not plain raises `NotPlain` and is read by pydicom, which alone refuses a file.
+One night may bring a hundred thousand headers, and nearly all are plain: little endian, elements
+of stated length, pixels at the end. This module needs a third of pydicom's time for them.
+A header that is not plain raises `NotPlain`; pydicom then reads the file. Only the code that
+reads with pydicom refuses a file.
 """
 
 from collections.abc import Callable, Container, Iterable
@@ -38,11 +39,11 @@ _length = Struct("<L").unpack_from
 
 
 class NotPlain(Exception):
-    """A file that is not for this room."""
+    """A file that this module cannot read; pydicom must read it."""
 
 
 class Element(NamedTuple):
-    """A value as it lies in the file, as pydicom's RawDataElement has it."""
+    """A value as it is stored in the file, with the same fields as pydicom's RawDataElement."""
 
     VR: str | None
     value: bytes | None
@@ -52,19 +53,19 @@ Elements = dict["BaseTag", Element]
 
 
 class PlainHeader:
-    """As much of pydicom's data set as `elements` looks at; the rest raises NotPlain."""
+    """The part of pydicom's data set interface that `elements` uses; the rest raises NotPlain."""
 
     def __init__(self, syntax: str, elements: Elements) -> None:
-        """Hold what was read."""
+        """Keep the transfer syntax and the elements that were read."""
         self.file_meta = {"TransferSyntaxUID": syntax}
         self._elements = elements
 
     def get_item(self, tag: "BaseTag") -> Element | None:
-        """A value as it lies in the file, or None."""
+        """Return a value as it is stored in the file, or None."""
         return self._elements.get(tag)
 
     def get(self, keyword: str) -> NoReturn:
-        """A value that wants conversion."""
+        """Raise NotPlain: the value needs a conversion that only pydicom can do."""
         raise NotPlain(keyword)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
@@ -76,13 +77,13 @@ def plain_header(raw: bytes, keywords: Iterable[str]) -> tuple[PlainHeader, int]
 
     Args:
         raw: The beginning of the file.
-        keywords: What to keep.
+        keywords: Keywords of the elements to keep.
 
     Returns:
-        The header, and the byte where the element of the pixels begins.
+        The header, and the byte where the pixel data element begins.
 
     Raises:
-        NotPlain: Let pydicom read it.
+        NotPlain: The header is not plain; pydicom must read it.
     """
     if raw[META_AT : META_AT + 8] != META_START:
         raise NotPlain("no group length")
@@ -103,7 +104,7 @@ def plain_header(raw: bytes, keywords: Iterable[str]) -> tuple[PlainHeader, int]
 
 @cache
 def _wanted(keywords: tuple[str, ...]) -> dict[bytes, "BaseTag"]:
-    """Tags by their bytes; the same objects as `tag_of` gives, which are found fastest."""
+    """Return the tags by their bytes; they are the objects of `tag_of`, which are found fastest."""
     tags = map(tag_of, keywords)
     return {Struct("<HH").pack(tag.group, tag.element): tag for tag in tags}
 
@@ -125,7 +126,7 @@ def _read_explicit(
 ) -> tuple[Elements, int]:
     found: Elements = {}
     while True:
-        tag, vr, length = _explicit(raw, at)  # past the end it raises
+        tag, vr, length = _explicit(raw, at)  # raises beyond the end of the bytes
         if ends(tag):
             return found, at
         start = at + 8
@@ -148,7 +149,7 @@ def _read_implicit(
     if raw[at + 4 : at + 6].isupper():
         raise NotPlain("explicit after all")
     while True:
-        tag, length = _implicit(raw, at)  # past the end it raises
+        tag, length = _implicit(raw, at)  # raises beyond the end of the bytes
         if ends(tag):
             return found, at
         start = at + 8
@@ -160,4 +161,4 @@ def _read_implicit(
 
 
 _ODD_GROUPS: Container[bytes] = (b"\0\0", b"\xfe\xff")
-"""Commands of a network message, and the ends of items."""
+"""Groups of network commands and of item delimiters, which a plain header does not contain."""

@@ -1,7 +1,8 @@
-"""One CT series as sent, to the stacks of slices that it really holds.
+"""Split one CT series, as it was sent, into the stacks of slices that it contains.
 
-Duplicates and localizers are dropped, two acquisitions in one series are told apart; whatever
-would be a guess is refused. Nothing here relies on file names or instance numbers.
+Duplicates and localizers are removed, and several acquisitions in one series are separated. A
+series that could only be split by guessing is refused. File names and instance numbers are not
+used.
 """
 
 from collections import Counter, defaultdict
@@ -15,7 +16,7 @@ from lnscore.errors import Refusal
 
 ORIENTATION_TOL = 1e-4  # 1 - cosine between two slices' rows or columns
 SAME_PLACE_MM = 0.01
-STRAY_SLICES = 2  # a scout beside the volume has one or two images
+STRAY_SLICES = 2  # a scout view in the same series has one or two images
 
 LOCALIZER_DROPPED = "S07"
 PHASES_SPLIT = "S08"
@@ -27,9 +28,9 @@ class SliceStack:
     """Slices of one acquisition, in any order.
 
     Attributes:
-        series_uid: SeriesInstanceUID; `#2`, `#3` ... for further stacks of the same series.
-        slices: At least one.
-        flags: Codes of what was done to get here.
+        series_uid: SeriesInstanceUID; further stacks of the same series end in `#2`, `#3` ...
+        slices: The slices, at least one.
+        flags: Codes of the changes made while splitting the series (S07 to S09).
         others: SOPInstanceUIDs of the series that are not in this stack.
     """
 
@@ -42,11 +43,11 @@ class SliceStack:
 def split_series(
     slices: Sequence[SliceHeader], sha256_of: Mapping[str, str]
 ) -> tuple[list[SliceStack], int]:
-    """Tell the stacks of one series apart.
+    """Split the slices of one series into stacks.
 
     Args:
         slices: All slices with this SeriesInstanceUID.
-        sha256_of: File path to the SHA-256 of its bytes.
+        sha256_of: SHA-256 of the file's bytes, by file path.
 
     Returns:
         The stacks, and how many localizer images were left out.
@@ -86,7 +87,7 @@ def _drop_duplicates(
             raise Refusal(
                 "S01",
                 f"two different images with the SOPInstanceUID {one.sop_uid}",
-                "one image an UID",
+                "one image for each UID",
                 "Find out which one is right and remove the other.",
             )
     return list(seen.values())
@@ -105,10 +106,10 @@ def _refuse_two_frames(slices: Sequence[SliceHeader]) -> None:
 
 
 def _by_orientation(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
-    """Slices of like orientation together, the largest group first.
+    """Group slices of the same orientation, the largest group first.
 
-    A slice without a usable orientation goes with the largest group: the geometry check
-    then names it.
+    A slice without a usable orientation is put into the largest group, so that the geometry
+    check refuses it by name.
     """
     groups: list[tuple[np.ndarray, list[SliceHeader]]] = []
     lost = []
@@ -130,10 +131,10 @@ def _by_orientation(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
 
 
 def _by_phase(slices: list[SliceHeader]) -> list[list[SliceHeader]]:
-    """Split where positions collide, by the first tag that separates them cleanly.
+    """Split slices that share positions, by the first tag that separates them completely.
 
-    Step-and-shoot scanners give every table position a number of its own, so a tag alone
-    says nothing: it must have as many values as there are slices at one place.
+    Step-and-shoot scanners give every table position its own acquisition number. A tag is
+    therefore used only if it has as many values as there are slices at one position.
     """
     if any(one.position_mm is None for one in slices):
         return [slices]
@@ -152,14 +153,14 @@ def _by_phase(slices: list[SliceHeader]) -> list[list[SliceHeader]]:
     at = [one for one, where in zip(slices, places, strict=True) if where == place]
     raise Refusal(
         "S03",
-        f"{len(at)} slices at {_mm(at[0])} and {depth} at most at one place",
-        "one slice a place, or a tag that tells the acquisitions apart",
+        f"{len(at)} slices at {_mm(at[0])} and at most {depth} at one position",
+        "one slice at each position, or a tag that separates the acquisitions",
         "Export each acquisition as a series of its own.",
     )
 
 
 def _places(slices: Sequence[SliceHeader]) -> list[int]:
-    """Number of the place of every slice along the stack; nearer than 0.01 mm is the same."""
+    """Number the positions of the slices along the stack; within 0.01 mm they are the same."""
     axes = np.reshape(slices[0].orientation or (1, 0, 0, 0, 1, 0), (2, 3))
     along = np.array([one.position_mm for one in slices]) @ np.cross(axes[0], axes[1])
     order = np.argsort(along, kind="stable")

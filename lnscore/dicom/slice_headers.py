@@ -1,4 +1,4 @@
-"""Geometry, phase and pixel coding of CT slices, from single- and multi-frame data sets."""
+"""Read geometry, phase and pixel coding of CT slices from single- and multi-frame data sets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ PHASE_TAGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Pixels:
-    """How the stored numbers of one slice become HU.
+    """How the stored values of one slice are coded and converted to HU.
 
     Attributes:
-        frame: Place in a multi-frame file, None for a file of one slice.
-        offset: Byte of the first native pixel, None where pydicom must decode.
-        slope: None where the tag is absent.
-        padding: Lowest and highest stored value that stand for 'no pixel'.
+        frame: Frame index in a multi-frame file, None for a file of one slice.
+        offset: Byte of the first native pixel, None if pydicom must decode the pixels.
+        slope: RescaleSlope, None if the tag is absent.
+        padding: Lowest and highest stored value that mean "no pixel".
     """
 
     transfer_syntax: str
@@ -49,7 +49,7 @@ class Pixels:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceHeader:
-    """One CT slice: identity, place, phase, pixel coding. Missing geometry is None."""
+    """Identity, position, phase and pixel coding of one CT slice. Missing geometry is None."""
 
     path: str
     shown: str
@@ -62,16 +62,16 @@ class SliceHeader:
     spacing_mm: tuple[float, ...] | None
     thickness_mm: float | None
     phases: tuple[str, ...]
-    """AcquisitionNumber, TemporalPositionIdentifier, TriggerTime, acquisition time."""
+    """AcquisitionNumber, TemporalPositionIdentifier, TriggerTime and acquisition time, as text."""
     pixels: Pixels
     scanner: tuple[tuple[str, str], ...] = ()
 
 
 def plain_slice(dataset: Any, offset: int | None, path: str, shown: str) -> SliceHeader:  # noqa: ANN401
-    """The one slice of a CT Image file.
+    """Read the one slice of a CT Image file.
 
     Raises:
-        Refusal: F05, F07: several frames, or sizes that no CT has.
+        Refusal: F05 several frames, F07 sizes that no CT has.
     """
     if (whole(dataset, "NumberOfFrames") or 1) != 1:
         raise Refusal(
@@ -84,7 +84,7 @@ def plain_slice(dataset: Any, offset: int | None, path: str, shown: str) -> Slic
 
 
 def enhanced_slices(dataset: Any, path: str, shown: str) -> tuple[SliceHeader, ...]:  # noqa: ANN401
-    """The slices of an Enhanced or Legacy Converted Enhanced CT, one a frame.
+    """Read the slices of an Enhanced or Legacy Converted Enhanced CT, one for each frame.
 
     Raises:
         Refusal: F05 the frames are not described, F07 sizes that no CT has.
@@ -106,7 +106,7 @@ def enhanced_slices(dataset: Any, path: str, shown: str) -> tuple[SliceHeader, .
 
 
 def _parts(frame: Any, shared: Any) -> list[Any]:  # noqa: ANN401
-    """Every functional group of a frame, its own before the shared ones."""
+    """Return every functional group of a frame: its own groups before the shared ones."""
     groups = [group for group in (frame, shared) if group is not None]
     return [item for group in groups for element in group if element.VR == "SQ"
             for item in element.value[:1]]  # fmt: skip
@@ -140,7 +140,7 @@ def _slice(
 
 
 def _first(holders: list[Any], read: Callable[[Any, str], Value], *keywords: str) -> Value | None:
-    """First of these tags that says something."""
+    """Return the first of these tags that has a value."""
     for keyword in keywords:
         for holder in holders:
             value = read(holder, keyword)
@@ -188,7 +188,10 @@ def _pixels(dataset: Any, holders: list[Any], offset: int | None, frame: int | N
 
 
 def _padding(dataset: Any, signed: bool) -> tuple[int, int] | None:  # noqa: ANN401
-    """Stored values that stand for 'no pixel'; scanners write negative ones as unsigned too."""
+    """Return the range of stored values that mean "no pixel".
+
+    Some scanners write negative padding values as unsigned numbers.
+    """
     value = whole(dataset, "PixelPaddingValue")
     if value is None:
         return None
@@ -203,6 +206,6 @@ def _as_stored(value: int, signed: bool) -> int:
 
 
 def transfer_syntax(dataset: Any) -> str:  # noqa: ANN401
-    """Transfer syntax UID; implicit little endian where the file has no meta header."""
+    """Return the transfer syntax UID; implicit little endian if the file has no meta header."""
     meta = getattr(dataset, "file_meta", None)
     return str(meta.get("TransferSyntaxUID", "") if meta else "") or "1.2.840.10008.1.2"

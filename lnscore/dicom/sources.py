@@ -1,7 +1,7 @@
-"""Which files there are: folders, single files, zip archives, DICOMDIRs. Nothing is parsed here.
+"""List input files: folders, single files, zip archives, DICOMDIRs. No DICOM image is parsed here.
 
-Links are followed only to files inside the same folder; archives and DICOMDIRs are opened by
-a worker (`unpack`, `list_dicomdir`), because both are written by others.
+Links are followed only to files inside the same folder. Archives and DICOMDIRs are opened in a
+worker process (`unpack`, `list_dicomdir`), because they come from others and may be harmful.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ MAX_GROWTH = 200  # a DICOM series compresses two- to twentyfold
 FREE_GROWTH_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError)
-"""What a damaged zip archive raises, depending on how its files were packed.
+"""Errors that a damaged zip archive raises, depending on how its files were packed.
 
-Beside these, bzip2 raises an OSError without a number, and zipfile a RuntimeError where it wants
-a password.
+In addition, bzip2 raises an OSError without a number, and zipfile raises a RuntimeError if it
+needs a password.
 """
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file: where to read it, and the name by which the user knows it."""
+    """One file: the path to read it from, and the name by which the user knows it."""
 
     path: str
     shown: str
@@ -39,13 +39,13 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """What lies under the given paths.
+    """Files found under the given paths.
 
     Attributes:
-        files: To be read as DICOM, sorted.
+        files: Files to be read as DICOM, sorted.
         archives: Zip files.
         dicomdirs: DICOMDIR files given by name.
-        notes: What was not followed, and why.
+        notes: Messages about links and folders that were not followed, with the reason.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -58,7 +58,7 @@ def find(paths: Sequence[Path]) -> FoundFiles:
     """List every file under `paths`, each once, in a stable order.
 
     Raises:
-        Refusal: F10, a path that is not there.
+        Refusal: F10, a path does not exist.
     """
     found, seen = FoundFiles(), set[str]()
     for path in paths:
@@ -86,7 +86,7 @@ def _add(found: FoundFiles, seen: set[str], file: Path, real: str, *, named: boo
 
 
 def _walk(root: Path, notes: list[str]) -> Iterator[tuple[Path, str]]:
-    """Every regular file and its resolved path; folders are resolved once each."""
+    """Yield every regular file and its resolved path; each folder is resolved only once."""
     top = os.path.realpath(root)
 
     def unreadable(error: OSError) -> None:
@@ -109,13 +109,13 @@ def _walk(root: Path, notes: list[str]) -> Iterator[tuple[Path, str]]:
 
 
 def sha256_of(path: str) -> str:
-    """SHA-256 of a file's bytes, hex."""
+    """Return the SHA-256 of a file's bytes, hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def inside(real: str, top: str) -> bool:
-    """Whether a resolved path lies under a resolved folder."""
+    """Return whether a resolved path lies under a resolved folder."""
     return os.path.commonpath([real, top]) == top
 
 
@@ -128,11 +128,11 @@ class Unpacking:
 
 
 def unpack(task: Unpacking) -> list[SourceFile]:
-    """Unpack an archive into files named by number: no name of the archive's touches the disk.
+    """Unpack an archive into numbered files; names from the archive are never used on disk.
 
     Raises:
-        Refusal: F14 a name that leads out, a link, a password; F15 more than it may hold;
-            F16 damaged, or an archive inside.
+        Refusal: F14 a path that leads out of the folder, a link or a password; F15 too much
+            data or too many files; F16 a damaged archive, or an archive inside the archive.
     """
     try:
         with zipfile.ZipFile(task.archive.path) as archive:
@@ -143,7 +143,10 @@ def unpack(task: Unpacking) -> list[SourceFile]:
             return list(_extract(archive, entries, task, limit))
     except (*DAMAGED, OSError) as error:
         raise Refusal(
-            "F16", f"an archive that does not open ({error})", "a whole zip file", "Pack it again."
+            "F16",
+            f"an archive that cannot be opened ({error})",
+            "a whole zip file",
+            "Pack it again.",
         ) from error
 
 
@@ -151,7 +154,7 @@ def _refuse_entry(archive: str, entry: zipfile.ZipInfo) -> None:
     name = entry.filename.replace("\\", "/")
     leads_out = name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]
     if leads_out or stat.S_ISLNK(entry.external_attr >> 16):
-        what = "a path that leads out" if leads_out else "a link"
+        what = "a path that leads outside" if leads_out else "a link"
         raise Refusal(
             "F14",
             f"{what} in the archive: '{entry.filename[:80]}'",
@@ -162,7 +165,7 @@ def _refuse_entry(archive: str, entry: zipfile.ZipInfo) -> None:
         raise Refusal(
             "F14",
             "a password on the archive",
-            "an open archive",
+            "an archive without a password",
             "Unpack it and ingest the folder.",
         )
     if name.lower().endswith(".zip"):
@@ -177,7 +180,7 @@ def _refuse_entry(archive: str, entry: zipfile.ZipInfo) -> None:
 def _limit(archive: SourceFile, entries: int) -> int:
     if entries > MAX_ENTRIES:
         raise Refusal(
-            "F15", f"{entries} files", f"at most {MAX_ENTRIES}", "Pack fewer studies an archive."
+            "F15", f"{entries} files", f"at most {MAX_ENTRIES}", "Pack fewer studies into it."
         )
     grown = os.stat(archive.path).st_size * MAX_GROWTH
     return min(MAX_UNPACKED_BYTES, max(FREE_GROWTH_BYTES, grown))
@@ -192,11 +195,11 @@ def _extract(
         with archive.open(entry) as packed, open(path, "wb") as file:
             while block := packed.read(CHUNK_BYTES):
                 written += len(block)
-                if written > limit:  # counted while it grows: the archive's own sizes may lie
+                if written > limit:  # counted while writing: sizes in the archive may be false
                     raise Refusal(
                         "F15",
                         f"more than {limit >> 20} MiB unpacked",
-                        "an archive that grows less",
+                        "an archive that unpacks to less",
                         "The archive is suspect; unpack it by hand if it is truly that large.",
                     )
                 file.write(block)
@@ -204,13 +207,13 @@ def _extract(
 
 
 def list_dicomdir(source: SourceFile) -> tuple[list[SourceFile], list[str]]:
-    """Files that a DICOMDIR names, inside its own folder only.
+    """List the files that a DICOMDIR names; only files inside its own folder are used.
 
     Returns:
-        The files, and a note for every one that is missing or leads out.
+        The files, and a note for every file that is missing or lies outside the folder.
 
     Raises:
-        Refusal: F17, not a readable DICOMDIR.
+        Refusal: F17, the DICOMDIR cannot be read.
     """
     from pydicom import dcmread
 
@@ -220,7 +223,7 @@ def list_dicomdir(source: SourceFile) -> tuple[list[SourceFile], list[str]]:
         named = [record.get("ReferencedFileID") for record in records]
     except Exception as error:
         raise Refusal(
-            "F17", f"a DICOMDIR that does not read ({error})", "a whole one", "Ingest its folder."
+            "F17", f"a DICOMDIR that cannot be read ({error})", "a whole one", "Ingest its folder."
         ) from error
     files, notes = [], []
     for value in named:

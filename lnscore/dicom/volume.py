@@ -1,8 +1,8 @@
-"""A stack of slices becomes a scan: checked geometry, and HU of a slice when it is asked for.
+"""Build a scan from a stack of slices: check the geometry, and decode slices to HU on request.
 
-Order and spacing come from positions and orientation (highdicom's `get_volume_positions` where
-steps differ), never from names or numbers. What has no single affine is refused and the slice
-is named.
+Slice order and spacing come from positions and orientation (highdicom's `get_volume_positions`
+if steps differ), never from file names or instance numbers. A stack that has no single affine is
+refused, and the message names the slice.
 """
 
 from collections import OrderedDict
@@ -17,13 +17,13 @@ from lnscore.dicom.slice_headers import SliceHeader
 from lnscore.errors import Refusal
 
 SPACING_TOL = 0.01
-ROUNDED_MM = 0.11  # a step between positions written with one decimal is off by up to 0.1 mm
+ROUNDED_MM = 0.11  # with positions rounded to one decimal, a step is wrong by up to 0.1 mm
 SAME_PIXEL_MM = 1e-3
 OFF_AFFINE_MM = 0.3
 TILT_SLOPE = 0.01  # 0.6 degrees
 UNIT_TOL = 1e-3
 FEW_SLICES = 16
-CACHED_SLICES = 128  # half a megabyte each, or an open map of the file
+CACHED_SLICES = 128  # each needs half a megabyte, or an open memory map of the file
 WHOLE = slice(None)
 
 TILTED, FILLED, SHORT, SINGLE = "G07", "G08", "G09", "G10"
@@ -32,12 +32,12 @@ ASSUMED = "S16"
 
 @dataclass
 class Scan:
-    """A CT scan that decodes a slice when it is asked for (see `patches.SliceSource`).
+    """CT scan that decodes a slice only when it is needed (see `patches.SliceSource`).
 
     Attributes:
-        grid: Where it is.
-        slices: In slice order; None where a gap is filled.
-        flags: Codes of what a reader should know.
+        grid: Voxel grid and identity of the scan.
+        slices: Slice headers in slice order; None for a missing slice that is interpolated.
+        flags: Warning codes for the reader of the results.
     """
 
     grid: CtGrid
@@ -46,12 +46,13 @@ class Scan:
     _cache: OrderedDict[int, np.ndarray] = field(default_factory=OrderedDict)
 
     def slice_hu(self, z: int, rows: slice = WHOLE, columns: slice = WHOLE) -> np.ndarray:
-        """HU of a part of slice z, float32; a filled gap is interpolated.
+        """Return HU of a part of slice z, float32; a missing slice is interpolated.
 
-        The slice is decoded once and kept as stored: only what is asked for becomes HU.
+        The slice is decoded once and cached as stored values; only the requested part is
+        converted to HU.
 
         Raises:
-            Refusal: F08 the pixels cannot be decoded, F09 they are cut short.
+            Refusal: F08 the pixels cannot be decoded, F09 they are truncated.
         """
         header = self.slices[z]
         if header is None:
@@ -83,12 +84,13 @@ def place_stack(
     Args:
         stack: The slices.
         study_uid: StudyInstanceUID.
-        fill_gaps: Missing slices in a row that may be interpolated.
-        assume_hu: Accept stored values as HU where there is no rescale tag and they are
+        fill_gaps: Largest number of consecutive missing slices that may be interpolated.
+        assume_hu: Accept stored values as HU if there is no rescale tag and they are
             plausible.
 
     Raises:
-        Refusal: G01 to G06, G11 geometry; S04 to S06 values that are not HU.
+        Refusal: G01 to G06, G11 for the geometry; S04 to S06 for values that are not HU; F07
+            for the pixel coding.
     """
     _refuse_bad_slices(stack.slices)
     rescaled = refuse_what_is_not_hu(stack.slices, assume_hu=assume_hu)
@@ -150,13 +152,13 @@ def _refuse_missing(one: SliceHeader) -> None:
 
 
 def _slots(slices: tuple[SliceHeader, ...], fill_gaps: int) -> tuple[list[int], tuple[str, ...]]:
-    """Place of every slice in the stack, from positions along the normal alone."""
+    """Return the index of every slice in the stack, from positions along the normal alone."""
     if len(slices) == 1:
         return [0], (SINGLE,)
     positions, orientation = _positions(slices), slices[0].orientation or ()
     normal = _normal(slices)
     along = positions @ normal
-    straight = np.outer(along, normal)  # a tilted gantry's drift is the affine's to hold
+    straight = np.outer(along, normal)  # the affine holds the sideways drift of a tilted gantry
     spacing = _spacing(along)
     tolerance = max(SPACING_TOL * spacing, ROUNDED_MM)
     flags = (SHORT,) if len(slices) < FEW_SLICES else ()
@@ -174,7 +176,7 @@ def _slots(slices: tuple[SliceHeader, ...], fill_gaps: int) -> tuple[list[int], 
         allow_missing_positions=True,
         spacing_hint=spacing,
     )
-    if slots is None or len(set(slots)) < len(slots):  # two slices near one place are a guess
+    if slots is None or len(set(slots)) < len(slots):  # two slices at one index are ambiguous
         raise _uneven(along, spacing, tolerance)
     slots = _upward(slots, along)
     _refuse_gaps(slots, along, spacing, fill_gaps)
@@ -182,7 +184,10 @@ def _slots(slices: tuple[SliceHeader, ...], fill_gaps: int) -> tuple[list[int], 
 
 
 def _evenly(along: np.ndarray, tolerance: float) -> list[int] | None:
-    """Slots where there is nothing to judge; highdicom takes 0.2 s to import for its verdict."""
+    """Return the slice indices if the steps are even, else None.
+
+    This avoids the import of highdicom, which takes 0.2 s, for regular stacks.
+    """
     order = np.argsort(along)
     steps = np.diff(along[order])
     if steps.min() <= tolerance or np.abs(steps - steps.mean()).max() > tolerance / 2:
@@ -193,14 +198,14 @@ def _evenly(along: np.ndarray, tolerance: float) -> list[int] | None:
 
 
 def _spacing(along: np.ndarray) -> float:
-    """Mean of the steps that are like the middle one: gaps and outliers do not move it."""
+    """Return the mean of the steps close to the median step, so gaps and outliers do not count."""
     steps = np.diff(np.sort(along))
     middle = float(np.median(steps))
     return float(steps[np.abs(steps - middle) <= max(SPACING_TOL * middle, ROUNDED_MM)].mean())
 
 
 def _upward(slots: list[int], along: np.ndarray) -> list[int]:
-    """Slots counted along the normal, whatever way highdicom counts."""
+    """Return slice indices that increase along the normal; highdicom may count the other way."""
     if slots[int(along.argmax())] == 0:
         top = max(slots)
         return [int(top - slot) for slot in slots]
@@ -238,7 +243,7 @@ def _refuse_gaps(slots: list[int], along: np.ndarray, spacing: float, fill_gaps:
 
 
 def _affine(slices: tuple[SliceHeader, ...], slots: list[int]) -> np.ndarray:
-    """Least squares over all positions; refused where a slice lies off it."""
+    """Fit the affine to all positions by least squares; refuse a slice that lies off the line."""
     positions, number = _positions(slices), np.array(slots, float)
     row_axis, column_axis = np.reshape(slices[0].orientation or (), (2, 3))
     row_mm, column_mm = slices[0].spacing_mm or (1.0, 1.0)
@@ -262,7 +267,7 @@ def _affine(slices: tuple[SliceHeader, ...], slots: list[int]) -> np.ndarray:
 
 
 def _tilt_slope(affine: np.ndarray) -> float:
-    """Sideways drift of the stack for every mm along its normal."""
+    """Return the sideways drift of the stack in mm per mm along its normal."""
     step, down, along = affine[:3, :3].T
     normal = np.cross(along, down)
     normal /= np.linalg.norm(normal)

@@ -6,23 +6,23 @@ from typing import Any
 from db import counts, quarantine
 from db.schema import Quarantine
 from db.session import open_database
-from lnscore import console
 from lnscore.doctor.machine import Check, check_machine
 from lnscore.doctor.place import check_engines, check_place
 from lnscore.errors import EXIT_DONE, EXIT_ERROR
 from lnscore.settings import Settings
+from lnscore.summary import Answer
 
 PENDING = "Score them: lnscore score --pending"
 REFUSED = "lnscore status --refused tells what each was and what to do"
 
 
-def status(settings: Settings, *, refused: bool = False, as_json: bool = False) -> None:
-    """Print what the database holds, what waits, and what was refused.
+def status(settings: Settings, *, refused: bool = False) -> Answer:
+    """Say what the database holds, what waits for something, and what was refused.
 
     Args:
         settings: Where the database is.
-        refused: List every open refusal, with its traceback where the cause was not foreseen.
-        as_json: One JSON document instead.
+        refused: List every open refusal, with the traceback of an unforeseen error. The
+            document for `--json` always lists them.
 
     Raises:
         DatabaseError: D01, there is no database; or it cannot be used.
@@ -31,35 +31,27 @@ def status(settings: Settings, *, refused: bool = False, as_json: bool = False) 
         revision = counts.schema_revision(database)
         with database.read() as session:
             held = counts.summary(session)
-            rows = [_refusal(row) for row in quarantine.unresolved(session)] if refused else []
-    if as_json:
-        listed: dict[str, Any] = {"refused": rows} if refused else {}
-        console.print_json({"database": database.location, "schema": revision} | held | listed)
-        return
-    for line in _held(database.location, revision, held):
-        console.say(line)
-    for row in rows:
-        _say_refusal(row)
-    if refused and not rows:
-        console.say("nothing was refused")
+            rows = [_refusal(row) for row in quarantine.unresolved(session)]
+    lines = _held(database.location, revision, held)
+    if refused:
+        lines += [line for row in rows for line in _refusal_lines(row)] or ["nothing was refused"]
+    document = {"database": database.location, "schema": revision} | held | {"refused": rows}
+    return Answer(lines, document)
 
 
-def doctor(settings: Settings, *, as_json: bool = False) -> int:
-    """Check the machine, the database's place and the engines; print a line for each.
+def doctor(settings: Settings) -> Answer:
+    """Check the machine, the places of the database and the files, and the engines.
 
     Returns:
-        1 where something must be put right before lnscore works, else 0.
+        A line for each check; exit code 1 where something must be put right before lnscore
+        works, else 0.
     """
-    findings = [*check_machine(), *check_place(settings), *check_engines(settings)]
-    failed = [one for one in findings if one.state == "fail"]
-    if as_json:
-        console.print_json([vars(one) for one in findings])
-    else:
-        for one in findings:
-            _say_finding(one)
-        warned = sum(one.state == "warn" for one in findings)
-        console.say(f"{len(findings)} checks: {len(failed)} failed, {warned} warnings")
-    return EXIT_ERROR if failed else EXIT_DONE
+    checks = [*check_machine(), *check_place(settings), *check_engines(settings)]
+    failed = sum(one.state == "fail" for one in checks)
+    warned = sum(one.state == "warn" for one in checks)
+    lines = [line for one in checks for line in _check_lines(one)]
+    lines.append(f"{len(checks)} checks: {failed} failed, {warned} warnings")
+    return Answer(lines, [vars(one) for one in checks], EXIT_ERROR if failed else EXIT_DONE)
 
 
 def _held(location: str, revision: str, held: dict[str, Any]) -> list[str]:
@@ -88,18 +80,17 @@ def _refusal(row: Quarantine) -> dict[str, Any]:
     return facts | seen | {"traceback": row.detail}
 
 
-def _say_refusal(row: dict[str, Any]) -> None:
-    console.say("")
-    console.say(f"{row['code']} {row['scope']} {row['path']}")
-    console.say(f"  found   {row['found']}")
-    console.say(f"  wanted  {row['wanted']}")
-    console.say(f"  to do   {row['fix']}")
-    console.say(f"  seen    {row['tries']} times, last {row['last_seen']:%Y-%m-%d %H:%M} UTC")
-    for line in (row["traceback"] or "").splitlines():
-        console.say(f"  | {line}")
+def _refusal_lines(row: dict[str, Any]) -> list[str]:
+    return [
+        "",
+        f"{row['code']} {row['scope']} {row['path']}",
+        f"  found   {row['found']}",
+        f"  wanted  {row['wanted']}",
+        f"  to do   {row['fix']}",
+        f"  seen    {row['tries']} times, last {row['last_seen']:%Y-%m-%d %H:%M} UTC",
+        *(f"  | {line}" for line in (row["traceback"] or "").splitlines()),
+    ]
 
 
-def _say_finding(one: Check) -> None:
-    console.say(f"{one.state:4}  {one.name}: {one.found}")
-    if one.fix:
-        console.say(f"      {one.fix}")
+def _check_lines(one: Check) -> list[str]:
+    return [f"{one.state:4}  {one.name}: {one.found}", *([f"      {one.fix}"] if one.fix else [])]

@@ -12,9 +12,10 @@ import numpy as np
 
 from db.session import open_database
 from engines import load, parity
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.manifest import OperatingPoint, Precision
+from engines.manifest import OperatingPoint
 from engines.protocol import Engine
 from engines.shapes import Probabilities
 from lnscore.engine_commands import held_out_nodes

@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from engines import plans, tensorrt_build
+from engines.back_ends import Precision
 from engines.bundle import Bundle
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.plans import PlanRecord
 from engines.tensorrt_flavours import FLAVOURS, Flavour, key_here
 from engines.tensorrt_run import how_to_build
-from lnscore import console
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring import engine_choice
 from lnscore.settings import Settings
+from lnscore.summary import Answer, TextTable
 
 
 def run(
@@ -23,9 +23,8 @@ def run(
     max_batch: int,
     *,
     rebuild: bool = False,
-    as_json: bool = False,
-) -> None:
-    """Build a plan, or say that it is there; print what is known of it.
+) -> Answer:
+    """Build a plan, or find that it is there already; the answer describes it.
 
     Args:
         settings: Where the engines are.
@@ -34,7 +33,6 @@ def run(
         precision: `fp32` or `fp16`.
         max_batch: Most nodes of one run.
         rebuild: Build even where there is a plan; one that was altered is refused otherwise.
-        as_json: One JSON document instead of a table.
 
     Raises:
         EngineError: E11, E14 no such engine, back end or precision; E02, E40 to E42 it cannot
@@ -44,20 +42,18 @@ def run(
     _known("back end", backend, tuple(FLAVOURS))
     _known("precision", precision, get_args(Precision))
     flavour, wanted = FLAVOURS[backend], cast(Precision, precision)
-    bundle = engine_jobs.choose(name, settings.engine_home).bundle
+    bundle = engine_choice.choose(name, settings.engine_home).bundle
     models = bundle.manifest.models
     _known("precision", precision, tuple(models))
     key = key_here(flavour, wanted, max_batch, models[wanted].sha256)
     there = None if rebuild else plans.kept(bundle, key, how_to_build(bundle, flavour, wanted))
     record = there or _build(bundle, flavour, wanted, max_batch)
     file = bundle.plans / (record.key.stem + plans.PLAN)
-    if as_json:
-        found = record.model_dump(mode="json") | {"path": str(file), "new": there is None}
-        console.print_json(found)
-        return
     state = "built" if there is None else "there already"
-    console.print_table(f"Plan of {bundle.name}, {state}", ["what", "value"], _facts(record, file))
-    console.say(f"Check it: lnscore engine verify {name} --backend {backend}")
+    title = f"Plan of {bundle.name}, {state}"
+    table = TextTable(title, ["what", "value"], _facts(record, file))
+    document = record.model_dump(mode="json") | {"path": str(file), "new": there is None}
+    return Answer([table, f"Check it: lnscore engine verify {name} --backend {backend}"], document)
 
 
 def _build(bundle: Bundle, flavour: Flavour, precision: Precision, max_batch: int) -> PlanRecord:

@@ -1,21 +1,21 @@
-"""What `lnscore engine` prints: tables for people, one JSON document for a machine."""
+"""`lnscore engine list`, `show`, `verify` and `import`: what they answer."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from engines import load, plans
 from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.layer_compare import Layer
 from engines.manifest import Manifest
-from lnscore import console
-from lnscore.engine_commands import importing as engine_import
+from lnscore.engine_commands import importing
 from lnscore.errors import EXIT_DONE, EXIT_ENGINE
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring import engine_choice
 from lnscore.scoring.engine_choice import GoldenCheck, ListedEngine
 from lnscore.settings import Settings
+from lnscore.summary import Answer, TextTable
 
 if TYPE_CHECKING:
     from lnscore.engine_commands.accuracy import AccuracyRow
@@ -23,40 +23,37 @@ if TYPE_CHECKING:
 SHOWN_METRICS = 6
 
 
-def list_all(settings: Settings, *, as_json: bool = False) -> None:
-    """Print every engine that is shipped or imported, and what is wrong with it."""
-    rows = engine_jobs.list_engines(settings.engine_home)
-    if as_json:
-        console.print_json([_listed(row) for row in rows])
-        return
+def list_all(settings: Settings) -> Answer:
+    """List every engine that is shipped or imported, and what is wrong with it."""
+    rows = engine_choice.list_engines(settings.engine_home)
     columns = ["engine", "state", "made", "place", "plans", "problem"]
-    console.print_table("Engines", columns, [_cells(row) for row in rows])
+    table = TextTable("Engines", columns, [_cells(row) for row in rows])
+    return Answer([table], [_listed(row) for row in rows])
 
 
-def show(settings: Settings, name: str, *, as_json: bool = False) -> None:
-    """Print what an engine states, after checking every file of it.
+def show(settings: Settings, name: str) -> Answer:
+    """Show what an engine states about itself, after checking every file of it.
 
     Raises:
         EngineError: E11 no such engine; E01 to E07 it cannot be used.
     """
-    bundle = engine_jobs.choose(name, settings.engine_home).bundle
-    if as_json:
-        console.print_json(bundle.manifest.model_dump(mode="json"))
-        return
-    console.print_table(f"Engine {bundle.name}", ["what", "value"], _facts(bundle))
-    console.say(bundle.manifest.research_use)
+    bundle = engine_choice.choose(name, settings.engine_home).bundle
+    table = TextTable(f"Engine {bundle.name}", ["what", "value"], _facts(bundle))
+    return Answer([table, bundle.manifest.research_use], bundle.manifest.model_dump(mode="json"))
 
 
-def verify(
-    settings: Settings, name: str, backend: str, *, held_out: bool = False, as_json: bool = False
-) -> int:
+def verify(settings: Settings, name: str, backend: str, *, held_out: bool = False) -> Answer:
     """Run the golden inputs on every back end, or on one, in every precision.
 
-    With `held_out` also the nodes that the engine was tested on, from the database.
+    Args:
+        settings: Where the engines and the database are.
+        name: An engine's name, or a bundle's folder.
+        backend: Name of a back end, or `auto` for all of them.
+        held_out: Score the nodes that the engine was tested on, too; they are in the database.
 
     Returns:
-        0 where fp32 reproduces the golden outputs on some back end that can run here and
-        nothing failed; 4 otherwise.
+        Tables of the results. The exit code is 0 if fp32 reproduces the golden outputs on a
+        back end that can run here and nothing failed, otherwise 4.
 
     Raises:
         EngineError: E11 no such engine, E14 no such back end, E01 to E07 it cannot be used.
@@ -68,41 +65,37 @@ def verify(
             f"one of {load.AUTO}, {', '.join(load.BACKENDS)}",
             "Choose one.",
         )
-    rows = engine_jobs.verify(name, settings.engine_home, backend)
+    rows = engine_choice.verify(name, settings.engine_home, backend)
     found = _on_held_out(settings, name, rows) if held_out else []
     outcomes = {row.outcome for row in (*rows, *found)}
     sound = "failed" not in outcomes and "passed" in outcomes
-    if as_json:
-        documents = [asdict(row) for row in rows]
-        console.print_json(
-            {"golden": documents, "held_out": [asdict(row) for row in found]}
-            if held_out
-            else documents
-        )
-    else:
-        _print_checked(name, rows)
-        if found:
-            columns = ["back end", "precision", "outcome", *found[0].COLUMNS, "why"]
-            cells = [row.cells() for row in found]
-            console.print_table(f"Held-out nodes of {name}", columns, cells)
-    return EXIT_DONE if sound else EXIT_ENGINE
+    document = {"golden": [asdict(row) for row in rows], "held_out": [asdict(row) for row in found]}
+    tables = [*_golden_tables(name, rows), *_held_out_tables(name, found)]
+    return Answer(tables, document, EXIT_DONE if sound else EXIT_ENGINE)
 
 
 def _on_held_out(settings: Settings, name: str, rows: list[GoldenCheck]) -> "list[AccuracyRow]":
-    from lnscore.engine_commands import accuracy as engine_accuracy
+    from lnscore.engine_commands import accuracy
 
-    return engine_accuracy.verify(settings, name, rows)
+    return accuracy.verify(settings, name, rows)
 
 
-def _print_checked(name: str, rows: list[GoldenCheck]) -> None:
+def _held_out_tables(name: str, found: "list[AccuracyRow]") -> list[TextTable]:
+    if not found:
+        return []
+    columns = ["back end", "precision", "outcome", *found[0].COLUMNS, "why"]
+    return [TextTable(f"Held-out nodes of {name}", columns, [row.cells() for row in found])]
+
+
+def _golden_tables(name: str, rows: list[GoldenCheck]) -> list[TextTable]:
     columns = ["back end", "precision", "outcome", "largest", "mean", "swaps", "rank", "why"]
-    console.print_table(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])
+    tables = [TextTable(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])]
     for row in rows:
         if row.layers:
             columns = ["layer", "operator", "largest value", "error", "added"]
-            cells = [_layer(layer) for layer in row.layers]
             title = f"Layers of {row.precision} that lose most (ONNX Runtime, beside float32)"
-            console.print_table(title, columns, cells)
+            tables.append(TextTable(title, columns, [_layer(layer) for layer in row.layers]))
+    return tables
 
 
 def _layer(layer: Layer) -> list[str]:
@@ -110,34 +103,21 @@ def _layer(layer: Layer) -> list[str]:
     return [layer.name, layer.operator, *share]
 
 
-def import_bundle(
-    settings: Settings, bundle: Path, sha256: str | None, *, as_json: bool = False
-) -> None:
-    """Import an engine and say where it is now.
+def import_bundle(settings: Settings, bundle: Path, sha256: str | None) -> Answer:
+    """Import an engine; the answer says where it is now.
 
     Raises:
         EngineError: It is refused; nothing was copied.
     """
-    done = engine_import.import_bundle(bundle, settings.engine_home, sha256)
+    done = importing.import_bundle(bundle, settings.engine_home, sha256)
     name, path = done.bundle.name, done.bundle.path
-    if as_json:
-        console.print_json({"name": name, "path": str(path), "new": done.new})
-    elif done.new:
-        console.say(f"engine {name} imported to {path}")
-        console.say(f"Score with it: lnscore score --pending --engine {name}")
-    else:
-        console.say(f"engine {name} is there already: {path}")
-
-
-def promote(settings: Settings, name: str, *, as_json: bool = False) -> NoReturn:
-    """Make an engine the default, if its figures hold here.
-
-    Raises:
-        EngineError: It is refused, with the figures; the default stays as it is.
-    """
-    from lnscore.engine_commands import promotion
-
-    console.finish(promotion.promote(settings, name), as_json=as_json)
+    lines = [f"engine {name} is there already: {path}"]
+    if done.new:
+        lines = [
+            f"engine {name} imported to {path}",
+            f"Score with it: lnscore score --pending --engine {name}",
+        ]
+    return Answer(lines, {"name": name, "path": str(path), "new": done.new})
 
 
 def _listed(row: ListedEngine) -> dict[str, Any]:

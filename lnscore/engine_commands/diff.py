@@ -9,11 +9,12 @@ from db import reading, score_pairs
 from db.score_pairs import ScorePair, ScoringEngine
 from db.session import open_database
 from engines.errors import EngineError
-from lnscore import console, output_files
+from lnscore import output_files
 from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.settings import Settings
 from lnscore.short_names import engine_key, folder_name
 from lnscore.spreadsheet import ENCODING, sheet
+from lnscore.summary import TextTable
 
 SHOWN = 20
 COLUMNS = (
@@ -86,14 +87,15 @@ class EngineDifference:
 
     exit_code = EXIT_DONE
 
-    def lines(self) -> list[str]:
-        """Counts and notes; the nodes are a table."""
+    def lines(self) -> list[str | TextTable]:
+        """Tables of the nodes, then counts and notes."""
         counts = [
             f"{one.name}: {one.up + one.down} of {one.nodes} calls flip; {one.up} from negative to "
             f"positive, {one.down} from positive to negative"
             for one in self.points
         ]
-        return [f"{self.first} to {self.second}: {self.both} nodes", *counts, *self.notes]
+        head = f"{self.first} to {self.second}: {self.both} nodes"
+        return [*_tables(self), head, *counts, *self.notes]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for `--json`."""
@@ -165,14 +167,16 @@ def write(out: Path, found: EngineDifference) -> None:
             )
 
 
-def show(found: EngineDifference) -> None:
-    """Print the first flips of each operating point."""
+def _tables(found: EngineDifference) -> list[TextTable]:
+    """The nodes whose probability changes most, at each operating point."""
     head = ["study", "node", "station", "short axis", found.first, found.second, "change"]
+    tables = []
     for point in found.points:
         mine = [one for one in found.flips if one.point == point.name]
         if mine:
             title = f"{point.name}, the largest {SHOWN}" if len(mine) > SHOWN else point.name
-            console.print_table(title, head, [_cells(one) for one in mine[:SHOWN]])
+            tables.append(TextTable(title, head, [_cells(one) for one in mine[:SHOWN]]))
+    return tables
 
 
 def _named(name: str, known: Iterable[ScoringEngine]) -> ScoringEngine:

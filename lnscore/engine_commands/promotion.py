@@ -174,7 +174,7 @@ def _put(settings: Settings, bundle: Bundle, figures: dict[str, Any]) -> None:
     default = DefaultEngine(bundle.name, bundle.manifest.weights_sha256)
     details = {"weights": default.weights_sha256} | figures
     with (
-        writer_lock(settings.db),
+        writer_lock(settings.db, create=False),
         open_database(settings.db) as database,
         database.begin() as session,
     ):

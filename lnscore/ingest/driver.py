@@ -31,9 +31,10 @@ from lnscore.dicom.sources import (
 )
 from lnscore.errors import EXIT_ERROR, Refusal
 from lnscore.ingest.first_pass import Headers, in_chunks, read_headers
+from lnscore.ingest.options import IngestOptions
 from lnscore.ingest.studies import SortedHeaders, StudyFiles, sort_studies, unusable_dates
 from lnscore.ingest.summary import IngestSummary
-from lnscore.ingest.task import IngestOptions, SeriesResult, StudyResult, StudyTask
+from lnscore.ingest.task import SeriesResult, StudyResult, StudyTask
 from lnscore.ingest.worker import read_study
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.refused import record_of

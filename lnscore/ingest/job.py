@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lnscore.dicom.sources import find
-from lnscore.ingest.task import IngestOptions
+from lnscore.ingest.options import IngestOptions
 from lnscore.settings import Settings
 from lnscore.workers import Limits, Workers, no_collection
 
@@ -17,9 +17,10 @@ def run(paths: Sequence[Path], settings: Settings, options: IngestOptions) -> "I
     """Ingest under the database's lock.
 
     Raises:
-        Refusal: A path that is not there, masks without a series, a missing secret.
+        Refusal: F10, a path that is not there; masks without a series, a missing secret.
         DatabaseError: The database cannot be used, or another run holds it.
     """
+    options.check_files()
     found = find(paths)
     with Workers(limits(settings)) as workers:
         with no_collection():

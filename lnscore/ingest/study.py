@@ -16,8 +16,9 @@ from engines.patch import SPEC
 from lnscore.dicom.sources import sha256_of
 from lnscore.dicom.volume import ASSUMED, FILLED
 from lnscore.errors import Refusal
+from lnscore.ingest.options import IngestOptions
 from lnscore.ingest.scans import UnusableScan, UsableScan, ready_scans
-from lnscore.ingest.task import IngestOptions, SeriesResult, StudyResult, StudyTask
+from lnscore.ingest.task import SeriesResult, StudyResult, StudyTask
 from lnscore.masks.reading import BadMask, MaskFile, read_dicom_masks, read_named_masks
 from lnscore.masks.regions import WAITING
 from lnscore.nodes.cutting import CutNodes, cut_nodes

@@ -15,25 +15,11 @@ from db.session import Database, Session, open_database
 from lnscore.errors import EXIT_DONE, EXIT_ERROR
 from lnscore.labels.checking import StatedForAllRows, check
 from lnscore.labels.matching import Match, SeriesIndex, match, twice
+from lnscore.labels.options import LabelOptions
 from lnscore.labels.table import LabelTable, read_table
 from lnscore.settings import Settings, actor
 from lnscore.tables.messages import Message
 from lnscore.version import version
-
-
-@dataclass(frozen=True)
-class LabelOptions:
-    """What the command line says.
-
-    Attributes:
-        reader: Who labelled, where the file does not say.
-        coord: What points are in, where the file does not say.
-        tolerance_mm: How far a node's centroid may lie from its point.
-    """
-
-    tolerance_mm: float
-    reader: str = ""
-    coord: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +94,7 @@ def run(settings: Settings, path: Path, options: LabelOptions) -> LabelSummary:
         DatabaseError: The database cannot be used, or another run holds it.
     """
     table = read_table(path)
-    with writer_lock(settings.db), closing(open_database(settings.db)) as database:
+    with writer_lock(settings.db, create=False), closing(open_database(settings.db)) as database:
         matches, messages = _matched(database, table, options)
         ignored = [f"columns not read: {', '.join(table.ignored)}"] if table.ignored else []
         notes = (*(f"{table.name}: {said}" for said in table.said), *ignored)

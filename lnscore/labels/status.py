@@ -8,22 +8,21 @@ from typing import Any
 from db import labels
 from db.labels import ReaderLabel
 from db.session import open_database
-from lnscore import console
 from lnscore.labels import agreement
 from lnscore.labels.agreement import ReaderPair
 from lnscore.settings import Settings
+from lnscore.summary import Answer, TextTable
 
 SHOWN = 20
 """Disagreements on a terminal; `--json` has all."""
 
 
-def show(settings: Settings, rule: str, *, as_json: bool = False) -> None:
-    """Print what the labels of the current revisions say.
+def run(settings: Settings, rule: str) -> Answer:
+    """Summarise the labels of the current nodes.
 
     Args:
         settings: Where the database is.
         rule: Consensus rule, or a reader's name.
-        as_json: One JSON document.
 
     Raises:
         DatabaseError: D19, no such rule or reader; or the database cannot be used.
@@ -31,25 +30,25 @@ def show(settings: Settings, rule: str, *, as_json: bool = False) -> None:
     with closing(open_database(settings.db)) as database, database.read() as session:
         readings = labels.readings(session)
     agreed = labels.agreed(readings, rule)
-    if as_json:
-        console.print_json(_document(readings, agreed, rule))
-        return
+    return Answer(_shown(readings, agreed, rule), _document(readings, agreed, rule))
+
+
+def _shown(readings: list[ReaderLabel], agreed: dict[int, int], rule: str) -> list[str | TextTable]:
     if not readings:
-        console.say("no labels; import them with: lnscore labels import FILE")
-        return
-    columns = ["reader", "nodes", "malignant", "benign"]
+        return ["no labels; import them with: lnscore labels import FILE"]
     rows = [[name, *map(str, counts.values())] for name, counts in _readers(readings).items()]
-    console.print_table("Readers", columns, rows)
-    pairs = agreement.pairs(readings)
-    if pairs:
+    shown: list[str | TextTable] = [
+        TextTable("Readers", ["reader", "nodes", "malignant", "benign"], rows)
+    ]
+    if pairs := agreement.pairs(readings):
         columns = ["reader", "and", "nodes of both", "alike", "Cohen's kappa"]
-        console.print_table("Agreement", columns, [_pair(pair) for pair in pairs])
-    _print_disagreements(agreement.disagreements(readings))
+        shown.append(TextTable("Agreement", columns, [_pair(pair) for pair in pairs]))
     counts = _consensus(readings, agreed)
-    console.say(
+    consensus = (
         f"consensus '{rule}': {counts['malignant']} malignant, {counts['benign']} benign, "
         f"{counts['none']} labelled but without one"
     )
+    return [*shown, *_disagreements(agreement.disagreements(readings)), consensus]
 
 
 def _document(readings: list[ReaderLabel], agreed: dict[int, int], rule: str) -> dict[str, Any]:
@@ -96,20 +95,19 @@ def _pair(pair: ReaderPair) -> list[str]:
     return [pair.first, pair.second, str(pair.both), str(pair.same), figure]
 
 
-def _print_disagreements(nodes: list[list[ReaderLabel]]) -> None:
+def _disagreements(nodes: list[list[ReaderLabel]]) -> list[str | TextTable]:
     if not nodes:
-        return
+        return []
     rows = [
         [
-            said[0].study_uid,
-            said[0].tracking_uid,
-            ", ".join(one.reader for one in said if one.value),
-            ", ".join(one.reader for one in said if not one.value),
+            labels_of_node[0].study_uid,
+            labels_of_node[0].tracking_uid,
+            ", ".join(one.reader for one in labels_of_node if one.value),
+            ", ".join(one.reader for one in labels_of_node if not one.value),
         ]
-        for said in nodes[:SHOWN]
+        for labels_of_node in nodes[:SHOWN]
     ]
     columns = ["study", "tracking UID", "malignant", "benign"]
     count = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
-    console.print_table(f"Readers differ on {count}", columns, rows)
-    if len(nodes) > SHOWN:
-        console.say(f"and {len(nodes) - SHOWN} more; --json lists all")
+    more = [f"and {len(nodes) - SHOWN} more; --json lists all"] if len(nodes) > SHOWN else []
+    return [TextTable(f"Readers differ on {count}", columns, rows), *more]

@@ -1,4 +1,4 @@
-"""Whether another grid has the voxels of the CT, and which is which: no resampling."""
+"""Match the voxels of another grid with those of the CT, without resampling."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,18 @@ from lnscore.dicom.geometry import Geometry
 from lnscore.masks.regions import crop
 
 TOLERANCE_VOX = 0.2
-"""A mask that lies a fifth of a voxel off is the same mask; DS values and ITK affines round."""
+"""Largest accepted offset in voxels; DS values and ITK affines are rounded."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How the axes of another grid run along those of the CT.
+    """The CT axes and directions along which the axes of another grid run.
 
     Attributes:
         axes: CT axis (0 z, 1 y, 2 x) of each axis of the other grid.
-        signs: 1 where it runs the same way, else -1.
-        drift_vox: For CT z y x: how far the other grid's axes stray from whole CT voxels
-            by its last voxel.
-        shape: CT voxels z y x.
+        signs: 1 for each axis that runs in the same direction as the CT axis, else -1.
+        drift_vox: Distance of the other grid's last voxel from whole CT voxels, along CT z y x.
+        shape: Number of CT voxels, z y x.
     """
 
     axes: tuple[int, ...]
@@ -30,7 +29,7 @@ class Alignment:
 
     @property
     def through(self) -> int:
-        """The CT axis that a frame (two axes) lies across."""
+        """The CT axis that is perpendicular to a frame (a grid of two axes)."""
         return (set(range(3)) - set(self.axes)).pop()
 
     def turn(self, block: np.ndarray) -> np.ndarray:
@@ -39,11 +38,11 @@ class Alignment:
         return block[flips].transpose(np.argsort(self.axes))
 
     def covers(self, sizes: tuple[int, ...], origin_vox: np.ndarray) -> bool:
-        """Whether a volume of these sizes is the CT's grid, voxel for voxel.
+        """Return whether a volume of these sizes covers the CT's grid voxel for voxel.
 
         Args:
-            sizes: Voxels along the other grid's three axes.
-            origin_vox: CT index z y x (not rounded) of its first voxel.
+            sizes: Number of voxels along the other grid's three axes.
+            origin_vox: CT index z y x (not rounded) of the other grid's first voxel.
         """
         first = np.zeros(3)
         for axis, sign, size in zip(self.axes, self.signs, sizes, strict=True):
@@ -55,16 +54,16 @@ class Alignment:
     def place(
         self, block: np.ndarray, at: tuple[int, ...], corner_vox: np.ndarray
     ) -> tuple[np.ndarray, tuple[int, int, int]] | None:
-        """Put a box of the other grid where it belongs on the CT.
+        """Place a box of the other grid at its position on the CT.
 
         Args:
             block: bool, a box on the other grid's axes (2 for a frame, 3 for a volume).
-            at: Index of its first voxel on the other grid.
+            at: Index of the first voxel of the box on the other grid.
             corner_vox: Whole CT index z y x of the other grid's first voxel.
 
         Returns:
-            The mask z y x, cropped to its box inside the CT, and the CT index of its first
-            voxel; None where nothing of it lies inside.
+            The mask z y x, cropped to its bounding box inside the CT, and the CT index of its
+            first voxel; None if no part of it lies inside the CT.
         """
         start = np.array(corner_vox, int)
         for axis, sign, first, size in zip(self.axes, self.signs, at, block.shape, strict=True):
@@ -80,11 +79,11 @@ def align(steps_mm: np.ndarray, sizes: tuple[int, ...], geometry: Geometry) -> A
 
     Args:
         steps_mm: Shape (3, axis): the other grid's step along each of its axes, LPS x y z.
-        sizes: Its voxels along each axis.
-        geometry: The CT.
+        sizes: Number of voxels of the other grid along each axis.
+        geometry: Geometry of the CT.
 
     Returns:
-        The alignment, whatever its drift; None where two axes run along the same CT axis.
+        The alignment, with any drift; None if two axes run along the same CT axis.
     """
     steps_vox = geometry.inverse[:3, :3] @ steps_mm
     axes = tuple(int(axis) for axis in np.abs(steps_vox).argmax(axis=0))
@@ -101,7 +100,7 @@ def align(steps_mm: np.ndarray, sizes: tuple[int, ...], geometry: Geometry) -> A
 def _inside(
     block: np.ndarray, start: np.ndarray, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """The part of a box that lies inside the CT, and where it begins."""
+    """Return the part of a box that lies inside the CT, and the CT index where it begins."""
     low = np.clip(-start, 0, block.shape)
     high = np.clip(np.array(shape) - start, low, block.shape)
     part = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))

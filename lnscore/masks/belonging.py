@@ -1,4 +1,4 @@
-"""Which CT scan a mask was drawn on: by what it references, never by what lies beside it."""
+"""Find the CT scan on which a mask was drawn, from the mask's references, not from its folder."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,16 @@ from lnscore.masks.rtstruct import referenced_series, referenced_sops
 
 
 def scan_of(dataset: Dataset, kind: Kind, scans: Sequence[Scan]) -> Scan:
-    """The one scan that a mask belongs to.
+    """Find the one scan that a mask belongs to.
 
     Args:
         dataset: SEG or RTSTRUCT.
-        kind: Which of them.
-        scans: The usable scans of its study.
+        kind: Which of the two the data set is, `seg` or `rtstruct`.
+        scans: Usable scans of the mask's study.
 
     Raises:
-        Refusal: M03 its CT is not among them (it may still come); S14 several fit.
+        Refusal: M03 the CT of the mask is not among the scans (it may still arrive); S14 the
+            mask fits several scans, or names none and fits none.
     """
     named = _series_of(dataset, kind)
     if not named:
@@ -28,9 +29,9 @@ def scan_of(dataset: Dataset, kind: Kind, scans: Sequence[Scan]) -> Scan:
     if not fitting:
         raise Refusal(
             "M03",
-            f"a mask of CT series {', '.join(sorted(named))}, which is not here or was refused",
+            f"a mask of CT series {', '.join(sorted(named))}, which is missing or was refused",
             "that series",
-            "Send the whole series, or look why it was refused.",
+            "Send the whole series, or find out why it was refused.",
         )
     if len(fitting) == 1:
         return fitting[0]
@@ -55,16 +56,16 @@ def _slices_of(dataset: Dataset, kind: Kind) -> set[str]:
 
 
 def _only(scans: Sequence[Scan], dataset: Dataset) -> Scan:
-    """A mask that names no series: its frame of reference must leave one scan."""
+    """Find the scan of a mask that names no series: only one may have its frame of reference."""
     frame = str(dataset.get("FrameOfReferenceUID", ""))
     fitting = [scan for scan in scans if frame in ("", scan.grid.for_uid)]
     if len(fitting) != 1:
-        raise _unclear(f"a mask that names no CT series, and {len(fitting)} that it could be of")
+        raise _unclear(f"a mask that names no CT series, and {len(fitting)} series that fit it")
     return fitting[0]
 
 
 def _by_slices(scans: Sequence[Scan], sop_uids: set[str]) -> Scan:
-    """Several acquisitions of one series: the one whose slices are named."""
+    """Choose among several acquisitions of one series the one whose slices the mask names."""
     touched = [scan for scan in scans if sop_uids & set(scan.grid.sop_uids)]
     if len(touched) != 1:
         raise _unclear(f"a mask that names slices of {len(touched)} acquisitions of its series")

@@ -1,4 +1,4 @@
-"""Connected components of the few voxels of a mask, without its volume."""
+"""Find connected components from the list of a mask's voxels, without an array of the volume."""
 
 from dataclasses import replace
 
@@ -9,23 +9,24 @@ from lnscore.errors import Refusal
 from lnscore.masks.regions import MAX_REGIONS, Region, from_voxels
 
 _NEIGHBOURS = np.array([step for step in np.ndindex(3, 3, 3) if step > (1, 1, 1)]) - 1
-"""Half of the 26 neighbours: the other half sees the same pairs."""
+"""Offsets of half of the 26 neighbours; the other half would give the same pairs."""
 
 
 def label_components(voxels: np.ndarray) -> np.ndarray:
-    """Tell the 26-connected components of a set of voxels apart.
+    """Label the 26-connected components of a set of voxels.
 
-    Each voxel hooks its root onto the lowest root among its neighbours, and paths are
-    halved, until nothing changes (Shiloach and Vishkin 1982).
+    Each voxel attaches its root to the lowest root among its neighbours, and paths are
+    shortened, until nothing changes (Shiloach and Vishkin 1982).
 
     Args:
         voxels: Index z y x, shape (voxel, 3), in the order of `np.argwhere`.
 
     Returns:
-        For each voxel the place of the first voxel of its component, shape (voxel,).
+        For each voxel the position in `voxels` of the first voxel of its component, shape
+        (voxel,).
     """
     low = voxels.min(axis=0)
-    size = np.ptp(voxels, axis=0) + 3  # an empty border: no neighbour wraps around
+    size = np.ptp(voxels, axis=0) + 3  # empty border, so that no neighbour wraps around
     strides = np.array([size[1] * size[2], size[2], 1])
     flat = (voxels - low + 1) @ strides
     pairs = [_pairs(flat, int(step)) for step in _NEIGHBOURS @ strides]
@@ -42,30 +43,30 @@ def label_components(voxels: np.ndarray) -> np.ndarray:
 
 
 def _pairs(flat: np.ndarray, step: int) -> np.ndarray:
-    """Places of the voxels that have a neighbour at `step`, and of those neighbours."""
+    """Return the positions of voxels that have a neighbour at `step`, and of those neighbours."""
     there = np.searchsorted(flat, flat + step).clip(max=len(flat) - 1)
     here = np.flatnonzero(flat[there] == flat + step)
     return np.stack([here, there[here]])
 
 
 MIN_VOLUME_MM3 = 10.0
-"""A ball of 2.7 mm: below, a component of a one-label mask is a speck, not a node."""
+"""Volume of a ball of 2.7 mm diameter; smaller components of a one-label mask are no nodes."""
 
 
 def split_components(region: Region, grid: CtGrid) -> tuple[Region, ...]:
     """Split a one-label mask into nodes: its 26-connected components.
 
     Args:
-        region: All nodes in one mask.
-        grid: The CT.
+        region: One mask with all nodes.
+        grid: Grid of the CT.
 
     Returns:
-        One region a component, in the order of their first voxels, named `LABEL.1`,
-        `LABEL.2`. Specks below `MIN_VOLUME_MM3` and components beyond the `MAX_REGIONS`
-        largest are left out; then every region is warned (N09).
+        One region for each component, in the order of their first voxels, named `LABEL.1`,
+        `LABEL.2`. Components below `MIN_VOLUME_MM3` and components beyond the `MAX_REGIONS`
+        largest are left out; every region then carries the warning N09.
 
     Raises:
-        Refusal: N09 where nothing but specks is left.
+        Refusal: N09, all components are below `MIN_VOLUME_MM3`.
     """
     if region.mask is None:
         return (region,)

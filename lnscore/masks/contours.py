@@ -1,18 +1,20 @@
-"""From the contours of one structure to a mask: planes to slices, outlines to pixels.
+"""Convert the contours of one structure to a mask: planes to slices, outlines to pixels.
 
-Contours are in voxel coordinates here, so that sagittal, coronal, oblique and sheared grids
-are no special case: a contour belongs to a slice when its z index does. The rules:
+Contours are in voxel coordinates here, so sagittal, coronal, oblique and sheared grids need no
+special treatment: the z index of a contour decides its slice. The rules:
 
-- A contour goes to the slice that its image reference names where that is no more than half
-  a slice away (M53 where it is), else to the nearest; more than a tenth of a slice away is
-  flagged (M52). Beyond half a slice outside the scan, or across the slices, is refused.
-- Outlines of one plane are filled even-odd: nested is a hole, apart is a sum. One drawn
-  twice counts once, outlines that cross are flagged (M57).
-- Of several planes that fall on one slice (contours finer than the CT) the nearest is used
-  (M56): to combine two sections even-odd would leave a ring.
-- Coarser contours: at least three planes, all the same number of slices apart and no more
-  than `MAX_STEP_MM`, are sections of one thing; the slices between are interpolated (M54).
-  Any other gap may be meant and stays empty (M55).
+- A contour belongs to the slice of the image that it refers to, if that slice is at most half a
+  slice away; if it is farther away, the contour belongs to the nearest slice (M53). An offset of
+  more than a tenth of a slice is flagged (M52). A contour more than half a slice outside the
+  scan, or one that crosses slices, is refused.
+- Outlines in one plane are filled with the even-odd rule: an inner outline is a hole, and
+  separate outlines add up. A repeated outline counts once; crossing outlines are flagged (both
+  M57).
+- If several planes fall on one slice (contours finer than the CT), the nearest plane is used
+  (M56): combining two sections with the even-odd rule would leave a ring.
+- Contours coarser than the CT: at least three planes, all the same number of slices and at most
+  `MAX_STEP_MM` apart, are taken as sections of one structure; the slices between them are
+  interpolated (M54). Any other gap may be intended and stays empty (M55).
 """
 
 from collections.abc import Sequence
@@ -30,7 +32,7 @@ from lnscore.masks.regions import crop
 ON_SLICE_VOX = 0.1
 SAME_PLANE_VOX = 0.1
 FLAT_VOX = 0.25
-"""How far a vertex may leave its contour's plane: written coordinates are rounded."""
+"""Largest distance of a vertex from its contour's plane; written coordinates are rounded."""
 
 MAX_STEP_MM = 10.0
 
@@ -40,9 +42,9 @@ class Contour:
     """One closed outline.
 
     Attributes:
-        points_vox: Vertices (point, 3), z y x on the CT grid.
-        named_slice: Slice whose image the contour refers to.
-        exclusive: Meant to be combined by XOR (CLOSEDPLANAR_XOR).
+        points_vox: Vertices, z y x on the CT grid, shape (point, 3).
+        named_slice: Index of the slice whose image the contour refers to, or None.
+        exclusive: Whether the contour is to be combined by XOR (CLOSEDPLANAR_XOR).
     """
 
     points_vox: np.ndarray
@@ -51,12 +53,12 @@ class Contour:
 
     @cached_property
     def z_vox(self) -> float:
-        """Where it lies on the stack; rounded, so that noise decides no tie."""
+        """Slice position of the contour; rounded, so that numerical noise does not decide ties."""
         return round(float(self.points_vox[:, 0].mean()), 3)
 
     @property
     def outline(self) -> np.ndarray:
-        """Vertices (point, 2), row and column."""
+        """Vertices as row and column, shape (point, 2)."""
         return self.points_vox[:, 1:]
 
 
@@ -65,9 +67,9 @@ class RasterisedStructure:
     """A structure on the CT grid.
 
     Attributes:
-        mask: bool z y x, cropped to its box.
-        origin_vox: CT index of `mask[0, 0, 0]`.
-        warnings: M52 to M58.
+        mask: bool z y x, cropped to its bounding box.
+        origin_vox: CT index z y x of `mask[0, 0, 0]`.
+        warnings: Warning codes among M52 to M58.
     """
 
     mask: np.ndarray
@@ -79,15 +81,16 @@ def draw(contours: Sequence[Contour], geometry: Geometry, roi: str) -> Rasterise
     """Fill the contours of one structure.
 
     Args:
-        contours: At least one.
-        geometry: The CT.
-        roi: What to call the structure in a refusal.
+        contours: Contours of the structure, at least one.
+        geometry: Geometry of the CT.
+        roi: Name of the structure in the message of a refusal.
 
     Returns:
-        Its mask, and what a reader should know of it.
+        The mask of the structure with its warnings.
 
     Raises:
-        Refusal: M48 not in the slices' planes, M49 outside the scan, M50 no pixel centre inside.
+        Refusal: M48 a contour is not in the plane of the slices, M49 a contour is outside the
+            scan, M50 no pixel centre lies inside.
     """
     warnings: set[str] = set()
     by_slice: dict[int, list[Contour]] = {}
@@ -139,7 +142,7 @@ def _slice_of(contour: Contour, slices: int) -> tuple[int, set[str]]:
 
 @dataclass(frozen=True)
 class _Window:
-    """Rows and columns that the structure may touch; `cut` where the scan ends before it."""
+    """Rows and columns that the structure may touch; `cut` if it extends beyond the scan."""
 
     origin: tuple[int, int]
     shape: tuple[int, int]
@@ -160,7 +163,7 @@ def _window(contours: Sequence[Contour], shape: tuple[int, int, int], roi: str) 
 
 
 def _section(z: int, group: list[Contour], window: _Window) -> tuple[np.ndarray, set[str]]:
-    """The filled outlines of one slice."""
+    """Fill the outlines of one slice and return its mask with warning codes."""
     nearest = min(group, key=lambda c: (abs(c.z_vox - z), c.z_vox)).z_vox
     plane = [c for c in group if abs(c.z_vox - nearest) <= SAME_PLANE_VOX]
     codes = {"M56"} if len(plane) < len(group) else set()
@@ -171,7 +174,7 @@ def _section(z: int, group: list[Contour], window: _Window) -> tuple[np.ndarray,
 
 
 def _without_copies(plane: list[Contour]) -> list[Contour]:
-    """Drop what was drawn twice, whatever vertex it begins with; XOR means what it says."""
+    """Remove repeated outlines, whichever vertex they start with; XOR contours are all kept."""
     seen: dict[bytes, Contour] = {}
     for number, contour in enumerate(plane):
         key = np.unique(snap(contour.outline), axis=0).tobytes()
@@ -180,7 +183,7 @@ def _without_copies(plane: list[Contour]) -> list[Contour]:
 
 
 def _cross(plane: list[Contour], window: _Window) -> bool:
-    """Whether an outline lies partly inside another: neither a hole in it nor apart from it."""
+    """Return whether any outline lies partly inside another one, so that the two cross."""
     plain = sorted((c.outline for c in plane if not c.exclusive), key=_area_vox, reverse=True)
     if len(plain) < 2:
         return False
@@ -199,7 +202,7 @@ def _area_vox(outline: np.ndarray) -> float:
 
 
 def _close_gaps(mask: np.ndarray, used: list[int], step_mm: float) -> set[str]:
-    """Interpolate regular gaps in place; say what was done, or that gaps stay."""
+    """Interpolate regular gaps in place; return M54 if that was done, M55 if gaps stay empty."""
     gaps = {after - before for before, after in pairwise(used)}
     if gaps <= {1}:
         return set()

@@ -1,8 +1,8 @@
-"""Label maps (NIfTI, NRRD, Slicer's .seg.nrrd) to regions on the CT grid.
+"""Read label maps (NIfTI, NRRD, Slicer's .seg.nrrd) as regions on the CT grid.
 
-A label map has no frame of reference to compare: its grid must be the CT's. The same body
-stored mirrored or with its axes in another order is that grid, and is put back exactly.
-ITK gives every format in LPS mm.
+A label map has no frame of reference that could be compared, so its grid must be the CT's grid.
+Mirrored axes or another order of axes are allowed and are turned back exactly, without
+interpolation. ITK gives every format in LPS mm.
 """
 
 import gzip
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 MAX_LAYERS = 64
-"""Of a .seg.nrrd with overlapping segments."""
+"""Largest number of layers of a .seg.nrrd with overlapping segments."""
 MAX_LABEL = 2**31 - 1
 MAX_LABELLED = 0.5
-"""Of all voxels; more is an image, not nodes in a body."""
+"""Largest part of all voxels with a label; a file with more is an image, not a map of nodes."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class LabelMap:
 
     Attributes:
         layers: Whole numbers z y x on the CT grid, one array for each layer.
-        names: By (layer, label value); None where the file does not list its segments.
+        names: Segment names by (layer, label value); None if the file does not list segments.
     """
 
     layers: tuple[np.ndarray, ...]
@@ -50,15 +50,15 @@ def read_label_map(path: Path, grid: CtGrid) -> AnnotatedFile:
 
     Args:
         path: `.nii`, `.nii.gz`, `.nrrd`, `.nhdr` or `.seg.nrrd`; a legend may lie beside it.
-        grid: The CT.
+        grid: Grid of the CT.
 
     Returns:
         One region for each label or segment. A map with a single label and no list of
-        segments holds all nodes in one: it is split into its 26-connected components.
+        segments holds all nodes in one label; it is split into its 26-connected components.
 
     Raises:
-        Refusal: M01 cannot be read; M04 another grid; M05 values that are no labels; M06
-            too many labels; M09 a damaged legend; N09 nothing but specks.
+        Refusal: M01 cannot be read; M04 another grid; M05 values that are not labels; M06
+            too many labels; M09 a damaged legend; N09 all components are too small.
     """
     label_map = load_label_map(path, grid)
     names = label_map.names or {(0, value): name for value, name in read_legend(path).items()}
@@ -86,7 +86,7 @@ def load_label_map(path: Path, grid: CtGrid) -> LabelMap:
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        alignment = _alignment(reader, path, grid)  # before a byte of pixels is unpacked
+        alignment = _alignment(reader, path, grid)  # before any pixels are unpacked
         _refuse_cut_short(path, reader)
         stored = sitk.GetArrayViewFromImage(image := reader.Execute())
         layers = [_whole(stored[..., None] if stored.ndim == 3 else stored, path)]
@@ -114,7 +114,7 @@ def _alignment(reader: "sitk.ImageFileReader", path: Path, grid: CtGrid) -> Alig
 
 
 def _refuse_cut_short(path: Path, reader: "sitk.ImageFileReader") -> None:
-    """ITK fills what a truncated NIfTI lacks with zeros and says nothing."""
+    """Refuse a truncated NIfTI: ITK would fill the missing bytes with zeros without a warning."""
     if not reader.HasMetaDataKey("vox_offset"):
         return
     voxels = int(np.prod(reader.GetSize()))
@@ -157,13 +157,13 @@ def _stated(sizes: tuple[int, ...], steps_mm: np.ndarray, origin_mm: np.ndarray)
 
 
 def _whole(stored: np.ndarray, path: Path) -> np.ndarray:
-    """Labels as whole numbers of their own memory; floats only where nothing is lost."""
+    """Copy the labels as whole numbers; floats are accepted only if they are whole numbers."""
     if stored.dtype.kind != "f":
         if stored.size and stored.min() < 0:
             raise _no_labels(path, f"negative values, down to {stored.min()}")
         return stored.copy()
     labels = np.empty(stored.shape, np.int32)
-    for plane, into in zip(stored, labels, strict=True):  # a slice at a time: less memory
+    for plane, into in zip(stored, labels, strict=True):  # one slice at a time, to save memory
         odd = plane[~((plane >= 0) & (plane <= MAX_LABEL) & (plane == np.rint(plane)))]
         if odd.size:
             raise _no_labels(path, f"values such as {odd[0]:.6g}")
@@ -172,7 +172,7 @@ def _whole(stored: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _labelled(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Label value and its voxels (voxel, 3), value by value."""
+    """Yield every label value with its voxels z y x, shape (voxel, 3)."""
     if np.count_nonzero(labels) > MAX_LABELLED * labels.size:
         raise _too_much("a label map that labels more than half of the scan")
     voxels = np.argwhere(labels)
@@ -182,7 +182,9 @@ def _labelled(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     if len(found) > MAX_REGIONS:
         raise _too_much(f"a label map of {len(found)} labels")
     parts = np.split(voxels[order], np.cumsum(counts)[:-1])
-    yield from zip(found.tolist(), parts, strict=False)  # nothing found: one empty part
+    yield from zip(
+        found.tolist(), parts, strict=False
+    )  # without labels, `parts` holds one empty part
 
 
 def _region(value: int, name: str | None, voxels: np.ndarray) -> Region:
@@ -199,7 +201,7 @@ def _region(value: int, name: str | None, voxels: np.ndarray) -> Region:
 
 
 def _segment_names(keys: dict[str, Any]) -> dict[tuple[int, int], str] | None:
-    """Names of a .seg.nrrd's segments by layer and label value (Slicer's header fields)."""
+    """Read a .seg.nrrd's segment names by layer and label value from Slicer's header fields."""
     prefixes = [
         key[: -len("_ID")] for key in keys if key.startswith("Segment") and key[-3:] == "_ID"
     ]

@@ -1,4 +1,4 @@
-"""Names of label values, from a file beside the label map."""
+"""Read the names of label values from a legend file beside the label map."""
 
 import csv
 import json
@@ -17,13 +17,13 @@ def read_legend(label_map: Path) -> dict[int, str]:
     with or without that header line.
 
     Args:
-        label_map: The label map, there or not.
+        label_map: Path of the label map; the file itself need not exist.
 
     Returns:
-        Names by label value; empty where there is no such file.
+        Names by label value; empty if there is no legend.
 
     Raises:
-        Refusal: M09 where the legend is damaged, or both files are there.
+        Refusal: M09, the legend is damaged, or both files exist.
     """
     stem = next((s for s in _SUFFIXES if label_map.name.lower().endswith(s)), label_map.suffix)
     base = label_map.name[: len(label_map.name) - len(stem)]
@@ -66,5 +66,5 @@ def _unusable(name: str, found: str, path: Path) -> Refusal:
         "M09",
         f"legend {name}: {found}",
         'one legend, as {"1": "LN 1 AJCC8:4R"} or two columns label,name',
-        f"Correct {path.name}, or take it away to read the labels without names",
+        f"Correct {path.name}, or remove it to read the labels without names",
     )

@@ -1,8 +1,8 @@
-"""Points that a reader placed: CSV, JSON and Slicer's `.mrk.json`, in LPS mm.
+"""Read points that a reader placed, from CSV, JSON and Slicer's `.mrk.json`, as LPS mm.
 
-A bare number of millimetres may be LPS or RAS, so the coordinate system must be stated:
-`LPS_MM`, `RAS_MM`, or `IJK`. IJK is column, row and slice of the CT, each from 0; slice 0 is
-the first of the grid, which is the one that `CtGrid.sop_uids` begins with.
+Coordinates in millimetres may be LPS or RAS, so the coordinate system must be stated: `LPS_MM`,
+`RAS_MM`, or `IJK`. IJK is column, row and slice of the CT, each counted from 0; slice 0 is the
+first slice of the grid, whose UID is `CtGrid.sop_uids[0]`.
 """
 
 import csv
@@ -22,11 +22,11 @@ from lnscore.stations.stated import station_in
 COORDS = ("LPS_MM", "RAS_MM", "IJK")
 MAX_BYTES = 1 << 24
 BORDER_VOX = 0.5
-"""From the centre of the outermost voxels to the border of the scan."""
+"""Distance in voxels from the centre of the outermost voxels to the border of the scan."""
 
 
 class PointRow(BaseModel):
-    """One point as written; `station` is `SYSTEM:CODE`."""
+    """One point as written in the file; `station` is `SYSTEM:CODE`."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
@@ -38,21 +38,21 @@ class PointRow(BaseModel):
 
 
 def read_points(path: Path, coord: str | None, grid: CtGrid) -> AnnotatedFile:
-    """Read candidate nodes that are points.
+    """Read candidate nodes that are given as points.
 
     Args:
-        path: `.csv` with the columns x, y, z and, if wanted, name and station; `.json` with a
-            list of such objects, or an object with `points` and perhaps `coord`; Slicer's
+        path: `.csv` with the columns x, y, z and optionally name and station; `.json` with a
+            list of such objects, or an object with `points` and optionally `coord`; Slicer's
             `.mrk.json`, which states its own coordinate system.
-        coord: One of `COORDS`; may be None where the file states it.
-        grid: The CT.
+        coord: One of `COORDS`; may be None if the file states it.
+        grid: Grid of the CT.
 
     Returns:
-        One region a point. Refusals: K03 for every point outside the scan. `details` holds
-        the `coord`.
+        One region for each point. `refusals` has K03 for every point outside the scan.
+        `details` holds the `coord`.
 
     Raises:
-        Refusal: K01 a damaged file, with the row; K02 no coordinate system, or another one
+        Refusal: K01 a damaged file, with the row; K02 no coordinate system, or a different one
             than the file states; M06 too many points.
     """
     rows, stated = _rows(path)
@@ -74,7 +74,7 @@ def read_points(path: Path, coord: str | None, grid: CtGrid) -> AnnotatedFile:
 
 
 def _rows(path: Path) -> tuple[list[PointRow], str | None]:
-    """Checked rows, and the coordinate system that the file states."""
+    """Read and check the rows; return them with the coordinate system that the file states."""
     if path.stat().st_size > MAX_BYTES:
         raise _damaged(path, f"{path.stat().st_size} bytes")
     try:
@@ -89,7 +89,7 @@ def _rows(path: Path) -> tuple[list[PointRow], str | None]:
 
 
 def _csv_rows(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """Rows with the line on which each stands."""
+    """Return the rows of a CSV file, each with its line number as text."""
     reader = csv.DictReader(text.splitlines())
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
     return [
@@ -108,10 +108,10 @@ def _json_rows(written: Any) -> tuple[list[tuple[str, Any]], str | None]:  # noq
 
 
 def _markup_rows(markups: Iterable[dict[str, Any]]) -> tuple[list[tuple[str, Any]], str | None]:
-    """Control points of Slicer's markups, of which some may be skipped or not yet placed."""
+    """Return the control points of Slicer's markups, without points that are not placed yet."""
     rows, systems = [], set()
     for markup in markups:
-        # Slicer 4 wrote numbers: 0 RAS, 1 LPS.
+        # Slicer 4 wrote numbers: 0 for RAS, 1 for LPS.
         system = str(markup["coordinateSystem"])
         systems.add({"0": "RAS", "1": "LPS"}.get(system, system))
         for point in markup["controlPoints"]:
@@ -148,25 +148,25 @@ def _coordinates(path: Path, asked: str | None, stated: str | None) -> str:
             "K02",
             f"{said}, --coord is {asked or 'not given'}",
             f"one coordinate system of {', '.join(COORDS)}",
-            "Give --coord as the program that wrote the points means it",
+            "Set --coord to the coordinate system of the program that wrote the points",
         )
     return coord
 
 
 def lps_mm(points: np.ndarray, coord: str, geometry: Geometry | None) -> np.ndarray:
-    """World points of points as written.
+    """Convert points from their stated coordinate system to LPS mm.
 
     Args:
-        points: (point, 3), x y z.
-        coord: One of `COORDS`.
-        geometry: The CT's; only IJK needs it.
+        points: Points x y z as written, shape (point, 3).
+        coord: Coordinate system, one of `COORDS`.
+        geometry: Geometry of the CT; only IJK needs it.
 
     Raises:
-        ValueError: IJK without a geometry.
+        ValueError: `coord` is IJK and no geometry is given.
     """
     if coord == "IJK":
         if geometry is None:
-            raise ValueError("IJK is of a grid, and none is given")
+            raise ValueError("IJK needs the geometry of the CT, and none is given")
         return geometry.to_mm(points[:, ::-1])
     return points * (-1, -1, 1) if coord == "RAS_MM" else points
 
@@ -195,6 +195,6 @@ def _damaged(path: Path, found: str) -> Refusal:
     return Refusal(
         "K01",
         f"points file {path.name}: {found}",
-        "x, y, z and perhaps name and station for every point",
+        "x, y, z and optionally name and station for every point",
         "Correct the file; see docs/inputs.md",
     )

@@ -1,10 +1,10 @@
-"""Polygons to pixels: which pixel centres of a slice lie inside.
+"""Convert polygons to pixels: find the pixel centres of a slice that lie inside.
 
-Pixel (row, column) has its centre at exactly (row, column). Vertices are put on a lattice of
-1/1024 pixel and the rest is whole-number arithmetic, so that the result depends neither on
-the order of the vertices nor on rounding: polygons that share an edge share no pixel and
-leave none out between them. A centre on an upper or left edge is inside, one on a lower or
-right edge is not.
+Pixel (row, column) has its centre at exactly (row, column). Vertices are rounded to a lattice of
+1/1024 pixel, and all further steps use whole numbers. The result therefore depends neither on
+the order of the vertices nor on rounding: polygons with a common edge share no pixel and leave
+no pixel out between them. A centre on an upper or left edge is inside; a centre on a lower or
+right edge is outside.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 SNAP_PER_VOX = 1024
-"""0.001 pixel is below what contours are written with, and swallows their float noise."""
+"""Lattice steps in a pixel: finer than the precision of contours, coarser than float noise."""
 
 FAR_VOX = 1 << 20
-"""No vertex may be farther from the first pixel: products stay within 63 bits."""
+"""Largest distance of a vertex from the first pixel, so that products fit into 63 bits."""
 
 _MAX_CROSSINGS = 1 << 21
-"""Crossings of edges and rows held at once."""
+"""Largest number of crossings of edges and rows that are held in memory at once."""
 
 
 def fill_even_odd(
@@ -26,20 +26,20 @@ def fill_even_odd(
 ) -> np.ndarray:
     """Mark the pixel centres that an odd number of outlines encloses.
 
-    A polygon inside another is a hole, a keyhole (out and back along one line) is a hole,
-    polygons apart from each other add up.
+    A polygon inside another is a hole, and so is a keyhole (out and back along one line).
+    Separate polygons add up.
 
     Args:
-        polygons: Vertices (vertex, 2), row and column in pixels, within `FAR_VOX`; the last
-            vertex is joined to the first.
+        polygons: Vertices as row and column in pixels, shape (vertex, 2), within `FAR_VOX`; the
+            last vertex is joined to the first.
         shape: Rows and columns of the window to fill.
         origin: Row and column of the window's first pixel.
 
     Returns:
-        bool (row, column) of the window.
+        Mask of the window, bool, shape (row, column).
     """
     rows, columns = shape
-    # One more column: where a row is entered and left beyond the window's right end.
+    # One additional column collects the crossings beyond the right end of the window.
     parity = np.zeros(rows * (columns + 1), np.uint8)
     for row, column in _crossings(_edges(polygons), origin[0], rows):
         within = np.clip(column - origin[1], 0, columns)
@@ -50,12 +50,15 @@ def fill_even_odd(
 
 
 def snap(vertices: np.ndarray) -> np.ndarray:
-    """Vertices in whole steps of 1/`SNAP_PER_VOX` pixel, int64."""
+    """Round vertices to whole steps of 1/`SNAP_PER_VOX` pixel, int64."""
     return np.rint(np.asarray(vertices, float) * SNAP_PER_VOX).astype(np.int64)
 
 
 def _edges(polygons: Sequence[np.ndarray]) -> np.ndarray:
-    """Edges (edge, 4): row and column of the upper end, then of the lower; none is level."""
+    """Return the edges, shape (edge, 4): row and column of the upper end, then of the lower end.
+
+    Horizontal edges are left out.
+    """
     edges = [np.empty((0, 4), np.int64)]
     for polygon in polygons:
         start = snap(polygon)
@@ -69,10 +72,10 @@ def _edges(polygons: Sequence[np.ndarray]) -> np.ndarray:
 def _crossings(
     edges: np.ndarray, first_row: int, rows: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Row (from `first_row`) and first column at or right of each crossing, in portions.
+    """Yield, in portions, the row of each crossing and the first column at or right of it.
 
-    An edge has the rows from its upper end up to, not with, its lower end: a vertex between
-    two edges is met once.
+    Rows count from `first_row`. An edge covers the rows from its upper end (included) to its
+    lower end (excluded), so that a vertex between two edges counts once.
     """
     from_row = np.clip(_ceil(edges[:, 0], SNAP_PER_VOX) - first_row, 0, rows)
     to_row = np.clip(_ceil(edges[:, 2], SNAP_PER_VOX) - first_row, 0, rows)
@@ -98,12 +101,12 @@ def between(lower: np.ndarray, upper: np.ndarray, fraction: float) -> np.ndarray
     Raya and Udupa, IEEE Trans. Med. Imaging 9:32-42, 1990.
 
     Args:
-        lower: bool (row, column).
-        upper: bool of the same shape.
-        fraction: Place between them, 0 at `lower`, 1 at `upper`.
+        lower: Mask of the lower slice, bool, shape (row, column).
+        upper: Mask of the upper slice, same type and shape.
+        fraction: Position between the slices, 0 at `lower`, 1 at `upper`.
 
     Returns:
-        bool of the same shape; empty where either is.
+        Interpolated mask, same type and shape; empty if either mask is empty.
     """
     if not (lower.any() and upper.any()):
         return np.zeros_like(lower)
@@ -112,10 +115,10 @@ def between(lower: np.ndarray, upper: np.ndarray, fraction: float) -> np.ndarray
 
 
 def _depth(mask: np.ndarray) -> np.ndarray:
-    """Distance to the outline in pixels, positive inside, 0.5 at the pixels beside it."""
+    """Return the distance to the outline in pixels: positive inside, 0.5 at outermost pixels."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(np.pad(mask, 1).astype(np.uint8))
-    # The filter calls the mask's own outer pixels 0 and their neighbours outside -1.
+    # The filter gives 0 for the outermost pixels of the mask and -1 for their outside neighbours.
     outline = sitk.SignedMaurerDistanceMap(image, insideIsPositive=True, squaredDistance=False)
     return sitk.GetArrayFromImage(outline)[1:-1, 1:-1] + 0.5

@@ -1,4 +1,4 @@
-"""The mask files of one study: read, and given to the scan that they were drawn on."""
+"""Read the mask files of one study and assign each to the scan on which it was drawn."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NRRD = (".nrrd", ".nhdr")
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask that was read, for the scan with this series UID."""
+    """A mask file that was read, with the series UID of its scan."""
 
     series_uid: str
     annotation: AnnotationRecord
@@ -28,7 +28,7 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class BadMask:
-    """A mask file that cannot be used; the scan is known where only its content was refused."""
+    """A mask file that cannot be used; `series_uid` is None if its scan is not known."""
 
     sha256: str
     path: str
@@ -39,7 +39,7 @@ class BadMask:
 def read_dicom_masks(
     files: Sequence[FileHeader], scans: Sequence[Scan]
 ) -> tuple[list[MaskFile], list[BadMask]]:
-    """Read every SEG and RTSTRUCT, the newest first; each fails alone."""
+    """Read every SEG and RTSTRUCT, the newest first; one bad file does not affect the others."""
     read: list[MaskFile] = []
     bad: list[BadMask] = []
     seen = set[str]()

@@ -1,7 +1,7 @@
-"""What every mask reader gives: regions on the CT grid, what was refused, and why.
+"""The common output of all mask readers: regions on the CT grid, and refusals with reasons.
 
-The readers are `seg`, `rtstruct`, `labelmaps` and `points`; this room holds only what they
-share and knows no file format.
+The readers are `seg`, `rtstruct`, `label_maps` and `points`. This module holds only what they
+share and does not depend on any file format.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from lnscore.dicom.geometry import CtGrid
 from lnscore.errors import Refusal
 
 MAX_REGIONS = 500
-"""More segments, contours' structures or labels than this in one file are no node masks."""
+"""Largest number of segments, structures or labels in one file; more are not node masks."""
 
 WAITING = frozenset({"M03"})
-"""Refusals that may end by themselves: the mask's CT has not arrived completely."""
+"""Codes of refusals that may end without action: the CT of the mask has not fully arrived yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +26,14 @@ class Region:
     """One candidate node: a mask on the CT grid, or a point.
 
     Attributes:
-        label: Segment label, ROI name, "label 3" or a point's name.
-        number: Segment or ROI number, label value, or a point's place from 1.
-        centre_mm: LPS x y z; only for a point, which has no mask.
-        mask: bool z y x, cropped to its box on the CT grid; None for a point.
+        label: Segment label, ROI name, "label 3" or the name of a point.
+        number: Segment or ROI number, label value, or position of a point in its file from 1.
+        centre_mm: Centre in LPS x y z; only for a point, which has no mask.
+        mask: bool z y x, cropped to its bounding box on the CT grid; None for a point.
         origin_vox: CT index z y x of `mask[0, 0, 0]`.
-        tracking_uid: Stated by the source (DICOM SEG), else None.
-        station: Explicit, from the segment's code or name.
-        warnings: Codes of `errors.CODES` that a reader of the node should know.
+        tracking_uid: Tracking UID if the source states one (DICOM SEG), else None.
+        station: Station that the segment's code or name states, else None.
+        warnings: Warning codes (see `errors.CODES`) of this node.
     """
 
     label: str
@@ -48,12 +48,12 @@ class Region:
 
 @dataclass(frozen=True)
 class AnnotatedFile:
-    """One mask file, read.
+    """Content of one mask file.
 
     Attributes:
-        regions: In the order of the source's own numbers; none is no error.
-        refusals: Regions that cannot be used; the others are.
-        details: Provenance worth keeping: algorithm, threshold, fractional type.
+        regions: Usable regions in the order of the source's numbers; may be empty.
+        refusals: Refusals of the regions that cannot be used.
+        details: Provenance that is stored: algorithm, threshold, fractional type.
     """
 
     regions: tuple[Region, ...]
@@ -64,14 +64,14 @@ class AnnotatedFile:
 def crop(
     mask: np.ndarray, origin_vox: tuple[int, int, int] = (0, 0, 0)
 ) -> tuple[np.ndarray, tuple[int, int, int]] | None:
-    """Cut a mask to the box of its voxels.
+    """Crop a mask to the bounding box of its voxels.
 
     Args:
         mask: bool z y x.
-        origin_vox: CT index of `mask[0, 0, 0]`.
+        origin_vox: CT index z y x of `mask[0, 0, 0]`.
 
     Returns:
-        A copy of the box, and the CT index of its first voxel; None where nothing is set.
+        A copy of the box, and the CT index of its first voxel; None if no voxel is set.
     """
     box, start = mask, []
     for axis, first in enumerate(origin_vox):
@@ -80,7 +80,7 @@ def crop(
         if not len(used):
             return None
         inside = slice(int(used[0]), int(used[-1]) + 1)
-        box = box[(slice(None),) * axis + (inside,)]  # the next axis has less to look at
+        box = box[(slice(None),) * axis + (inside,)]  # makes the search along the next axis smaller
         start.append(first + inside.start)
     return box.copy(), (start[0], start[1], start[2])
 
@@ -92,7 +92,7 @@ def from_voxels(voxels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
         voxels: CT index z y x, shape (voxel, 3), at least one.
 
     Returns:
-        The mask cropped to its box, and the CT index of its first voxel.
+        The mask of the bounding box, and the CT index of its first voxel.
     """
     low = voxels.min(axis=0)
     mask = np.zeros(voxels.max(axis=0) - low + 1, bool)
@@ -101,11 +101,11 @@ def from_voxels(voxels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
 
 
 def check_frame_of_reference(for_uid: str, grid: CtGrid, kind: str) -> None:
-    """Refuse a mask whose millimetres are not the CT's.
+    """Refuse a mask whose frame of reference is not that of the CT.
 
     Args:
         for_uid: FrameOfReferenceUID of the mask.
-        grid: The CT.
+        grid: Grid of the CT.
         kind: "SEG" or "RTSTRUCT", for the message.
 
     Raises:
@@ -121,11 +121,11 @@ def check_frame_of_reference(for_uid: str, grid: CtGrid, kind: str) -> None:
 
 
 def check_slices_present(sop_uids: Iterable[str], grid: CtGrid, kind: str) -> None:
-    """Refuse, for now, a mask that names CT images which are not there.
+    """Refuse, for the time being, a mask that refers to CT images that are missing.
 
     Args:
         sop_uids: SOPInstanceUIDs that the mask refers to.
-        grid: The CT.
+        grid: Grid of the CT.
         kind: "SEG" or "RTSTRUCT", for the message.
 
     Raises:

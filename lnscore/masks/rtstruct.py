@@ -1,8 +1,9 @@
-"""RT Structure Set to regions on a CT: one region a structure.
+"""Read an RT Structure Set as regions on a CT, one region for each structure.
 
-A structure set belongs to a CT by its frame of reference. Some writers leave that out of the
-file's sequence or of the structure: the other of the two decides, then the series and images
-that it refers to; where nothing does, it is refused. What contours become is in `contours`.
+The frame of reference decides to which CT a structure set belongs. It stands in a sequence of the
+file and in each structure; some writers fill only one of the two, which then decides. If both are
+empty, the referenced series and images decide; without those, the file is refused. The module
+`contours` converts contours to masks.
 """
 
 from collections import Counter
@@ -36,12 +37,12 @@ RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 NO_NODE = {
     "EXTERNAL", "BOLUS", "SUPPORT", "FIXATION", "ISOCENTER", "CONTROL", "DOSE_REGION",
 }  # fmt: skip
-"""Interpreted types that are the patient's outline, a device or a field, never a node."""
+"""Interpreted types of the patient's outline, of devices and of fields, which are never nodes."""
 
 
 @dataclass(frozen=True)
 class _Listed:
-    """One series that the structure set refers to, and its images."""
+    """One series to which the structure set refers, with its images."""
 
     for_uid: str
     series_uid: str
@@ -51,21 +52,21 @@ class _Listed:
 def read_rtstruct(dataset: Dataset, grid: CtGrid) -> AnnotatedFile:
     """Read every structure of an RT Structure Set on a CT.
 
-    CLOSED_PLANAR and CLOSEDPLANAR_XOR contours make a mask, a structure of POINT contours
-    makes one point region each. Contours that enclose nothing (open, fewer than 3 points, no
-    area) are left out with a refusal of their own, and the region says so (M47).
+    CLOSED_PLANAR and CLOSEDPLANAR_XOR contours give one mask. A structure with POINT contours
+    only gives one point region for each point. Contours that enclose nothing (open, fewer than 3
+    points, no area) are left out; `refusals` and the warnings of the region then have M47.
 
     Args:
-        dataset: The structure set; contour data may be unread.
-        grid: The CT that it belongs to.
+        dataset: The structure set; contour data may still be unparsed.
+        grid: Grid of the CT to which it belongs.
 
     Returns:
-        Regions in the order of ROI numbers; a structure that cannot be used is a refusal
-        among `refusals` (M02, M42 to M51). `details` has the interpreted types by ROI number.
+        Regions in the order of ROI numbers. `refusals` has the structures that cannot be used
+        (M01, M02, M42 to M51). `details` has the interpreted types by ROI number.
 
     Raises:
-        Refusal: M01 not a structure set, M02 of another frame of reference, M03 images that
-            are not there, M06 too many structures, M42 nothing says which CT it belongs to.
+        Refusal: M01 not a structure set, M02 another frame of reference, M03 missing images,
+            M06 too many structures, M42 nothing states to which CT it belongs.
     """
     with readable("the RTSTRUCT"):
         _check_class(dataset)
@@ -86,20 +87,20 @@ def read_rtstruct(dataset: Dataset, grid: CtGrid) -> AnnotatedFile:
 
 
 def referenced_series(dataset: Dataset) -> set[str]:
-    """SeriesInstanceUIDs that a structure set refers to.
+    """Return the SeriesInstanceUIDs to which a structure set refers.
 
     Raises:
-        Refusal: M01.
+        Refusal: M01, the structure set cannot be read.
     """
     with readable("the RTSTRUCT"):
         return {listed.series_uid for listed in _listed(dataset)} - {""}
 
 
 def referenced_sops(dataset: Dataset) -> set[str]:
-    """SOPInstanceUIDs of the images that a structure set and its contours refer to.
+    """Return the SOPInstanceUIDs of the images to which a structure set and its contours refer.
 
     Raises:
-        Refusal: M01.
+        Refusal: M01, the structure set cannot be read.
     """
     with readable("the RTSTRUCT"):
         return {uid for listed in _listed(dataset) for uid in listed.sop_uids} | _drawn_on(dataset)
@@ -116,7 +117,7 @@ def _listed(dataset: Dataset) -> list[_Listed]:
 
 
 def _drawn_on(dataset: Dataset) -> set[str]:
-    """Images that single contours refer to."""
+    """Return the UIDs of the images to which single contours refer."""
     return {
         uid
         for roi in items(dataset, "ROIContourSequence")
@@ -147,7 +148,7 @@ def _check_class(dataset: Dataset) -> None:
 
 
 def _check_belongs(dataset: Dataset, found: list[Structure], grid: CtGrid) -> None:
-    """Refuse the whole file where it is another CT's, nobody's, or too early."""
+    """Refuse the whole file if it belongs to another CT or to none, or if CT images are missing."""
     frames = _frames(dataset)
     if frames and grid.for_uid not in frames:
         check_frame_of_reference(min(frames), grid, "RTSTRUCT")
@@ -173,25 +174,28 @@ def _check_structure(structure: Structure, dataset: Dataset, grid: CtGrid) -> No
             "M51",
             f"{structure} is of type {structure.interpreted_type}",
             "a structure that can be a lymph node",
-            "Nothing, or correct its RT ROI Interpreted Type",
+            "Do nothing, or correct its RT ROI Interpreted Type",
         )
     if structure.for_uid:
         check_frame_of_reference(structure.for_uid, grid, f"RTSTRUCT's {structure}")
     elif len(_frames(dataset)) > 1:
         raise Refusal(
             "M42",
-            f"{structure} does not say in which of {len(_frames(dataset))} frames of reference",
+            f"{structure} does not state to which of {len(_frames(dataset))} frames of reference"
+            " it belongs",
             f"frame of reference {grid.for_uid} stated for the ROI",
             "Export it with ReferencedFrameOfReferenceUID",
         )
     if not structure.contours:
-        raise Refusal("M44", f"{structure} has no contours", "at least one", "Nothing, or draw it")
+        raise Refusal(
+            "M44", f"{structure} has no contours", "at least one", "Do nothing, or draw it"
+        )
 
 
 def _regions(
     structure: Structure, written: list[WrittenContour], grid: CtGrid
 ) -> tuple[list[Region], list[Refusal]]:
-    """The structure's mask, or its points, and a refusal for contours that were left out."""
+    """Return the mask or the points of a structure, and a refusal for contours left out."""
     closed = [contour for contour in written if contour.flaw is None]
     points = [c for c in written if c.kind == "POINT" and len(c.points_mm) == 1 and not closed]
     unused = [contour for contour in written if contour.flaw and contour not in points]
@@ -242,7 +246,7 @@ def _mask_region(
 def _point_regions(
     structure: Structure, points: list[WrittenContour], flagged: set[str], grid: CtGrid
 ) -> list[Region]:
-    """One region a point: several in one structure are several candidates, numbered."""
+    """Make one region for each point; several points of one structure are numbered candidates."""
     station, doubts = station_in(structure.name)
     return [
         Region(

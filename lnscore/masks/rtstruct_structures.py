@@ -1,7 +1,7 @@
-"""The structures (ROIs) of an RTSTRUCT as its sequences state them; nothing here knows a CT.
+"""Read the structures (ROIs) of an RTSTRUCT from its sequences, independent of any CT.
 
-Contour data is read from its bytes: many times as fast as through a decimal object for every
-number, and a broken one is found here, not raised from within pydicom.
+Contour data are read from their bytes. This is many times as fast as pydicom's decimal object for
+every number, and a damaged number is found here instead of raising an error inside pydicom.
 """
 
 import struct
@@ -22,7 +22,7 @@ from lnscore.masks.regions import MAX_REGIONS
 
 MAX_CONTOURS = 20_000
 MAX_POINTS = 1_000_000
-"""Of one structure: a body outline of 500 slices has half of that."""
+"""Largest number of points of one structure; a body outline on 500 slices has half of that."""
 
 MAX_CONTOUR_POINTS = 100_000
 MAX_LABEL = 200
@@ -38,9 +38,9 @@ class Structure:
     Attributes:
         number: ROINumber.
         name: ROIName.
-        for_uid: ReferencedFrameOfReferenceUID, empty where absent.
-        interpreted_type: RTROIInterpretedType, such as EXTERNAL or GTV; empty where absent.
-        contours: Items of its ContourSequence, not yet read.
+        for_uid: ReferencedFrameOfReferenceUID, empty if absent.
+        interpreted_type: RTROIInterpretedType, such as EXTERNAL or GTV; empty if absent.
+        contours: Items of the ROI's ContourSequence, not yet parsed.
     """
 
     number: int
@@ -51,7 +51,7 @@ class Structure:
 
     @property
     def label(self) -> str:
-        """Its name as a node's label; its number where it has none."""
+        """Label of the node: the ROI's name, or its number if it has no name."""
         return self.name[:MAX_LABEL] or f"ROI {self.number}"
 
     def __str__(self) -> str:
@@ -60,13 +60,13 @@ class Structure:
 
 @dataclass(frozen=True, eq=False)
 class WrittenContour:
-    """One contour as it is written.
+    """One contour as it is written in the file.
 
     Attributes:
         kind: ContourGeometricType.
-        points_mm: Vertices, LPS x y z.
-        stated_points: NumberOfContourPoints.
-        sop_uids: Images that it refers to.
+        points_mm: Vertices in LPS x y z, shape (point, 3).
+        stated_points: NumberOfContourPoints, None if absent.
+        sop_uids: SOPInstanceUIDs of the images to which it refers.
     """
 
     kind: str
@@ -76,13 +76,14 @@ class WrittenContour:
 
     @cached_property
     def flaw(self) -> str | None:
-        """Why it encloses nothing; None where it does."""
+        """Reason why the contour encloses no area; None if it encloses one."""
         if self.kind not in CLOSED:
             return f"of type {ascii(self.kind[:32])[1:-1] or '(none)'}"
         if len(self.points_mm) < 3:
             return "of fewer than 3 points"
         centred = self.points_mm - self.points_mm.mean(axis=0)
-        # Not the shoelace: a figure of eight has none and still encloses two areas.
+        # The shoelace formula is not used: it gives no area for a figure of eight, which
+        # encloses two.
         return "without area" if np.linalg.svd(centred, compute_uv=False)[1] < _LINE_MM else None
 
 
@@ -90,15 +91,15 @@ _BROKEN = (
     ArithmeticError, AttributeError, BytesLengthException, EOFError, LookupError,
     NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error,
 )  # fmt: skip
-"""What pydicom raises on bytes that are no valid element."""
+"""Errors that pydicom raises for bytes that are not a valid element."""
 
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Turn what pydicom raises on a malformed element into a refusal.
+    """Turn an error that pydicom raises for a damaged element into a refusal.
 
     Raises:
-        Refusal: M01.
+        Refusal: M01, `what` cannot be read.
     """
     try:
         yield
@@ -112,13 +113,13 @@ def readable(what: str) -> Iterator[None]:
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """Items of a sequence; none where it is absent, empty or no sequence."""
+    """Return the items of a sequence; empty if it is absent, empty or not a sequence."""
     value = dataset.get(keyword)
     return list(value) if isinstance(value, Items) else []
 
 
 def whole_number(dataset: Dataset, keyword: str) -> int | None:
-    """A whole number; None where it is absent or no number."""
+    """Return a whole number; None if it is absent or not a number."""
     try:
         return int(text(dataset, keyword))
     except ValueError:
@@ -132,7 +133,7 @@ def structures(dataset: Dataset) -> tuple[list[Structure], list[Refusal]]:
         dataset: An RT Structure Set.
 
     Returns:
-        The structures, and a refusal (M43) for each that cannot be told from another.
+        The structures, and a refusal (M43) for each ROI number that is missing or not unique.
 
     Raises:
         Refusal: M06, more than `MAX_REGIONS`.
@@ -166,7 +167,7 @@ def structures(dataset: Dataset) -> tuple[list[Structure], list[Refusal]]:
 
 
 def _contours(dataset: Dataset) -> dict[int | None, list[Dataset]]:
-    """Items of ROIContourSequence by the ROI number that they refer to."""
+    """Return the items of ROIContourSequence by the ROI number to which they refer."""
     found: dict[int | None, list[Dataset]] = {}
     for item in items(dataset, "ROIContourSequence"):
         found.setdefault(whole_number(item, "ReferencedROINumber"), []).append(item)
@@ -183,8 +184,8 @@ def _interpreted_types(dataset: Dataset) -> dict[int | None, str]:
 def _unsure(number: int | None) -> Refusal:
     return Refusal(
         "M43",
-        f"ROI number {'(none)' if number is None else number} names no ROI, or more than one",
-        "one ROI and one set of contours to each number",
+        f"ROI number {'(none)' if number is None else number} is that of no ROI, or of several",
+        "one ROI and one set of contours for each number",
         "Export the structure set again",
     )
 
@@ -193,7 +194,7 @@ def read_contours(structure: Structure) -> list[WrittenContour]:
     """Read every contour of a structure.
 
     Raises:
-        Refusal: M01, M45 coordinates that are none, M46 too many.
+        Refusal: M01 damaged elements, M45 invalid coordinates, M46 too many contours or points.
     """
     if len(structure.contours) > MAX_CONTOURS:
         raise _too_many(structure, f"{len(structure.contours)} contours", f"{MAX_CONTOURS}")
@@ -225,7 +226,7 @@ def _too_many(structure: Structure, found: str, most: str) -> Refusal:
 
 
 def _written_numbers(item: Dataset) -> list:
-    """ContourData, number by number, not yet converted."""
+    """Return the numbers of ContourData as a list, not yet converted."""
     element = item.get_item("ContourData")
     value = None if element is None else element.value
     if isinstance(value, bytes):

@@ -1,7 +1,7 @@
-"""DICOM SEG to regions on the CT grid: BINARY, FRACTIONAL and LABELMAP.
+"""Read a DICOM SEG (BINARY, FRACTIONAL or LABELMAP) as regions on the CT grid.
 
-Where a frame lies is decided by its position and orientation alone, never by its place in
-the file: frames may be left out, flipped, turned, or reach beyond the CT.
+Only position and orientation decide where a frame lies, never its order in the file: frames may
+be missing, flipped or turned, or extend beyond the CT.
 """
 
 from typing import Any
@@ -30,19 +30,19 @@ def read_seg(dataset: Dataset, grid: CtGrid) -> AnnotatedFile:
     """Read every segment that has voxels, in the order of segment numbers.
 
     Args:
-        dataset: The SEG, with pixels and file meta.
-        grid: The CT that it was drawn on.
+        dataset: The SEG, with pixels and file meta information.
+        grid: Grid of the CT on which it was drawn.
 
     Returns:
-        One region a segment. `details` holds the `kind`, the `segments` (number, label,
+        One region for each segment. `details` holds the `kind`, the `segments` (number, label,
         algorithm type and name), the numbers of `empty_segments`, and for FRACTIONAL the
-        `fractional_type` and `threshold`. Refusals: M10 for a segment outside the CT, M01
-        for pixels of a segment that is not described.
+        `fractional_type` and `threshold`. `refusals` has M10 for a segment outside the CT, and
+        M01 for pixels of a segment that is not described.
 
     Raises:
         Refusal: M01 damaged; M02 another frame of reference; M03 CT images are missing
-            (waiting); M04 another grid; M06 too many segments; M07 not a kind of SEG that
-            is known; M08 frames between the CT's slices.
+            (waiting); M04 another grid; M06 too many segments; M07 unknown kind of SEG; M08
+            frames between the CT's slices.
     """
     check_frame_of_reference(str(dataset.get("FrameOfReferenceUID", "")), grid, "SEG")
     segments = _segments(dataset, _kind(dataset))
@@ -69,7 +69,7 @@ def _kind(dataset: Dataset) -> str:
 
 
 def _segments(dataset: Dataset, kind: str) -> dict[int, Dataset]:
-    """Descriptions by segment number, without a label map's background."""
+    """Return segment descriptions by segment number, without the background of a LABELMAP."""
     items = dataset.get("SegmentSequence") or []
     if len(items) > MAX_REGIONS:
         raise Refusal(
@@ -84,7 +84,10 @@ def _segments(dataset: Dataset, kind: str) -> dict[int, Dataset]:
 
 
 def _references(dataset: Dataset, grid: CtGrid) -> list[str]:
-    """Images of this CT series that the SEG names; of any series where it names no such one."""
+    """Return the images of this CT series that the SEG names.
+
+    If the SEG does not name this series, the images of all named series are returned.
+    """
     series = dataset.get("ReferencedSeriesSequence") or []
     own = [item for item in series if text(item, "SeriesInstanceUID") == grid.series_uid]
     return [
@@ -95,7 +98,7 @@ def _references(dataset: Dataset, grid: CtGrid) -> list[str]:
 
 
 def _pieces(dataset: Dataset, grid: CtGrid) -> tuple[dict[int, list[Piece]], dict[int, int]]:
-    """The parts of every segment on the CT, and its voxels in the SEG, inside the CT or not."""
+    """Return each segment's pieces on the CT, and its number of voxels in the whole SEG."""
     placing, nothing = FramePlacement(grid), background(dataset)
     pieces: dict[int, list[Piece]] = {}
     voxels: dict[int, int] = {}

@@ -1,7 +1,7 @@
-"""The frames of a DICOM SEG: where each lies, and which pixels belong to which segment.
+"""Read the frames of a DICOM SEG: the position of each, and the pixels of each segment.
 
-highdicom's `get_volume` builds the whole volume of every segment; nodes are a few hundred
-voxels, so frames are unpacked one by one and cut to what is set.
+highdicom's `get_volume` builds the whole volume of every segment. Nodes have only a few hundred
+voxels, so frames are unpacked one by one here and cropped to their voxels.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from lnscore.dicom.elements import items, numbers, text
 from lnscore.errors import Refusal
 
 MAX_PIXELS = 1 << 26
-"""A frame larger than 8192 x 8192 is no CT slice."""
+"""Largest number of pixels of a frame; no CT slice is larger than 8192 x 8192."""
 
 FRACTION = 0.5
-"""Of MaximumFractionalValue: from here a FRACTIONAL voxel belongs to its segment."""
+"""Part of MaximumFractionalValue from which a FRACTIONAL voxel belongs to its segment."""
 
 _BACKGROUND = ("DCM", "125040")
 
@@ -25,19 +25,19 @@ _MALFORMED = (
     ArithmeticError, AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError,
     TypeError, ValueError,
 )  # fmt: skip
-"""What pydicom and its decoders raise on a damaged object."""
+"""Errors that pydicom and its decoders raise for a damaged object."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Place and owner of one frame.
+    """Position and segment of one frame.
 
     Attributes:
-        position_mm: LPS x y z of the centre of its first pixel.
-        orientation: Cosines of the row, then of the column.
-        spacing_mm: Between rows, between columns.
-        step_mm: SpacingBetweenSlices, where stated.
-        segment: ReferencedSegmentNumber; None in a LABELMAP, whose pixels say it.
+        position_mm: Centre of the first pixel in LPS x y z.
+        orientation: Direction cosines of the row, then of the column.
+        spacing_mm: Distance between rows, then between columns.
+        step_mm: SpacingBetweenSlices, None if absent.
+        segment: ReferencedSegmentNumber; None in a LABELMAP, whose pixel values are the segments.
     """
 
     position_mm: tuple[float, ...]
@@ -58,10 +58,10 @@ def read_frame(dataset: Dataset, number: int) -> Frame:
 
     Args:
         dataset: The SEG.
-        number: In stored order, from 0.
+        number: Frame number in stored order, from 0.
 
     Raises:
-        Refusal: M01 where they cannot be read.
+        Refusal: M01, the functional groups cannot be read.
     """
     try:
         shared = items(dataset, "SharedFunctionalGroupsSequence") or [Dataset()]
@@ -76,11 +76,11 @@ def frame_pixels(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
     """Decode the frames one by one.
 
     Yields:
-        Frame number from 0 and its stored values, shape (rows, columns), 0 or 1 where the
-        object is packed. Frames with nothing set may be left out.
+        Frame number from 0 and the stored values, shape (rows, columns); values are 0 or 1 if
+        the pixels are stored as single bits. Frames without any set pixel may be left out.
 
     Raises:
-        Refusal: M01 where the pixels are truncated or cannot be decoded.
+        Refusal: M01, the pixels are truncated or cannot be decoded.
     """
     if "PixelData" not in dataset:
         return
@@ -93,13 +93,13 @@ def frame_pixels(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
 def segment_masks(
     dataset: Dataset, frame: Frame, stored: np.ndarray, nothing: set[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Tell the segments of one frame apart.
+    """Split one frame into its segments.
 
     Args:
         dataset: The SEG.
         frame: Description of the frame.
-        stored: Its values, shape (rows, columns).
-        nothing: The values of a LABELMAP's background.
+        stored: Stored values of the frame, shape (rows, columns).
+        nothing: Values that mean background in a LABELMAP.
 
     Yields:
         Segment number and its mask, bool, same shape.
@@ -116,7 +116,7 @@ def segment_masks(
 
 
 def background(dataset: Dataset) -> set[int]:
-    """Values of a LABELMAP that stand for nothing.
+    """Return the values that mean background in a LABELMAP.
 
     They are 0, PixelPaddingValue, and the segment that is described as background.
     """
@@ -167,7 +167,7 @@ def _decode(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _native(dataset: Dataset, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Frames of 8 bits, or of 1 bit, which begin anywhere in a byte (PS3.5 8.1.1)."""
+    """Yield frames of 8-bit or 1-bit pixels; 1-bit frames may begin inside a byte (PS3.5 8.1.1)."""
     stored, bits = np.frombuffer(dataset.PixelData, np.uint8), int(dataset.BitsAllocated)
     count, shape = int(dataset.NumberOfFrames), (int(dataset.Rows), int(dataset.Columns))
     if len(stored) * 8 < count * size * bits:

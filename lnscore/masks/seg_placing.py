@@ -1,4 +1,4 @@
-"""Where the frames of a SEG lie on the CT: whole voxels, or a refusal that says why."""
+"""Place the frames of a SEG on whole voxels of the CT, or refuse them with the reason."""
 
 import numpy as np
 
@@ -9,16 +9,16 @@ from lnscore.masks.regions import crop
 from lnscore.masks.seg_frames import Frame
 
 Piece = tuple[np.ndarray, tuple[int, int, int]]
-"""A mask z y x cropped to its box, and the CT index of its first voxel."""
+"""A mask z y x cropped to its bounding box, and the CT index of its first voxel."""
 
 RESAMPLE = "Resample the mask onto this CT (nearest neighbour) and export it again"
 
 
 class FramePlacement:
-    """Frames of one SEG on one CT; frames of one orientation share their alignment."""
+    """Placement of one SEG's frames on one CT; frames of one orientation share an alignment."""
 
     def __init__(self, grid: CtGrid) -> None:
-        """Nothing is placed yet."""
+        """Start without any placed frame."""
         self._grid = grid
         self._alignments: dict[tuple[float, ...], Alignment] = {}
         self._placed: dict[tuple[float, ...], list[tuple[Frame, int]]] = {}
@@ -27,14 +27,14 @@ class FramePlacement:
         """Put the mask of one frame on the CT.
 
         Args:
-            frame: Where it lies.
+            frame: Position and orientation of the frame.
             mask: bool, shape (rows, columns).
 
         Returns:
-            What of it lies inside the CT, or None.
+            The part of the mask inside the CT, or None if there is none.
 
         Raises:
-            Refusal: M04 for other pixels, M08 for a frame between the CT's slices.
+            Refusal: M04 the pixels are not those of the CT, M08 the frame lies between slices.
         """
         cut = crop(mask[None])
         if cut is None:
@@ -49,10 +49,10 @@ class FramePlacement:
         return alignment.place(block[0], (row, column), corner)
 
     def refuse_coarser(self) -> None:
-        """Refuse frames that stand for several slices each, though all lie on slices.
+        """Refuse frames that represent several CT slices each, although each lies on a slice.
 
         Raises:
-            Refusal: M04, where frames of 10 mm lie on every other slice of 5 mm.
+            Refusal: M04; for example, frames of 10 mm on every second slice of 5 mm.
         """
         for manner, placed in self._placed.items():
             ct_step_mm = self._grid.geometry.steps_mm[self._alignments[manner].through]
@@ -74,7 +74,7 @@ class FramePlacement:
         return alignment
 
     def _corner(self, frame: Frame, alignment: Alignment) -> np.ndarray:
-        """Whole CT index z y x of the frame's first pixel."""
+        """Return the whole CT index z y x of the frame's first pixel."""
         exact = self._grid.geometry.to_vox(np.array([frame.position_mm]))[0]
         off_vox = np.abs(exact - np.rint(exact)) + alignment.drift_vox
         if off_vox.max() <= TOLERANCE_VOX:

@@ -1,10 +1,10 @@
-"""Long and short axis of a node in the patient's axial plane, mm.
+"""Measure the long and short axis of a node in the patient's axial planes, in mm.
 
-After RECIST 1.1 for nodes (Eisenhauer et al., Eur J Cancer 2009;45:228; Schwartz et al.,
-ibid. 261): in an axial plane the long axis is the longest diameter of the outline, the short
-axis the largest one at right angles to it. Ours: diameters are distances between parallel
-tangents (calipers), and both axes are the largest over all planes. The tangents touch the
-outline `OUTSIDE_VOX` beyond the outermost pixel centres.
+This follows RECIST 1.1 for nodes (Eisenhauer et al., Eur J Cancer 2009;45:228; Schwartz et al.,
+ibid. 261): in an axial plane the long axis is the longest diameter of the outline, and the short
+axis is the largest diameter at right angles to it. Our own choices: diameters are distances
+between parallel tangents (calipers), and each axis is the largest over all planes. The tangents
+touch the outline `OUTSIDE_VOX` beyond the outermost pixel centres.
 """
 
 import numpy as np
@@ -12,13 +12,16 @@ import numpy as np
 from lnscore.dicom.geometry import Geometry
 
 AXIAL_WITHIN_DEG = 5.0
-"""Slices this near to axial are measured as they are; others are cut anew by axial planes."""
+"""Slices at most this far from axial are measured directly; others are resampled to be axial."""
 OUTSIDE_VOX = 0.25
-"""Along rows and columns. Of all rows one ends near the true border, so half a pixel is too
-much: on ellipsoids it makes the short axis 0.5 pixels too long on average, a quarter 0.1."""
+"""Distance of the outline from the outermost pixel centres, in pixels along rows and columns.
+
+Among many rows, one ends close to the true border, so half a pixel would be too much: on
+ellipsoids, half a pixel makes the short axis 0.5 pixels too long on average, a quarter only 0.1.
+"""
 TIE_MM = 1e-6
 MAX_SAMPLES = 4_000_000
-"""Points of the axial planes; larger masks are sampled coarser."""
+"""Largest number of sample points on the axial planes; larger masks are sampled more coarsely."""
 
 
 def axial_axes_mm(
@@ -27,12 +30,12 @@ def axial_axes_mm(
     """Measure long and short axis.
 
     Args:
-        mask: bool z y x, cropped to its box, not empty.
-        origin_vox: CT index of `mask[0, 0, 0]`.
-        geometry: The CT.
+        mask: bool z y x, cropped to its bounding box, not empty.
+        origin_vox: CT index z y x of `mask[0, 0, 0]`.
+        geometry: Geometry of the CT.
 
     Returns:
-        Long and short axis, mm, largest over the axial planes.
+        Long and short axis in mm, each the largest over the axial planes.
     """
     down, along = geometry.affine[:3, 1], geometry.affine[:3, 2]
     normal = np.cross(along, down)
@@ -48,13 +51,15 @@ def axial_axes_mm(
 
 
 def _calipers(plane: np.ndarray, steps_mm: np.ndarray) -> tuple[float, float]:
-    """Longest diameter of one plane's outline, and the diameter at right angles to it.
+    """Return the longest diameter of the outline in one plane, and the one at right angles to it.
 
-    Of several longest diameters the one with the larger short axis counts: the way in which
-    the voxels are stored must not choose.
+    Of several longest diameters, the one with the larger short axis is used, so that the storage
+    order of the voxels does not affect the result.
     """
     points = _hull(plane) @ steps_mm
-    reach = 2 * OUTSIDE_VOX * np.concatenate([steps_mm, -steps_mm])  # of two tangents
+    reach = (
+        2 * OUTSIDE_VOX * np.concatenate([steps_mm, -steps_mm])
+    )  # both tangents lie outside the pixel centres
     between = ((points[:, None] - points[None, :]).reshape(-1, 1, 3) + reach).reshape(-1, 3)
     lengths = np.linalg.norm(between, axis=-1)
     long = lengths.max()
@@ -66,7 +71,7 @@ def _calipers(plane: np.ndarray, steps_mm: np.ndarray) -> tuple[float, float]:
 
 
 def _hull(plane: np.ndarray) -> np.ndarray:
-    """Corners (row, column) of the convex hull of the pixel centres (Andrew 1979)."""
+    """Return the corners (row, column) of the pixel centres' convex hull (Andrew 1979)."""
     rows = np.flatnonzero(plane.any(axis=1))
     first = plane[rows].argmax(axis=1)
     last = plane.shape[1] - 1 - plane[rows, ::-1].argmax(axis=1)
@@ -76,7 +81,7 @@ def _hull(plane: np.ndarray) -> np.ndarray:
 
 
 def _chain(points: list[list[int]], turn: int) -> list[list[int]]:
-    """One side of a hull: drop every point at which the line does not turn outwards."""
+    """Build one side of a hull: drop every point at which the line does not turn outwards."""
     chain: list[list[int]] = []
     for point in points:
         while len(chain) > 1 and turn * _cross(chain[-2], chain[-1], point) >= 0:
@@ -92,7 +97,7 @@ def _cross(a: list[int], b: list[int], c: list[int]) -> int:
 def _axial_planes(
     mask: np.ndarray, origin_vox: tuple[int, int, int], geometry: Geometry
 ) -> tuple[np.ndarray, float]:
-    """The mask on cubes along the patient's axes, at least half inside (trilinear)."""
+    """Resample the mask to cubes along the patient's axes; a cube is set from 0.5 (trilinear)."""
     corners = np.array(np.meshgrid(*((-1, n) for n in mask.shape), indexing="ij")).reshape(3, -1)
     points_mm = geometry.to_mm(corners.T + origin_vox)[:, ::-1]
     low, size_mm = points_mm.min(axis=0), np.ptp(points_mm, axis=0)
@@ -104,7 +109,7 @@ def _axial_planes(
 
 
 def _trilinear(mask: np.ndarray, vox: np.ndarray) -> np.ndarray:
-    """Interpolate a mask, which is empty outside its box, at continuous indices (point, 3)."""
+    """Interpolate a mask at continuous indices, shape (point, 3); it is empty outside its box."""
     padded = np.pad(mask, 1).astype(np.float32)
     limit = np.array(padded.shape) - 1
     inside = np.clip(vox + 1, 0, limit)

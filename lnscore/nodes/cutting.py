@@ -1,4 +1,4 @@
-"""Regions of one scan to node records and their patches."""
+"""Measure the regions of one scan and cut their patches: node records for the database."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ class CutNodes:
     """The nodes of one scan.
 
     Attributes:
-        nodes: Each with its place in the arrays.
+        nodes: Node records, each with its index in the arrays.
         patches: HU, shape (node, 18, 80, 80); None without nodes.
-        masks: Occupancy on the same grid, zero for a point; None where all are points.
-        refusals: Regions that were left out.
+        masks: Occupancy on the same grid, zero for a point; None if all nodes are points.
+        refusals: Refusals of the regions that were left out.
     """
 
     nodes: list[NodeRecord]
@@ -45,11 +45,11 @@ def cut_nodes(
 
     Args:
         scan: The scan.
-        found: Regions with the file that each came from, newest file first.
-        stations: Where the stations are, for nodes whose source states none.
+        found: Regions with the file from which each came, newest file first.
+        stations: Station map for nodes whose source states no station, or None.
 
     Returns:
-        The nodes. Of two regions with one tracking UID the first is used.
+        The nodes. Of two regions with the same tracking UID, the first is used.
     """
     kept: dict[str, tuple[AnnotationRecord, Region, NodeMeasurements]] = {}
     refusals = []
@@ -66,7 +66,7 @@ def cut_nodes(
     patches = np.empty((len(kept), *SPEC.size_vox), np.int16)
     masks = np.zeros((len(kept), *SPEC.size_vox), np.uint8)
     nodes: dict[int, NodeRecord] = {}
-    # In slice order: neighbours share decoded slices.
+    # In slice order, so that neighbouring nodes use the same decoded slices.
     order = sorted(enumerate(kept.items()), key=lambda item: item[1][1][2].centroid_mm[2])
     for index, (uid, (annotation, region, measured)) in order:
         centre_mm = np.array(measured.centroid_mm)
@@ -121,6 +121,6 @@ def _twice(region: Region, uid: str) -> Refusal:
     return Refusal(
         "S15",
         f"'{region.label}' with tracking UID {uid} in two masks of the series",
-        "one mask a node",
-        "Nothing, if the newer mask corrects the older; else remove one of them.",
+        "one mask for each node",
+        "Do nothing if the newer mask corrects the older one; otherwise remove one of them.",
     )

@@ -1,4 +1,4 @@
-"""What a node measures, what it is called, and what a reader should know about it."""
+"""Measure nodes: position, size and warnings; and name nodes by a tracking UID."""
 
 import hashlib
 import json
@@ -15,26 +15,26 @@ from lnscore.masks.regions import Region
 from lnscore.nodes.axes import axial_axes_mm
 
 MAX_VOLUME_MM3 = 30_000.0
-"""A ball of 39 mm; larger masks are masses or several nodes."""
+"""Volume of a ball of 39 mm diameter; larger masks are masses or several nodes."""
 MAX_ELONGATION = 2.2
-"""Longest over middle principal spread: 2.45 for two equal balls side by side."""
+"""Largest ratio of longest to middle principal spread; two equal balls side by side have 2.45."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeMeasurements:
-    """Where and how large a node is.
+    """Position, size and station of a node.
 
     Attributes:
-        centroid_mm: LPS x y z; a point's own place.
-        bbox_vox: First voxel and end (exclusive), CT index z y x. None for a point, as are
-            volume and axes.
-        volume_mm3: Voxels times their volume.
-        short_axis_mm: See `axes`.
-        long_axis_mm: See `axes`.
-        station: Stated by the region, or from a station map (`assign_stations`).
+        centroid_mm: Centroid in LPS x y z; for a point, the point itself.
+        bbox_vox: First voxel and end (exclusive), CT index z y x. None for a point; its volume
+            and axes are None, too.
+        volume_mm3: Number of voxels times the volume of a voxel.
+        short_axis_mm: Short axis (see `axes`).
+        long_axis_mm: Long axis (see `axes`).
+        station: Station stated by the region, or from a station map (`assign_stations`).
         station_source: `explicit`, `overlap`, `nearest` or `unassigned`.
         station_candidates: `{"system", "code", "overlap"}`, largest overlap first.
-        warnings: The region's own, N01 to N04, and N08 of a station map.
+        warnings: Codes of the region itself, N01 to N04, and N08 from a station map.
     """
 
     centroid_mm: tuple[float, float, float]
@@ -52,8 +52,8 @@ def measure(region: Region, grid: CtGrid) -> NodeMeasurements:
     """Measure a region on its CT.
 
     Args:
-        region: A mask with at least one voxel, or a point.
-        grid: The CT.
+        region: Region with a mask of at least one voxel, or a point.
+        grid: Grid of the CT.
     """
     source = "explicit" if region.station else "unassigned"
     if region.mask is None:
@@ -88,7 +88,7 @@ def measure(region: Region, grid: CtGrid) -> NodeMeasurements:
 
 
 def mask_sha256(region: Region) -> str:
-    """Hash of a region's voxels and their place on the CT grid, or of a point's place."""
+    """Hash the voxels of a region with their position on the CT grid, or the centre of a point."""
     if region.mask is None:
         return hashlib.sha256(json.dumps(region.centre_mm).encode()).hexdigest()
     place = json.dumps([region.origin_vox, region.mask.shape]).encode()
@@ -96,12 +96,12 @@ def mask_sha256(region: Region) -> str:
 
 
 def tracking_uid(series_uid: str, mask_hash: str, label: str) -> str:
-    """Name a node that its source does not name: the same mask, the same name for ever.
+    """Make the tracking UID of a node without one; the same mask always gets the same UID.
 
     Args:
-        series_uid: Of the CT.
-        mask_hash: From `mask_sha256`.
-        label: The region's label.
+        series_uid: SeriesInstanceUID of the CT.
+        mask_hash: Hash from `mask_sha256`.
+        label: Label of the region.
 
     Returns:
         A UUIDv5 as a UID under 2.25 (PS3.5 B.2).
@@ -111,7 +111,7 @@ def tracking_uid(series_uid: str, mask_hash: str, label: str) -> str:
 
 
 def _elongation(voxels: np.ndarray, grid: CtGrid) -> float:
-    """Longest over middle spread of the voxels about their centre; a voxel has its own size."""
+    """Return the ratio of the longest to the middle spread of the voxels, voxel size included."""
     steps_mm = grid.geometry.affine[:3, :3]
     centred = (voxels - voxels.mean(axis=0)) @ steps_mm.T
     spread = centred.T @ centred / len(voxels) + steps_mm @ steps_mm.T / 12

@@ -1,9 +1,9 @@
-"""Cut the patch of a node out of a scan: HU and the node's own mask on the patch grid.
+"""Cut the patch of a node out of a scan: HU and the mask of the node on the patch grid.
 
-Only slices that a patch touches are asked for. Patch axes are the source's own axes, put
-in patient order (z to the head, y to the back, x to the left): an oblique scan stays in its
-own planes instead of being blended across them, mirrored or permuted storage of one body
-gives one patch. A tilted gantry shears the slices against each other; each slice is then
+Only slices that a patch touches are read. The patch axes are the axes of the source, put into
+patient order (z to the head, y to the back, x to the left). An oblique scan therefore keeps its
+own planes and is not interpolated across them, and mirrored or permuted storage of the same body
+gives the same patch. A tilted gantry shears the slices against each other; each slice is then
 sampled at its own in-plane shift.
 """
 
@@ -20,33 +20,34 @@ from lnscore.dicom.geometry import CtGrid, Geometry
 from lnscore.nodes.resample import linear_weights, slab_weights, snapped_centre, z_rule
 
 PlaneOf = Callable[[int, slice, slice], np.ndarray]
-"""Slice number and a part of its rows and columns to the pixels there."""
+"""Function that returns the pixels of a slice, given its number, rows and columns."""
 
 
 @runtime_checkable
 class SliceSource(Protocol):
-    """A scan that decodes a slice when it is asked for."""
+    """A scan that decodes a slice only when it is needed."""
 
     @property
     def grid(self) -> CtGrid:
-        """Where the scan is."""
+        """Voxel grid of the scan."""
         ...
 
     def slice_hu(self, z: int, rows: slice, columns: slice) -> np.ndarray:
-        """HU of a part of slice z."""
+        """Return HU of a part of slice z."""
         ...
 
 
 @dataclass(frozen=True)
 class Patch:
-    """One node's patch.
+    """The patch of one node.
 
     Attributes:
-        hu: int16, shape (18, 80, 80).
-        occupancy: uint8 on the same grid, the node's own mask; None for a point.
-        affine: Patch voxel z y x to LPS mm x y z; its z step is the source's where the
-            grid snapped.
-        padded_fraction: Part of the patch outside the scan.
+        hu: HU, int16, shape (18, 80, 80).
+        occupancy: Mask of the node on the same grid, uint8, 255 if a voxel is fully inside;
+            None for a point.
+        affine: Maps patch voxel z y x to LPS mm x y z; with the rule `snap`, its z step is the
+            slice step of the source.
+        padded_fraction: Part of the patch that lies outside the scan.
         rule: `snap`, `slab` or `thick` (see `resample.z_rule`).
     """
 
@@ -59,12 +60,16 @@ class Patch:
 
 @dataclass(frozen=True, kw_only=True)
 class _Placement:
-    """Where the patch grid lies on the source axes.
+    """Position of the patch grid on the source axes.
 
     Attributes:
-        source_axis: For patch axes z y x: 0 stack, 1 rows, 2 columns of the source.
-        positions_vox: For the three source axes: index of every patch voxel, on slice 0.
+        source_axis: Source axis of patch axes z y x: 0 stack, 1 rows, 2 columns.
+        positions_vox: Source index of every patch voxel along each source axis, on slice 0.
         shear_vox: Shift of rows and columns from one slice to the next (tilted gantry).
+        affine: Maps patch voxel z y x to LPS mm x y z.
+        rule: `snap`, `slab` or `thick`.
+        spacing_mm: Step of the source along patch axes z y x.
+        z_step_mm: z step of the patch specification.
     """
 
     source_axis: tuple[int, int, int]
@@ -83,17 +88,19 @@ def cut_patch(
     origin_vox: tuple[int, int, int] = (0, 0, 0),
     spec: PatchSpec = SPEC,
 ) -> Patch:
-    """Cut one patch centred on `centre_mm` (ours; region and size: paper Sec. 3.1).
+    """Cut one patch centred on `centre_mm`.
+
+    Region and size follow the paper (Sec. 3.1); the resampling is our own.
 
     Args:
-        scan: The scan; only touched slices are decoded.
-        centre_mm: LPS x y z of the node's centroid.
-        mask: The node's mask cropped to a box, bool z y x on the scan's grid, or None.
-        origin_vox: Scan index z y x of the box's first voxel.
-        spec: Grid rules.
+        scan: The scan; only slices that the patch touches are decoded.
+        centre_mm: Centroid of the node in LPS x y z.
+        mask: Mask of the node cropped to a box, bool z y x on the scan's grid, or None.
+        origin_vox: Scan index z y x of the first voxel of the box.
+        spec: Specification of the patch grid.
 
     Returns:
-        The patch; outside the scan it is `spec.outside_hu`.
+        The patch; outside the scan it has the value `spec.outside_hu`.
     """
     geometry = scan.grid.geometry
     place = _place(geometry, np.asarray(centre_mm, float), spec)
@@ -114,7 +121,7 @@ def cut_patch(
 
 
 def _ordered(values: np.ndarray, place: _Placement) -> np.ndarray:
-    """Source axes to patch axes."""
+    """Transpose an array from source axes to patch axes."""
     return np.ascontiguousarray(values.transpose(place.source_axis))
 
 
@@ -153,10 +160,10 @@ def _place(geometry: Geometry, centre_mm: np.ndarray, spec: PatchSpec) -> _Place
 
 
 def _source_frame(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal source axes (normal, down the rows, along the columns) and steps on them.
+    """Return orthonormal source axes (normal, down the rows, along the columns) and their steps.
 
-    Row i of the second array is the step of source axis i, measured on the three axes; only
-    a tilted gantry has anything off the diagonal.
+    Row i of the second array is the step of source axis i, expressed on the three axes; values
+    off the diagonal occur only with a tilted gantry.
     """
     step, down, along = geometry.affine[:3, :3].T
     down_unit, along_unit = down / np.linalg.norm(down), along / np.linalg.norm(along)
@@ -167,7 +174,7 @@ def _source_frame(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _patient_order(frame: np.ndarray) -> tuple[tuple[int, int, int], tuple[float, ...]]:
-    """Which source axis is nearest to patient z, y and x, and which way it runs."""
+    """Return the source axis nearest to each of patient z, y and x, and its direction."""
     toward = frame[:, ::-1]  # columns: patient z, y, x
 
     def fit(order: tuple[int, ...]) -> float:
@@ -188,11 +195,11 @@ def _weights(place: _Placement, axis: int, positions: np.ndarray, size: int) -> 
 
 @dataclass(frozen=True)
 class _Bundle:
-    """Source slices that share their in-plane weights: all, or each alone when sheared.
+    """Source slices that share in-plane weights: all slices, or one slice if they are sheared.
 
     Attributes:
-        slices: Their numbers.
-        stack: Weight of each in every patch plane, shape (patch, slice).
+        slices: Numbers of the slices.
+        stack: Weight of each slice in every patch plane, shape (patch, slice).
         rows: Row weights, shape (patch, row).
         columns: Column weights, shape (patch, column).
     """
@@ -207,7 +214,7 @@ def _bundles(place: _Placement, shape: tuple[int, ...]) -> list[_Bundle]:
     stack = _weights(place, 0, place.positions_vox[0], shape[0])
     touched = np.flatnonzero(stack.any(axis=0))
     if not len(touched):
-        touched = np.array([0])  # wholly outside: one bundle that weighs nothing
+        touched = np.array([0])  # fully outside the scan: one group whose weights are all 0
     sheared = any(abs(shift) > 1e-9 for shift in place.shear_vox)
     groups = list(touched[:, None]) if sheared else [touched]
     return [
@@ -217,7 +224,7 @@ def _bundles(place: _Placement, shape: tuple[int, ...]) -> list[_Bundle]:
 
 
 def _inside(bundles: list[_Bundle]) -> np.ndarray:
-    """How much of every patch voxel lies in the scan, on source axes."""
+    """Return the part of every patch voxel that lies inside the scan, on source axes."""
     first = bundles[0]
     inside = np.zeros((len(first.stack), len(first.rows), len(first.columns)), np.float32)
     for bundle in bundles:
@@ -229,7 +236,7 @@ def _inside(bundles: list[_Bundle]) -> np.ndarray:
 def _gather(
     bundles: list[_Bundle], origin: tuple[int, int, int], box: tuple[int, ...], plane_of: PlaneOf
 ) -> np.ndarray:
-    """Weighted sum of the box's voxels on the patch grid, on source axes."""
+    """Return the weighted sum of a box's voxels for every patch voxel, on source axes."""
     first = bundles[0]
     value = np.zeros((len(first.stack), len(first.rows), len(first.columns)), np.float32)
     for bundle in bundles:
@@ -248,7 +255,7 @@ def _gather(
 def _plane_weights(
     place: _Placement, shape: tuple[int, ...], z: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column weights of source slice z."""
+    """Return the row and column weights of source slice z."""
     rows, columns = (
         _weights(place, axis, place.positions_vox[axis] - z * shift, shape[axis])
         for axis, shift in zip((1, 2), place.shear_vox, strict=True)
@@ -258,12 +265,12 @@ def _plane_weights(
 
 @dataclass(frozen=True)
 class _Band:
-    """The part of an axis where a box has any weight.
+    """The part of an axis where the voxels of a box have weight.
 
     Attributes:
-        patch: Patch voxels that it reaches.
-        source: Voxels of the box that count.
-        weights: Shape (patch, source), float32.
+        patch: Patch voxels to which the box contributes.
+        source: Voxels of the box that contribute.
+        weights: Weights, float32, shape (patch, source).
     """
 
     patch: slice
@@ -272,7 +279,7 @@ class _Band:
 
 
 def _band(weights: np.ndarray, start: int, size: int) -> _Band | None:
-    """Weights (patch, axis) of a box's axis, without what is all zero; None where all is."""
+    """Crop the weights (patch, axis) to the axis part of a box without zeros; None if all are 0."""
     within = weights[:, start : start + size]
     used = within != 0
     patch, source = (np.flatnonzero(used.any(axis=axis)) for axis in (1, 0))
@@ -285,7 +292,10 @@ def _band(weights: np.ndarray, start: int, size: int) -> _Band | None:
 def _sample(
     plane_of: PlaneOf, slices: np.ndarray, stack: np.ndarray, rows: _Band, columns: _Band
 ) -> np.ndarray:
-    """Three small matrix products; the stack first where that leaves fewer planes."""
+    """Apply the weights of the three axes as matrix products.
+
+    The stack axis comes first if that leaves fewer planes.
+    """
     planes = [plane_of(int(z), rows.source, columns.source) for z in slices]
     block = np.stack(planes).astype(np.float32, copy=False)
     if len(slices) > len(stack):

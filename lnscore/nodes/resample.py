@@ -1,25 +1,25 @@
-"""Weights that carry source voxels onto one axis of the patch grid.
+"""Compute the weights that resample source voxels to one axis of the patch grid.
 
-A row of a weight matrix belongs to one patch voxel and sums to 1 inside the scan and to 0
-outside it, so that `values @ weights.T` resamples and `1 - weights.sum(1)` is the padding.
+A row of a weight matrix belongs to one patch voxel; it sums to 1 inside the scan and to 0
+outside. `values @ weights.T` therefore resamples, and `1 - weights.sum(1)` is the padding.
 """
 
 import numpy as np
 
 from engines.patch import PatchSpec
 
-TIE_VOX = 1e-3  # a centre this close to a slice counts as on it, whatever the rounding said
+TIE_VOX = 1e-3  # a centre this close to a slice counts as on it, despite rounding errors
 
 
 def linear_weights(position_vox: np.ndarray, size: int) -> np.ndarray:
-    """Linear interpolation at `position_vox`; the scan ends half a voxel past its last centre.
+    """Compute linear interpolation weights; the scan ends half a voxel beyond its last centre.
 
     Args:
-        position_vox: Source index of every patch voxel, shape (patch,), continuous.
-        size: Source voxels on this axis.
+        position_vox: Continuous source index of every patch voxel, shape (patch,).
+        size: Number of source voxels on this axis.
 
     Returns:
-        Shape (patch, size).
+        Weights, shape (patch, size).
     """
     inside = (position_vox >= -0.5) & (position_vox <= size - 0.5)
     held = np.clip(position_vox, 0, size - 1)
@@ -33,20 +33,20 @@ def linear_weights(position_vox: np.ndarray, size: int) -> np.ndarray:
 
 
 def slab_weights(position_vox: np.ndarray, width_vox: float, size: int) -> np.ndarray:
-    """Length-weighted mean over a slab around each position.
+    """Compute weights of a length-weighted mean over a slab around each position.
 
-    A slice stands for its own thickness. Where the slab does not hold a whole number of
-    slices, the mean would sit up to a fraction of a slice off its centre; the two slices
-    at the centre are shifted against each other so that a linear ramp keeps its values.
-    A slab less than half inside the scan is padding; otherwise the part inside counts.
+    A slice represents its own thickness. If the slab does not hold a whole number of slices, the
+    mean would be up to a fraction of a slice off the centre of the slab; weight is therefore moved
+    between the two slices at the centre, so that a linear ramp keeps its values. A slab less than
+    half inside the scan is padding; otherwise only the part inside counts.
 
     Args:
         position_vox: Slab centres as source index, shape (patch,).
         width_vox: Slab width in source slices.
-        size: Source slices.
+        size: Number of source slices.
 
     Returns:
-        Shape (patch, size).
+        Weights, shape (patch, size).
     """
     edges = np.arange(size + 1) - 0.5
     low, high = position_vox - width_vox / 2, position_vox + width_vox / 2
@@ -74,19 +74,19 @@ def _keep_ramps(weights: np.ndarray, position_vox: np.ndarray, rows: np.ndarray)
 def snapped_centre(centre_vox: float, sign: float) -> float:
     """Move a centre to the nearest border between two slices.
 
-    Patch sizes are even, so the centre lies between two patch slices. On a slice's middle
-    both borders are equally near: the one towards the head is taken, so that a scan stored
-    feet first gives the same patch.
+    Patch sizes are even, so the centre lies between two patch slices. A centre in the middle of a
+    slice is equally near to both borders; the border towards the head is then used, so that a scan
+    stored feet first gives the same patch.
 
     Args:
         centre_vox: Source index of the node's centre along the axis.
-        sign: +1 where the source axis runs towards the head, -1 where it runs to the feet.
+        sign: +1 if the source axis runs towards the head, -1 if it runs towards the feet.
     """
     return float(np.floor(centre_vox + sign * TIE_VOX) + 0.5)
 
 
 def z_rule(spacing_mm: float, spec: PatchSpec) -> str:
-    """How a source of this slice step reaches the patch's z grid: snap, slab or thick."""
+    """Return how a scan with this slice step is resampled along z: `snap`, `slab` or `thick`."""
     step_mm = spec.spacing_mm[0]
     if abs(spacing_mm - step_mm) <= spec.snap_tolerance * step_mm:
         return "snap"

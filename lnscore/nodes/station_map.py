@@ -1,4 +1,4 @@
-"""A label map of stations: which station each node lies in, or is nearest to."""
+"""Read a label map of stations, and assign to each node its station or the nearest one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from lnscore.nodes.measuring import NodeMeasurements
 from lnscore.stations.stated import parse_station, station_in
 
 MAJORITY = 0.5
-"""Part of a node's voxels inside a station from which it is the node's station."""
+"""Part of a node's voxels that a station must contain to become the station of the node."""
 NEAREST_MM = 5.0
 _PAIRS_AT_ONCE = 2_000_000
 
@@ -28,7 +28,7 @@ class StationMap:
 
     Attributes:
         layers: Labels z y x, one array for each layer.
-        stations: By (layer, label value), for every label there is.
+        stations: Station of every label, by (layer, label value).
     """
 
     layers: tuple[np.ndarray, ...]
@@ -39,13 +39,13 @@ def read_station_map(path: Path, grid: CtGrid) -> StationMap:
     """Read a station map and the legend beside it.
 
     Args:
-        path: A label map (see `labelmaps`); `NAME.json` or `NAME.csv` says the station of
-            each label as `SYSTEM:CODE`. A .seg.nrrd may say it in its segments' names.
-        grid: The CT.
+        path: A label map (see `label_maps`); `NAME.json` or `NAME.csv` states the station of
+            each label as `SYSTEM:CODE`. A .seg.nrrd may state it in its segment names.
+        grid: Grid of the CT.
 
     Raises:
-        Refusal: As `labelmaps.load_label_map`; M09 a damaged legend; N06 a legend whose
-            station is not `SYSTEM:CODE`; K04 labels without a station.
+        Refusal: The codes of `label_maps.load_label_map`; M09 a damaged legend; N06 a legend
+            whose station is not `SYSTEM:CODE`; K04 labels without a station.
     """
     label_map = load_label_map(path, grid)
     stations = {(0, value): parse_station(text) for value, text in read_legend(path).items()}
@@ -74,17 +74,18 @@ def assign_stations(
     stations: StationMap,
     grid: CtGrid,
 ) -> list[NodeMeasurements]:
-    """Give every node its station, and all its candidates.
+    """Assign to every node its station and all candidate stations.
 
-    What the node's own source states stays. Else it is the station that holds at least
-    `MAJORITY` of its voxels, else the nearest within `NEAREST_MM` (flagged N08; the larger
-    overlap first where several touch), else none.
+    A station stated by the node's own source is kept. Otherwise it is the station that contains
+    at least `MAJORITY` of the node's voxels, otherwise the nearest one within `NEAREST_MM`
+    (flagged N08; of several overlapping stations the one with the largest overlap), otherwise
+    none.
 
     Args:
         regions: Masks or points.
-        measured: Of the same regions.
-        stations: The map on the CT grid.
-        grid: The CT.
+        measured: Measurements of the same regions.
+        stations: Station map on the CT grid.
+        grid: Grid of the CT.
 
     Returns:
         `measured` with `station`, `station_source`, `station_candidates` and warnings.
@@ -116,7 +117,7 @@ def _candidate(station: StationKey, overlap: float) -> dict[str, Any]:
 
 
 def _voxels(region: Region, grid: CtGrid) -> np.ndarray:
-    """CT index (voxel, 3) of a node; of a point the voxel that it lies in."""
+    """Return the CT indices of a node's voxels, shape (voxel, 3); for a point, its own voxel."""
     if region.mask is not None:
         return np.argwhere(region.mask) + region.origin_vox
     index = np.rint(grid.geometry.to_vox(np.array([region.centre_mm]))).astype(int)
@@ -124,7 +125,7 @@ def _voxels(region: Region, grid: CtGrid) -> np.ndarray:
 
 
 def _overlaps(voxels: np.ndarray, stations: StationMap) -> list[tuple[StationKey, float]]:
-    """Stations that hold a part of the node, the largest part first."""
+    """Return the stations that contain a part of the node, the largest part first."""
     parts: dict[StationKey, float] = {}
     for layer, labels in enumerate(stations.layers):
         values, counts = np.unique(labels[tuple(voxels.T)], return_counts=True)
@@ -136,8 +137,8 @@ def _overlaps(voxels: np.ndarray, stations: StationMap) -> list[tuple[StationKey
 
 
 def _nearest(voxels: np.ndarray, stations: StationMap, grid: CtGrid) -> StationKey | None:
-    """Station with the voxel nearest to any voxel of the node, centre to centre."""
-    # A step along one axis moves at least as far as the grid's planes of that axis lie apart.
+    """Return the station whose voxel centre is nearest to any voxel centre of the node, or None."""
+    # One step along an axis moves at least the distance between the grid planes of that axis.
     apart_mm = 1 / np.linalg.norm(grid.geometry.inverse[:3, :3], axis=1)
     reach = np.ceil(NEAREST_MM / apart_mm).astype(int)
     low = (voxels.min(axis=0) - reach).clip(0)
@@ -155,7 +156,7 @@ def _nearest(voxels: np.ndarray, stations: StationMap, grid: CtGrid) -> StationK
 
 
 def _distance_mm(voxels: np.ndarray, others: np.ndarray, grid: CtGrid) -> float:
-    """Least distance between two sets of voxel centres."""
+    """Return the smallest distance between two sets of voxel centres in mm."""
     here, there = grid.geometry.to_mm(voxels), grid.geometry.to_mm(others)
     at_once = max(1, _PAIRS_AT_ONCE // len(there))
     return min(

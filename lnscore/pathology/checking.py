@@ -1,7 +1,7 @@
-"""From a reader's text to canonical rows, and everything that must be said on the way.
+"""Checks of source rows: turns the text of a reader into canonical rows and messages.
 
-Nothing is repaired without a word and nothing is guessed: a cell that is not understood is an
-error, and the caller stops the import at the end, when all has been said.
+Every correction gives a message, and nothing is guessed: a cell that is not understood is an
+error. The caller stops the import at the end, when all messages are collected.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from lnscore.tables.messages import Message
 STATUSES = ("positive", "negative", "not_sampled", "indeterminate")
 
 IDENTITY = ("patient_key", "report_id")
-"""Cut, these would be somebody else's."""
+"""Fields that may not be cut to length: a cut id could be the id of another patient or report."""
 
 
 def check(
@@ -30,8 +30,8 @@ def check(
     A row with an error gives no canonical row. Identical rows give one.
 
     Args:
-        rows: What a reader yields; its messages pass through.
-        order: Of day and month in dates, where the user has stated it.
+        rows: Rows and messages of a reader; its messages are passed on unchanged.
+        order: Order of day and month in dates, if the user has stated it.
     """
     seen = _Seen()
     for row in rows:
@@ -54,7 +54,7 @@ def _checked(row: SourceRow, order: Order, seen: "_Seen") -> Iterator[CanonicalR
 
 @dataclass
 class _Row:
-    """One row on its way, with what was said of it so far."""
+    """One row while it is checked, with the messages so far (`said`)."""
 
     row: SourceRow
     order: Order
@@ -62,7 +62,7 @@ class _Row:
     values: dict[str, str] = field(default_factory=dict)
 
     def canonical(self) -> CanonicalRow | None:
-        """The canonical row; None where an error was said."""
+        """Return the canonical row; None if a check gave an error."""
         self._clean()
         self._missing()
         report_date = self._date("report_date", needed=True)
@@ -107,7 +107,7 @@ class _Row:
 
     def _said_of_cleaning(self, name: str, text: str) -> None:
         if cells.hides(text[: cells.MOST_CHARACTERS]):
-            self._say("P23", "W", f"{name}: characters that nobody sees were removed", name)
+            self._say("P23", "W", f"{name}: invisible characters were removed", name)
         if len(text.strip()) > cells.MOST_CHARACTERS:
             severity = "E" if name in IDENTITY else "W"
             long = f"{name}: {len(text)} characters, cut after {cells.MOST_CHARACTERS}"
@@ -115,7 +115,7 @@ class _Row:
 
     def _missing(self) -> None:
         for name in MANDATORY:
-            # Without a system the message says what the code could be: P01.
+            # A missing system gives P01, whose message lists what the code could mean.
             if not self.values[name] and name != "station_system":
                 self._say("P15", "E", f"{name} missing", name)
 
@@ -127,20 +127,20 @@ class _Row:
         return found.iso
 
     def _counts(self) -> tuple[int | None, int | None]:
-        """Examined and positive nodes; `1/5` in either cell says both."""
+        """Return the numbers of examined and positive nodes; `1/5` in either cell gives both."""
         examined, positive = self._count("n_examined"), self._count("n_positive")
         fraction = next((one for one in (positive, examined) if one.of is not None), None)
         n_examined, n_positive = examined.value, positive.value
         pairs = (examined.value, examined.of), (positive.value, positive.of)
         if None not in (examined.of, positive.of) and pairs[0] != pairs[1]:
             both = " and ".join(f"{value}/{of}" for value, of in pairs)
-            self._say("P11", "E", f"n_examined and n_positive say {both}", "n_examined")
+            self._say("P11", "E", f"n_examined and n_positive disagree: {both}", "n_examined")
         if fraction is not None:
             for name, one, own in (
                 ("n_examined", examined, fraction.of), ("n_positive", positive, fraction.value)
             ):  # fmt: skip
                 if one.of is None and one.value not in (None, own):
-                    self._say("P11", "E", f"{name} {one.value} is {own} in the other cell", name)
+                    self._say("P11", "E", f"{name} is {one.value}, but {own} in the other cell", name)
             n_examined, n_positive = fraction.of, fraction.value
         if n_examined is not None and n_positive is not None and n_positive > n_examined:
             text = f"n_positive {n_positive} > n_examined {n_examined}"
@@ -173,7 +173,7 @@ class _Row:
         return status or self._derived(examined, positive)
 
     def _derived(self, examined: int | None, positive: int | None) -> str:
-        """Status from the counts; what was not looked at is never negative."""
+        """Derive the status from the counts; a station without an examined node is never negative."""
         if positive:
             return "positive"
         if not examined:
@@ -207,14 +207,14 @@ def _contradiction(status: str, examined: int | None, positive: int | None) -> s
 
 
 class _Seen:
-    """What was read before: rows that repeat, rows of one report that disagree on it."""
+    """Rows read so far: finds repeated rows, and rows of one report with different report data."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, tuple[int, bytes]] = {}
         self._reports: dict[bytes, tuple[int, tuple[str, str, str]]] = {}
 
     def add(self, one: CanonicalRow) -> tuple[list[Message], bool]:
-        """What is to be said of this row, and whether it is the first of its place."""
+        """Return the messages for this row, and whether it is the first of its report and stations."""
         said = self._same_report(one)
         codes = sorted(f"{key.system} {key.version} {key.code}" for key in one.stations)
         place = _digest(one.patient_id, one.report_id, *codes)
@@ -230,7 +230,7 @@ class _Seen:
         return [*said, differs], False
 
     def _same_report(self, one: CanonicalRow) -> list[Message]:
-        """The rows of one report have one date, one surgery, one therapy."""
+        """Return P24 if date, surgery date or therapy differ from those of the report's first row."""
         facts = one.report_date, one.surgery_date or "blank", one.neoadjuvant
         report = _digest(one.patient_id, one.report_id)
         first, there = self._reports.setdefault(report, (one.row, facts))
@@ -245,6 +245,6 @@ class _Seen:
 
 
 def _digest(*parts: str) -> bytes:
-    """Short and without the id itself: a dictionary of 200,000 ids is not kept for nothing."""
+    """Return a short hash of the parts, so that 200,000 ids need not be kept in memory."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -1,4 +1,4 @@
-"""One file to reports, checked, with everything that was said; no database, nothing written."""
+"""Reads one file into checked reports with all messages; uses no database and writes nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,18 +7,19 @@ from pathlib import Path
 from db.pathology import FindingRecord
 from lnscore.dicom.sources import sha256_of
 from lnscore.pathology.checking import check
-from lnscore.pathology.reading import Format, TableOptions, open_pathology
+from lnscore.pathology.options import Format, TableOptions
+from lnscore.pathology.reading import open_pathology
 from lnscore.pathology.rows import CanonicalRow
 from lnscore.tables.dates import Order
 from lnscore.tables.messages import Message
 
 EVERY = 1000
-"""Rows between two steps of the progress bar."""
+"""Number of rows between two steps of the progress bar."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """One report of the file, under the patient's id that the file has."""
+    """One report of the file, with the patient's id as the file has it."""
 
     patient_id: str
     report_id: str
@@ -31,16 +32,16 @@ class Report:
 
 @dataclass(kw_only=True)
 class CollectedReports:
-    """What a file says.
+    """The reports of one file, with the messages of the checks.
 
     Attributes:
-        sha256: Of the file; empty where it could not be read.
-        format: What it is.
-        said: What was detected to read it.
-        rows: Findings that were read and are sound.
-        messages: In the order of the file.
-        reports: In the order of the file.
-        canonical: Every sound row, where they were to be kept.
+        sha256: SHA-256 of the file; empty if it could not be read.
+        format: Format of the file.
+        said: Notes on how the file was read, such as its encoding.
+        rows: Number of findings without an error.
+        messages: All messages, in the order of the file.
+        reports: All reports, in the order of the file.
+        canonical: Every row without an error, if the rows were to be kept.
     """
 
     sha256: str
@@ -53,7 +54,7 @@ class CollectedReports:
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing stops the import."""
+        """Whether there is no error, so that the file can be imported."""
         return all(message.severity != "E" for message in self.messages)
 
 
@@ -70,9 +71,9 @@ def collect(
     Args:
         path: The file.
         options: How to read it.
-        order: Of day and month in dates.
-        advance: Is told how many rows have gone by.
-        keep: Keep the canonical rows, for a preview.
+        order: Order of day and month in dates.
+        advance: Function that is called with the number of rows read so far.
+        keep: Whether to keep the canonical rows, for a preview.
     """
     reading = open_pathology(path, options)
     found = CollectedReports(sha256=_sha256(path), format=reading.format, said=reading.said)
@@ -97,14 +98,14 @@ def collect(
 
 @dataclass
 class _Grouped:
-    """Reports so far, and the places of their findings."""
+    """Reports so far, and the rows and columns of their findings."""
 
     reports: dict[tuple[str, str], Report] = field(default_factory=dict)
     taken: set[tuple[int, str, str, str]] = field(default_factory=set)
     texts: dict[str, str] = field(default_factory=dict)
 
     def add(self, row: CanonicalRow) -> None:
-        """File a row under its report."""
+        """Add a row to its report."""
         key = row.patient_id, row.report_id
         report = self.reports.get(key)
         if report is None:
@@ -128,11 +129,11 @@ class _Grouped:
         )
 
     def shared(self, text: str) -> str:
-        """One text for all rows: 200,000 copies of a heading or an id are megabytes."""
+        """Return one common object for equal texts: 200,000 copies of a heading take megabytes."""
         return self.texts.setdefault(text, text)
 
     def _place(self, row: CanonicalRow, report: Report) -> str:
-        """The column, numbered where one cell gave several findings."""
+        """Return the column of a finding, numbered where one cell gave several findings."""
         column, number = self.shared(row.column), 1
         while (row.row, column, report.patient_id, report.report_id) in self.taken:
             number += 1

@@ -1,4 +1,4 @@
-"""Columns that a heading names in words: whose row it is, which report, when, how treated."""
+"""Finds the columns of known fields (patient, report, dates, therapy) by their headings."""
 
 import re
 import unicodedata
@@ -33,12 +33,12 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
                     r"新辅助.*|術前治療.*"),
     "source_row": (),
 }  # fmt: skip
-"""For each field the words of its heading, most telling first."""
+"""For each field, patterns of its heading, most specific first."""
 
 
 @dataclass(frozen=True)
 class KnownColumn:
-    """A column of a field, and what is not sure of it."""
+    """A column of a field, and the doubt about it, if there is any."""
 
     column: int
     unsure: str = ""
@@ -47,12 +47,12 @@ class KnownColumn:
 def known_columns(
     parts: Sequence[Sequence[str]], samples: Sequence[Sequence[str]]
 ) -> dict[str, KnownColumn]:
-    """Columns by field.
+    """Find the column of each field.
 
     Args:
         parts: Header cells of every column.
-        samples: Cells of the first rows, column by column; a column that is empty there gives
-            way to one that is not.
+        samples: Cells of the first rows, column by column; a filled column is preferred to
+            one that is empty there.
     """
     found: dict[str, KnownColumn] = {}
     for name, patterns in _WORDS.items():
@@ -71,7 +71,7 @@ def known_columns(
 
 
 def _forms(cells: Sequence[str]) -> list[str]:
-    """The whole heading in one line, and its lowest cell."""
+    """Return the whole heading in one line, and its lowest cell."""
     return [_plain(" ".join(cells)), _plain(cells[-1])] if cells else []
 
 

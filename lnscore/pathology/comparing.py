@@ -1,4 +1,4 @@
-"""The reports of a file against what the database holds: who is known, what conflicts."""
+"""Compares the reports of a file with the database: unknown patients, conflicting reports."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,20 +18,20 @@ from lnscore.tables.messages import Message
 SAID_BY_A_LAB = ("positive", "negative", "indeterminate")
 
 AT_ONCE = 2000
-"""Patients whose earlier findings are held in memory together."""
+"""Number of patients whose earlier findings are held in memory at the same time."""
 
 Place = frozenset[StationKey]
 
 
 @dataclass
 class ComparedReports:
-    """What is to be stored, and what is to be said first.
+    """The reports to store, and the messages of the comparison.
 
     Attributes:
         records: Reports with pseudonymous keys.
-        messages: P07 to P10, P20, P26.
-        patients: How many the file has.
-        pending: Of these, how many have no study yet.
+        messages: Messages P07 to P10, P20, P24 and P26.
+        patients: Number of patients in the file.
+        pending: Number of these patients who have no study yet.
     """
 
     records: list[ReportRecord] = field(default_factory=list)
@@ -53,11 +53,11 @@ def compare(
 
     Args:
         session: A snapshot of the database; nothing is written.
-        collected: The file.
-        who: How ids become keys.
-        pseudonyms: Made with the database's secret.
-        allow_pending: Take patients that have no study yet.
-        max_days: Most days from CT to surgery.
+        collected: The reports of the file.
+        who: Identities, which turn the ids of the file into patients.
+        pseudonyms: Pseudonyms made with the database's secret.
+        allow_pending: Whether to accept patients who have no study yet.
+        max_days: Largest number of days from CT to surgery.
     """
     found = ComparedReports()
     keys = _keys(collected.reports, who, pseudonyms, found)
@@ -71,7 +71,7 @@ def compare(
         record = _record(report, key, collected.sha256, who, pseudonyms, found)
         there = first.setdefault((key, record.report_id), report.row)
         if there != report.row:
-            text = f"one patient has two ids, and under both this report: see row {there}"
+            text = f"one patient has two ids, and this report stands under both: see row {there}"
             found.messages.append(Message("P24", "E", text, report.row, "patient_key"))
             continue
         found.records.append(record)
@@ -83,7 +83,7 @@ def compare(
 def _keys(
     reports: Iterable[Report], who: Identities, pseudonyms: Pseudonyms, found: ComparedReports
 ) -> dict[str, str]:
-    """Patient's id to key; P20 at the first row of each that the key file lacks."""
+    """Map each patient's id to its key; add P20 for the first row of each id not in the key file."""
     keys: dict[str, str] = {}
     missing = set()
     for report in reports:
@@ -150,7 +150,7 @@ def _record(
 def _excluded(
     report: Report, study_dates: Sequence[str | None], max_days: int
 ) -> Iterator[Message]:
-    """P09 and P10: facts that are stored, and that training heeds."""
+    """Yield P09 and P10: the report is stored, but training leaves it out."""
     said = StationFinding(
         id=0,
         report_id=0,
@@ -176,7 +176,7 @@ def _excluded(
 
 @dataclass(frozen=True, kw_only=True)
 class _ComparedFinding:
-    """What one report says of one specimen; without a row it is stored already."""
+    """The result of one specimen in one report; `row` is None if it is stored already."""
 
     report_date: str
     order: int
@@ -187,10 +187,10 @@ class _ComparedFinding:
 
 
 def conflicts(session: Session, records: Sequence[ReportRecord]) -> Iterator[Message]:
-    """P08 for every specimen of which a report of the file and another one disagree.
+    """Yield P08 for every specimen on which a report of the file disagrees with another one.
 
-    A new version of a report may differ in anything; between two reports only what a
-    laboratory saw counts.
+    Between two versions of one report every difference counts; between two reports only a
+    laboratory result (`SAID_BY_A_LAB`) counts.
     """
     of_patient: dict[str, list[ReportRecord]] = {}
     for record in records:

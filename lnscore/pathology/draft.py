@@ -1,4 +1,4 @@
-"""A mapping proposed from the headings of a table; what it is not sure of is marked `# unsure`."""
+"""Proposes a mapping from the headings of a table; doubtful lines are marked `# unsure`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from lnscore.stations import vocabulary
 from lnscore.tables.sheets import Sheet
 
 LOOKED_AT = 300
-"""Rows of data that are looked at."""
+"""Number of rows of data that are examined."""
 
 MOST_COLUMNS = 2000
 SYSTEMS = tuple(name for name in vocabulary.VERSIONS if name != "SCT")
@@ -31,12 +31,12 @@ class Draft:
     """A proposed mapping.
 
     Attributes:
-        text: The mapping file, with comments.
-        pairs: Stations with two columns, examined and positive.
-        counts: Columns of one number, or of `1/5`.
-        codes: Columns of marks.
-        unsure: Places that are marked so.
-        unused: Headings that nothing of it uses.
+        text: Text of the mapping file, with comments.
+        pairs: Number of stations with two columns, examined and positive.
+        counts: Number of columns with one number, or with `1/5`, in a cell.
+        codes: Number of columns with marks.
+        unsure: Number of lines that are marked `# unsure`.
+        unused: Headings of the columns that the mapping does not use.
     """
 
     text: str
@@ -51,14 +51,14 @@ def draft(sheet: Sheet) -> Draft:
     """Propose a mapping.
 
     Args:
-        sheet: The table; its first rows are looked at, to tell dates and marks.
+        sheet: The table; its first rows show which columns hold dates and marks.
     """
     return _Drafting(sheet).draft()
 
 
 @dataclass
 class _Drafting:
-    """One proposal on its way: lines, and the columns used so far."""
+    """A proposal while it is written: its lines, and the columns used so far."""
 
     sheet: Sheet
     lines: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ class _Drafting:
     def _head(self) -> None:
         depth = len(self.sheet.headings[0]) if self.sheet.headings else 1
         self.lines += [
-            "# Proposed from the headings. Look at every line, and at those marked `unsure` twice.",
+            "# Proposed from the headings. Check every line, above all those marked `unsure`.",
             *(f"# {said}" for said in self.sheet.said),
             "version: 1",
             f"header_rows: {depth}",
@@ -114,12 +114,12 @@ class _Drafting:
             self._field("patient_key", known["patient_key"])
         else:
             self._say(
-                'patient_key: {template: "row-{row}"}', "no column of ids: the row stands for it"
+                'patient_key: {template: "row-{row}"}', "no column of ids: the row number is used"
             )
         if "report_id" in known:
             self._field("report_id", known["report_id"])
         else:
-            self._say('report_id: {template: "report-{row}"}', "no column of report numbers")
+            self._say('report_id: {template: "report-{row}"}', "no column of report numbers: the row is used")
         self._dates()
         if "neoadjuvant" in known:
             name = self._name(known["neoadjuvant"].column)
@@ -130,7 +130,7 @@ class _Drafting:
             )
             self._say(
                 f"neoadjuvant: {{column: {name}, values: {{{values}}}}}",
-                f"say for each word: {', '.join(NEOADJUVANT[:-1])} or {NEOADJUVANT[-1]}",
+                f"give for each word: {', '.join(NEOADJUVANT[:-1])} or {NEOADJUVANT[-1]}",
             )
 
     def _field(self, name: str, known: KnownColumn) -> None:
@@ -141,7 +141,7 @@ class _Drafting:
         if report is not None:
             self._date("report_date", report, report.unsure)
         elif surgery is not None:
-            self._date("report_date", surgery, "no date of the report: that of surgery stands in")
+            self._date("report_date", surgery, "no report date: the surgery date is used")
         else:
             self._say('report_date: {column: "?", format: iso}', "no column of dates was found")
         if surgery is not None:
@@ -158,10 +158,10 @@ class _Drafting:
         elif others:
             self._say(f"station_system: {system}", f"{', '.join(others)} would fit as well")
         else:
-            self._say(f"station_system: {system}", "" if wide else "nothing names the system")
+            self._say(f"station_system: {system}", "" if wide else "no column names the system")
 
     def _best_system(self) -> tuple[str, list[StationColumn], list[str]]:
-        """The system that reads the most headings, and others that read as many."""
+        """Return the system that matches the most headings, and others that match as many."""
         taken = {one.column for name, one in self.known.items() if name not in LONG_ONLY}
         free = [i for i in range(min(len(self.parts), MOST_COLUMNS)) if i not in taken]
         read = {
@@ -212,7 +212,7 @@ class _Drafting:
         unknown = self._unknown_codes()
         if both or counts:
             self._say(
-                "zero_means: refuse", "is 0 a number (zero), or nothing sampled (not_sampled)?"
+                "zero_means: refuse", "does 0 mean the count 0 (zero) or not sampled (not_sampled)?"
             )
         self._section("pairs", [self._pair(by_role, station) for station in both])
         self._section("counts", [self._count(one) for one in counts])
@@ -220,10 +220,10 @@ class _Drafting:
         for column in unknown:
             self.lines.append(
                 f"# unsure: which station is {_quoted(self.columns.paths[column])}? "
-                "Then: codes, as {column: ..., station: ..., values: {...}}"
+                "Add it to codes, as {column: ..., station: ..., values: {...}}"
             )
         for one in twice:
-            self.lines.append(f"# unsure: {self._name(one.column)} is {one.station} once more")
+            self.lines.append(f"# unsure: {self._name(one.column)} is a second column of {one.station}")
         return len(both), len(counts), len(marks)
 
     def _section(self, name: str, entries: Sequence[tuple[str, str]]) -> None:
@@ -254,7 +254,7 @@ class _Drafting:
         code, unsure = _station(one)
         words = sorted({text for text in self.samples[one.column] if text})
         values = ", ".join(f"{_quoted(word)}: {_meant(word)}" for word in words)
-        doubt = "does a mark say positive, or only dissected?"
+        doubt = "does a mark mean positive, or only dissected?"
         unsure = "; ".join(filter(None, (unsure, doubt)))
         name = self._name(one.column)
         return f"{{column: {name}, station: {code}, values: {{{values}}}}}", unsure
@@ -264,7 +264,7 @@ class _Drafting:
         return bool(filled) and filled <= _MARKS
 
     def _unknown_codes(self) -> list[int]:
-        """Columns of marks under a short code that no vocabulary has: a surgeon's own."""
+        """Return columns of marks whose heading is a short code that no vocabulary has."""
         return [
             i
             for i, parts in enumerate(self.parts[:MOST_COLUMNS])
@@ -284,7 +284,7 @@ class _Drafting:
 
 
 def date_format(texts: Sequence[str]) -> tuple[str, str]:
-    """How dates are written, and what is not sure of that."""
+    """Return how dates are written, and the doubt about it."""
     found = [match for text in texts if (match := re.fullmatch(r"(\d+)\D(\d+)\D(\d+).*", text))]
     if not found:
         return "iso", "no dates among the first rows"
@@ -292,17 +292,17 @@ def date_format(texts: Sequence[str]) -> tuple[str, str]:
         iso = all(match[0][4] == "-" for match in found if len(match[1]) == 4)
         return ("iso" if iso else "year/month/day"), ""
     if any(len(match[3]) == 2 for match in found):
-        return '"%d/%m/%y"', "years of two figures; which is the day?"
+        return '"%d/%m/%y"', "years have two digits; which number is the day?"
     first, second = (any(int(match[i]) > 12 for match in found) for i in (1, 2))
     if first and second:
         return "day/month/year", "days and months are in either order"
     if first or second:
         return ("day/month/year" if first else "month/day/year"), ""
-    return "day/month/year", "no day above 12 among the first rows: which is the day?"
+    return "day/month/year", "no number above 12 in the first rows: which is the day?"
 
 
 def _samples(sheet: Sheet) -> list[list[str]]:
-    """Cells of the first rows, column by column."""
+    """Return the cells of the first rows, column by column."""
     width = len(sheet.headings)
     columns: list[list[str]] = [[] for _ in range(width)]
     for cells in _first_rows(sheet):
@@ -315,11 +315,11 @@ def _first_rows(sheet: Sheet) -> Iterator[tuple[str, ...]]:
     try:
         yield from islice(sheet.rows, LOOKED_AT)
     except Refusal:
-        return  # the headings are enough for a proposal; the import will tell
+        return  # the headings are enough for a proposal; the import reports the error
 
 
 def _station(one: StationColumn) -> tuple[str, str]:
-    return _quoted(one.station), "no side is said: both as one specimen?" if one.both_sides else ""
+    return _quoted(one.station), "no side is given: are both sides one specimen?" if one.both_sides else ""
 
 
 def _meant(word: str) -> str:
@@ -327,7 +327,7 @@ def _meant(word: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A YAML text in quotes."""
+    """Return a text as a quoted YAML scalar."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(_escaped(letter) for letter in escaped) + '"'
 

@@ -1,34 +1,52 @@
 """`lnscore pathology draft`: a proposed mapping file, printed or written."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from lnscore import console
-from lnscore.errors import Refusal
+from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.pathology.draft import Draft, draft
 from lnscore.tables.sheets import read_sheet
 
 
-def run(file: Path, sheet: str | None, out: Path | None) -> None:
-    """Propose a mapping; the text goes to standard output or to `out`, the counts are told.
+@dataclass(frozen=True)
+class DraftSummary:
+    """A proposed mapping and what is to be known about it.
+
+    Attributes:
+        text: The mapping file; empty where it was written to a file.
+        notes: Counts, and what to do next.
+        out: The file that was written, if any.
+    """
+
+    text: str
+    notes: tuple[str, ...]
+    out: Path | None
+
+    exit_code = EXIT_DONE
+
+    def lines(self) -> list[str]:
+        """The mapping itself, as it is."""
+        return [self.text.rstrip("\n")] if self.text else []
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for a machine."""
+        return {"mapping": self.text, "notes": list(self.notes), "out": self.out}
+
+
+def run(file: Path, sheet: str | None, out: Path | None) -> DraftSummary:
+    """Propose a mapping, and write it where a file is named.
 
     Raises:
         Refusal: The table cannot be read; P18, `out` is there already or cannot be written.
     """
     table = read_sheet(file, sheet=sheet)
     proposed = draft(table)
-    if out is None:
-        print_text(proposed.text)
-    else:
-        _write(out, proposed.text)
-    for line in (*table.said, *_told(proposed)):
-        console.note(line)
+    notes = [*table.said, *_counts(proposed)]
     if out is not None:
-        console.note(f"Next: look at {out}, then lnscore pathology preview {file} --mapping {out}")
-
-
-def print_text(text: str) -> None:
-    """The mapping itself, as it is."""
-    console.say(text.rstrip("\n"))
+        _write(out, proposed.text)
+        notes.append(f"Next: look at {out}, then lnscore pathology preview {file} --mapping {out}")
+    return DraftSummary("" if out else proposed.text, tuple(notes), out)
 
 
 def _write(out: Path, text: str) -> None:
@@ -44,7 +62,7 @@ def _write(out: Path, text: str) -> None:
         ) from None
 
 
-def _told(one: Draft) -> list[str]:
+def _counts(one: Draft) -> list[str]:
     found = f"{one.pairs} pairs, {one.counts} columns of counts, {one.codes} columns of marks"
     lines = [f"{found}; {one.unsure} places are marked unsure"]
     if one.unused:

@@ -1,7 +1,7 @@
-"""FHIR R4B: DiagnosticReports with their Observations to findings.
+"""Reads FHIR R4B: turns DiagnosticReports with their Observations into findings.
 
-One finding is what the observations of one report say of one station: how many nodes were
-examined, how many had metastasis. The station is the observation's `bodySite`.
+One finding is the result of one station in one report: how many nodes were examined and how
+many had metastasis. The station is the observation's `bodySite`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,11 +28,11 @@ INTERPRETATIONS = {"POS": "positive", "NEG": "negative", "IND": "indeterminate"}
 NOT_DONE = ("not-performed", "not-applicable")
 FINAL = ("final", "amended", "corrected", "appended")
 MOST_LEVELS = 8
-"""Of observations that have members; what is deeper is a circle."""
+"""Deepest level of observations within observations; deeper levels are taken as a loop."""
 
 
 class _Unusable(Exception):
-    """What is wrong with a resource, and which."""
+    """A resource that cannot be used, and the reason."""
 
     def __init__(self, resource: Resource, found: str) -> None:
         super().__init__(resource, found)
@@ -41,7 +41,7 @@ class _Unusable(Exception):
 
 @dataclass
 class _Finding:
-    """What is known of one station so far."""
+    """The values of one station in one report, as far as they are read."""
 
     row: int
     values: dict[str, str] = field(default_factory=dict)
@@ -52,14 +52,15 @@ def read_fhir(path: Path) -> Iterator[SourceRow | Message]:
     """Read every finding of a bundle, or of NDJSON.
 
     Args:
-        path: JSON of one Bundle, or a Bundle or a resource a line.
+        path: JSON file with one Bundle, or with one Bundle or one resource in each line.
 
     Returns:
-        One row a station and report: its `row` is the entry of the bundle or the line of the
-        NDJSON, its columns say which entries held the counts. P21 for what cannot be used.
+        One row for each station and report. Its `row` is the entry of the bundle or the line of
+        the NDJSON; its columns are the entries that held the counts. P21 for each part that
+        cannot be used.
 
     Raises:
-        Refusal: F10, F11 or P21, the file cannot be read or fhir.resources is not installed.
+        Refusal: F10, F11 or P21 if the file cannot be read or fhir.resources is not installed.
     """
     reports = failed = 0
     for scope in read_scopes(path):
@@ -78,7 +79,7 @@ def read_fhir(path: Path) -> Iterator[SourceRow | Message]:
 
 
 def _report(report: Resource, scope: Scope, told: set[str]) -> Iterator[SourceRow | Message]:
-    """One report's findings, or the one thing that makes it unusable."""
+    """Yield the findings of one report, or the error that makes the report unusable."""
     try:
         observations = list(_observations(report, scope, 0))
         told |= {one.place for one in observations}
@@ -98,7 +99,7 @@ def _report(report: Resource, scope: Scope, told: set[str]) -> Iterator[SourceRo
 
 
 def _observations(holder: Resource, scope: Scope, level: int) -> Iterator[Resource]:
-    """Results of a report, and the members of each."""
+    """Yield the results of a report, and the members of each result."""
     if level > MOST_LEVELS:
         raise _Unusable(holder, f"members of members, {MOST_LEVELS} levels deep")
     key = "result" if holder.type == "DiagnosticReport" else "hasMember"
@@ -113,7 +114,7 @@ def _observations(holder: Resource, scope: Scope, level: int) -> Iterator[Resour
 
 
 def _observe(one: Resource, findings: dict[tuple[str, str], _Finding]) -> Iterator[Message]:
-    """Put what an observation and its components count into the finding of its station."""
+    """Add the counts of an observation and its components to the finding of its station."""
     parts = [one.data, *_dicts(one.data.get("component"))]
     counted = [(name, part) for part in parts if (name := _field(part))]
     if not counted:
@@ -123,7 +124,7 @@ def _observe(one: Resource, findings: dict[tuple[str, str], _Finding]) -> Iterat
         return
     station = _station(one)
     if not station[1]:
-        yield _warning(one, "a count without a bodySite is of no station: left out")
+        yield _warning(one, "a count without a bodySite belongs to no station: left out")
         return
     finding = findings.setdefault(station, _Finding(one.row, columns=_station_column(one)))
     for name, part in counted:
@@ -133,7 +134,7 @@ def _observe(one: Resource, findings: dict[tuple[str, str], _Finding]) -> Iterat
 
 
 def _station_column(one: Resource) -> dict[str, str]:
-    """Named where the row alone says which finding it is: an entry or line of its own."""
+    """Return the station's column, if the observation is an entry or a line of its own."""
     alone = one.place in (f"entry {one.row}", f"line {one.row}")
     return {"station": "bodySite"} if alone else {}
 
@@ -147,7 +148,7 @@ def _put(finding: _Finding, name: str, value: str, source: Resource) -> None:
 
 
 def _field(part: Json) -> str:
-    """Which count a part is, by its code; empty where it is another thing."""
+    """Return which count a part holds, by its code; empty if it holds no count."""
     codings = [(_system(one), _text(one.get("code"))) for one in _codings(part.get("code"))]
     for name, known in CODES.items():
         if any(
@@ -158,13 +159,13 @@ def _field(part: Json) -> str:
 
 
 def _system(coding: Json) -> str:
-    """A coding's system without a version of SNOMED CT behind it."""
+    """Return the system of a coding; a version at the end of the SNOMED CT URI is removed."""
     written = _text(coding.get("system")).rstrip("/")
     return SNOMED[0] if written.startswith(SNOMED[0] + "/") else written
 
 
 def _value(part: Json) -> str:
-    """A count as text; a comparator or a unit stays for the checks to see."""
+    """Return a count as text; a comparator is kept, so that the checks can refuse it."""
     quantity = _dict(part.get("valueQuantity"))
     if quantity:
         return _text(quantity.get("comparator")) + _text(quantity.get("value"))
@@ -172,7 +173,7 @@ def _value(part: Json) -> str:
 
 
 def _status(part: Json) -> str:
-    """What the observation itself calls the station."""
+    """Return the status that the observation itself gives, or an empty text."""
     reasons = {_text(one.get("code")) for one in _codings(part.get("dataAbsentReason"))}
     if reasons & set(NOT_DONE):
         return "not_sampled"
@@ -182,9 +183,9 @@ def _status(part: Json) -> str:
 
 
 def _station(one: Resource) -> tuple[str, str]:
-    """System and code of the station.
+    """Return the system and the code of the station.
 
-    A site's own codes go before SNOMED CT, which has no code for most stations.
+    A site's own codes are preferred to SNOMED CT, which has no code for most stations.
     """
     site = _dict(one.data.get("bodySite"))
     found: dict[str, set[str]] = {}
@@ -202,7 +203,7 @@ def _station(one: Resource) -> tuple[str, str]:
 
 
 def _station_system(uri: str) -> str:
-    """Name of a coding's system: the last part of its URI, where that is one we know."""
+    """Return the system that the last part of the URI names; the URI itself if it is unknown."""
     if uri in SNOMED:
         return "SCT"
     last = uri.replace("#", "/").replace(":", "/").rsplit("/", 1)[-1]
@@ -210,7 +211,7 @@ def _station_system(uri: str) -> str:
 
 
 def _facts(report: Resource, scope: Scope) -> dict[str, str]:
-    """Patient, number and dates of a report."""
+    """Return the patient, the number and the dates of a report."""
     data = report.data
     return {
         "patient_key": _patient(report, scope),
@@ -237,7 +238,7 @@ def _missing(resource: Resource, what: str) -> str:
 
 
 def _one_id(resource: Resource, what: str, written: list[Json]) -> str:
-    """The one identifier; of several the medical record's, or the official one."""
+    """Return the only identifier; of several the medical record number, or the official one."""
     ids = [one for one in written if _text(one.get("value")) and one.get("use") != "old"]
     medical = [one for one in ids if _is_type(one, "MR")]
     official = [one for one in ids if one.get("use") == "official"]
@@ -245,9 +246,9 @@ def _one_id(resource: Resource, what: str, written: list[Json]) -> str:
         if len(chosen) == 1:
             return _text(chosen[0].get("value"))
     if ids:
-        # Systems only: an id in a message would name a patient.
+        # The message lists only the systems: an id in a message would identify a patient.
         systems = ", ".join(shown(_text(one.get("system"))) for one in ids[:5])
-        raise _Unusable(resource, f"{len(ids)} of {what} ({systems}); wanted one, or one official")
+        raise _Unusable(resource, f"{len(ids)} times {what} ({systems}); wanted one, or one official")
     return ""
 
 
@@ -256,7 +257,7 @@ def _is_type(identifier: Json, wanted: str) -> bool:
 
 
 def _surgery_date(report: Resource, scope: Scope) -> str:
-    """When the specimens were taken: of the specimens, or of the report."""
+    """Return the day the specimens were taken, as the specimens or else the report have it."""
     taken = set()
     for one in _dicts(report.data.get("specimen")):
         specimen = scope.find(_text(one.get("reference")), report)
@@ -272,7 +273,7 @@ def _day(data: Json, name: str) -> str:
 
 
 def _untold(scope: Scope, told: set[str]) -> Iterator[Message]:
-    """Counts that belong to no report of the scope."""
+    """Yield a warning for each count that no report of the scope refers to."""
     for one in scope.resources:
         if one.type == "Observation" and one.place not in told and _field(one.data):
             yield _warning(one, "a count that no DiagnosticReport refers to: left out")
@@ -295,7 +296,7 @@ def _dicts(value: Any) -> list[Json]:  # noqa: ANN401 - any JSON
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """Text or a number of JSON; all else is nothing."""
+    """Return a text or a number of JSON as text; an empty text for any other value."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return str(value).strip()

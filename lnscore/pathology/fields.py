@@ -1,4 +1,4 @@
-"""How one field of a finding is taken from the cells of a row."""
+"""Takes the fields of a finding from the cells of a row."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from lnscore.pathology.mapping import DATE_FORMATS, DateColumn, FieldText
 from lnscore.tables.messages import Message
 
 Take = Callable[[Sequence[str], int], str]
-"""Text of a field from the cells of a row and the row's number."""
+"""Function that returns the text of a field, from the cells of a row and the row's number."""
 
 _SLOT = re.compile(r"\{([^{}]+)\}")
 _SEPARATOR = re.compile(r"(?<=\d)[-. ]+(?=\d)")
@@ -19,7 +19,7 @@ _SEPARATOR = re.compile(r"(?<=\d)[-. ]+(?=\d)")
 
 @dataclass(frozen=True)
 class MappedField:
-    """A field: how to take it, and the heading that messages name."""
+    """A field: the function that takes it from a row, and the heading for messages."""
 
     take: Take
     heading: str = ""
@@ -28,14 +28,14 @@ class MappedField:
 
 @dataclass
 class Resolver:
-    """Finds the columns that a mapping names; notes which are used and which are not there."""
+    """Finds the columns that a mapping names; records which are used and which are missing."""
 
     columns: Columns
     used: set[int] = field(default_factory=set)
     said: list[Message] = field(default_factory=list)
 
     def column(self, name: str) -> int:
-        """Number of a column; where it is not there P15 is noted and 0 stands in."""
+        """Return the number of a column; if it is missing, record P15 and return 0."""
         found = self.columns.find(name)
         if isinstance(found, Message):
             if found not in self.said:
@@ -45,12 +45,12 @@ class Resolver:
         return found
 
     def cell(self, name: str) -> MappedField:
-        """The text of a column as it is."""
+        """Return a field that is the unchanged text of a column."""
         column = self.column(name)
         return MappedField(lambda cells, row: cells[column], self.columns.shown(column), column)
 
     def value(self, wanted: FieldText) -> MappedField:
-        """A column, a template or one text, its words turned into ours."""
+        """Return a field from a column, a template or a fixed text, with its words translated."""
         if wanted.value is not None:
             text = wanted.value
             return MappedField(lambda cells, row: text)
@@ -61,7 +61,7 @@ class Resolver:
         return MappedField(lambda cells, row: words(take(cells, row)), taken.heading, taken.column)
 
     def _template(self, template: str) -> MappedField:
-        """`{row}` and `{heading}` filled in; empty where a column of it is, half an id is none."""
+        """Return a field that fills in `{row}` and `{heading}`; empty if any of these cells is empty."""
         names = [name for name in _SLOT.findall(template) if name != "row"]
         columns = {name: self.column(name) for name in names}
         pieces = _SLOT.split(template)
@@ -77,7 +77,7 @@ class Resolver:
 
 
 def worded(values: Mapping[str, str]) -> Callable[[str], str]:
-    """A function that turns a table's word into ours; what it does not know stays."""
+    """Return a function that translates a word of the table; it keeps unknown words."""
     known = {compared(word): ours for word, ours in values.items()}
 
     def words(text: str) -> str:
@@ -87,7 +87,7 @@ def worded(values: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def iso_date(text: str, wanted: DateColumn) -> str | None:
-    """ISO date of a cell; "" where it is empty, None where it is not written as stated."""
+    """Return the ISO date of a cell; "" if it is empty, None if it does not have the format."""
     if not (text := text.strip()):
         return ""
     return _parsed(text, wanted.format)
@@ -95,7 +95,7 @@ def iso_date(text: str, wanted: DateColumn) -> str | None:
 
 @lru_cache(maxsize=16384)
 def _parsed(text: str, form: str) -> str | None:
-    # What a workbook holds as a date is ISO already, whatever the format in the cells.
+    # A date cell of a workbook is read as ISO, whatever format the workbook shows.
     patterns = [DATE_FORMATS.get(form, form), "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"]
     plain = _SEPARATOR.sub("/", text) if form in DATE_FORMATS and form != "iso" else text
     for pattern, written in zip(patterns, (plain, text, text), strict=True):

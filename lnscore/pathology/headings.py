@@ -1,4 +1,4 @@
-"""Columns of a table by what stands above them, or by their letter."""
+"""Finds the columns of a table by their headings, or by their spreadsheet letter."""
 
 import difflib
 import re
@@ -9,7 +9,7 @@ from functools import cached_property
 from lnscore.tables.messages import Message
 
 BETWEEN = " | "
-"""Between the header cells of one column, from the top."""
+"""Separator between the header cells of one column, which are listed from the top."""
 
 _LETTER = re.compile(r"\[([A-Za-z]{1,3})\]")
 
@@ -19,19 +19,19 @@ class Columns:
     """The columns of a table.
 
     Attributes:
-        headings: For each column its header cells from the top.
+        headings: Header cells of each column, from the top.
     """
 
     headings: tuple[tuple[str, ...], ...]
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
-        """For each column all its header cells, `Right | 4R | total`; "" where there is none."""
+        """Path of each column: all its header cells, `Right | 4R | total`; "" if it has none."""
         return tuple(BETWEEN.join(parts_of(cells)) for cells in self.headings)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """For each column what a mapping calls it: its path, its letter where two share one."""
+        """Name of each column in a mapping: its path, or its letter if two share a path."""
         forms = [compared(path) for path in self.paths]
         return tuple(
             path if path and forms.count(compared(path)) == 1 else f"[{letter_of(i)}]"
@@ -39,18 +39,19 @@ class Columns:
         )
 
     def shown(self, column: int) -> str:
-        """Heading of a column for people; its letter where it has none."""
+        """Return the heading of a column for messages; its letter if it has no heading."""
         return self.paths[column] or letter_of(column)
 
     def find(self, name: str) -> int | Message:
-        """Column of a name as a mapping writes it.
+        """Find the column that a name in a mapping means.
 
         Args:
-            name: The whole path, or its lowest cells where only one column has these, or a
+            name: The whole path, or its lowest cells if only one column has these, or a
                 letter in brackets, `[Y]`.
 
         Returns:
-            Its number from 0, or P15: not there (with headings that look alike), or several.
+            Its number from 0, or P15 if no column has the name (with headings that look alike)
+            or several have it.
         """
         if letter := _LETTER.fullmatch(name.strip()):
             column = number_of(letter[1])
@@ -70,7 +71,7 @@ class Columns:
 
     @cached_property
     def _forms(self) -> tuple[list[str], ...]:
-        """Forms to compare: whole paths, then ever shorter ends of them."""
+        """Forms of the paths for comparison: whole paths, then shorter and shorter ends of them."""
         parts = [parts_of(cells) for cells in self.headings]
         depth = max(map(len, parts), default=0)
         return tuple(
@@ -88,18 +89,18 @@ class Columns:
 
 
 def parts_of(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Header cells of a column without empty ones and without what a merged cell repeats."""
+    """Return the header cells of a column without empty cells and repeats of a merged cell."""
     filled = [cell for cell in cells if cell]
     return tuple(cell for i, cell in enumerate(filled) if i == 0 or cell != filled[i - 1])
 
 
 def compared(name: str) -> str:
-    """Form in which headings are compared: case, width and blanks do not matter."""
+    """Return the form in which headings are compared: case, width and blanks do not matter."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("|", " | ").split())
 
 
 def letter_of(column: int) -> str:
-    """Spreadsheet letter of a column counted from 0."""
+    """Return the spreadsheet letter of a column; columns are counted from 0."""
     letters = ""
     column += 1
     while column:
@@ -109,7 +110,7 @@ def letter_of(column: int) -> str:
 
 
 def number_of(letters: str) -> int:
-    """Column, counted from 0, of a spreadsheet letter."""
+    """Return the column, counted from 0, of a spreadsheet letter."""
     number = 0
     for letter in letters.upper():
         number = number * 26 + ord(letter) - 64

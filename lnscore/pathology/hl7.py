@@ -1,7 +1,8 @@
-"""HL7 v2 ORU^R01: laboratory messages to findings, by a site's layout.
+"""Reads HL7 v2 ORU^R01 laboratory messages and turns them into findings, by a site's layout.
 
-One finding is what the OBX of one station in one OBR say: how many nodes were examined, how
-many had metastasis, or a status. What the layout does not name is told, not guessed.
+One finding is the result of one station (its OBX) in one report (OBR): how many nodes were
+examined, how many had metastasis, or a status. Identifiers that the layout does not name are
+reported, not guessed.
 """
 
 from collections import Counter
@@ -18,15 +19,15 @@ from lnscore.tables.messages import Message
 
 WANTED = "ORU^R01"
 FINAL = ("", "F", "C", "U")
-"""OBX-11: final, corrected, or final without a new look. All else is no result to rely on."""
+"""Usable values of OBX-11: none, final, corrected, or final without a new examination."""
 NOT_TEXT = ("ED", "RP")
-"""OBX-2 of enclosed or linked documents."""
+"""Values of OBX-2 for enclosed or linked documents."""
 DATES = ("report_date", "surgery_date")
 TOLD = 12
 
 
 class _Unusable(Exception):
-    """What is wrong with a message, and the line."""
+    """A message that cannot be used: the line, and the reason."""
 
     def __init__(self, line: int, found: str) -> None:
         super().__init__(line, found)
@@ -35,7 +36,7 @@ class _Unusable(Exception):
 
 @dataclass
 class _Finding:
-    """What is known of one station so far."""
+    """The values of one station in one report, as far as they are read."""
 
     line: int
     values: dict[str, str]
@@ -44,7 +45,7 @@ class _Finding:
 
 @dataclass(frozen=True)
 class _Report:
-    """One OBR: what it says of the report, and the findings below it by their key."""
+    """One OBR: the values of the report, and its findings by the key of the station."""
 
     values: dict[str, str]
     findings: dict[str, _Finding] = field(default_factory=dict)
@@ -54,15 +55,16 @@ def read_hl7(path: Path, layout: Layout | None = None) -> Iterator[SourceRow | M
     """Read every finding of a file of messages.
 
     Args:
-        path: One or many messages.
-        layout: Where things stand; the default layout where None.
+        path: File with one or many messages.
+        layout: Places of the values in the messages; None for the default layout.
 
     Returns:
-        One row a station and report, its `row` the line of its first OBX; P21 for what cannot
-        be used, with message and line; P17 for identifiers that the layout does not name.
+        One row for each station and report, whose `row` is the line of its first OBX; P21, with
+        message and line, for each part that cannot be used; P17 for identifiers that the
+        layout does not name.
 
     Raises:
-        Refusal: F10, F11 or P21, the file cannot be read or hl7apy is not installed.
+        Refusal: F10, F11 or P21 if the file cannot be read or hl7apy is not installed.
     """
     _require_hl7apy()
     reading = _Reading(layout or Layout())
@@ -96,7 +98,7 @@ def _require_hl7apy() -> None:
 
 
 class _Reading:
-    """One file: its layout, and what was passed over."""
+    """The reading of one file: its layout, and the parts that were left out."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -110,10 +112,10 @@ class _Reading:
         self.not_final: list[Message] = []
 
     def findings(self, message: Hl7Message) -> Iterator[SourceRow]:
-        """Findings of one message, all or none.
+        """Yield the findings of one message, all or none.
 
         Raises:
-            _Unusable: The message is another than ORU^R01, or a segment is missing or damaged.
+            _Unusable: The message is not an ORU^R01, or a segment is missing or damaged.
         """
         if message.type != WANTED:
             raise _Unusable(message.line, f"MSH-9 is {shown(message.type)}; wanted {WANTED}")
@@ -134,7 +136,7 @@ class _Reading:
             yield SourceRow(one.values | one.said, one.line, self._columns(one))
 
     def notes(self) -> Iterator[Message]:
-        """What was passed over."""
+        """Yield a warning for each part of the file that was left out."""
         yield from self.not_final
         if self.unused:
             names = [f"{shown(name)} ({count})" for name, count in self.unused.most_common(TOLD)]
@@ -152,7 +154,7 @@ class _Reading:
             and layout.identifier_type in ("", one.text(5))
         ]
         if len(ids) != 1:
-            # Authorities only: an id in a message would name a patient.
+            # The text lists only the authorities: an id in it would identify a patient.
             of = ", ".join(shown(one.text(4)) for one in ids)
             found = f"{len(ids)} ids in PID-{number} ({of or 'none of the layout'})"
             told = f"{found}; wanted one, by assigning_authority or identifier_type of the layout"
@@ -160,7 +162,7 @@ class _Reading:
         return ids[0].text(component)
 
     def _report(self, fields: Fields, patient: str | None) -> _Report:
-        """What one OBR says; its OBX may say the date of surgery instead."""
+        """Read the report from one OBR; its OBX may give the date of surgery instead."""
         if patient is None:
             raise _Unusable(fields.segment.line, "OBR without a PID before it")
         values = {"patient_key": patient}
@@ -248,19 +250,19 @@ def _fields(segment: Segment, message: Hl7Message) -> Fields:
 
 
 def _codes(fields: Fields) -> list[str]:
-    """Identifier and alternate identifier of an observation."""
+    """Return the identifier and the alternate identifier of an observation."""
     return [code for code in (fields.text(3, 1), fields.text(3, 4)) if code]
 
 
 def _place(text: str) -> tuple[str, int, int]:
     found = PLACE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} passed the layout's checks and is no place")
+        raise ValueError(f"{text!r} passed the layout's checks and is not a place")
     return found[1], int(found[2]), int(found[3] or 1)
 
 
 def _iso(text: str) -> str:
-    """The day of a time stamp as HL7 writes it; anything else is left for the checks."""
+    """Return the day of an HL7 time stamp as ISO date; any other text stays as it is."""
     day = text[:8]
     whole = len(day) == 8 and day.isascii() and day.isdigit()
     return f"{day[:4]}-{day[4:6]}-{day[6:]}" if whole else text

@@ -1,4 +1,4 @@
-"""What an import or a preview of pathology says of itself."""
+"""The summary that an import or a preview of pathology prints."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from lnscore.errors import EXIT_DONE, EXIT_ERROR
 from lnscore.tables.messages import Message
 
 SHOWN = 20
-"""Messages of one code and gravity that a person is shown; `--json` has all."""
+"""Largest number of printed messages of one code and severity; `--json` has all."""
 
 GRAVITY = {"E": "error", "W": "warning", "I": "note"}
 
@@ -19,19 +19,19 @@ class PathologySummary:
     """Counts and messages of one import (see `summary.Summary`).
 
     Attributes:
-        format: What the file was: table, jsonl, hl7 or fhir.
-        said: What was detected to read it.
-        sha256: Of the file.
-        rows: Sound findings in the file.
-        patients: Patients in the file.
-        pending: Of these, without a study so far.
-        new: Reports that are new.
-        changed: Reports that say something else than before; the newest counts.
-        same: Reports that say what is stored.
-        outdated: Of these, versions that a later import has replaced.
-        findings: Findings added.
-        written: False where an error stopped the import.
-        messages: All, in the order of the file.
+        format: Format of the file: table, jsonl, hl7 or fhir.
+        said: Notes on how the file was read, such as its encoding.
+        sha256: SHA-256 of the file.
+        rows: Number of findings without an error.
+        patients: Number of patients in the file.
+        pending: Number of these patients who have no study so far.
+        new: Number of new reports.
+        changed: Number of reports that differ from their stored version; the newest counts.
+        same: Number of reports that are stored already.
+        outdated: Number of these stored reports that a later import has replaced.
+        findings: Number of findings added.
+        written: False if an error stopped the import.
+        messages: All messages, in the order of the file.
     """
 
     format: str
@@ -50,15 +50,15 @@ class PathologySummary:
 
     @property
     def exit_code(self) -> int:
-        """1 where an error stopped it: then nothing was written."""
+        """1 if an error stopped the import, so that nothing was written; else 0."""
         return EXIT_ERROR if any(one.severity == "E" for one in self.messages) else EXIT_DONE
 
     def lines(self) -> list[str]:
-        """What happened, then every message, then what to do next."""
+        """Return the result, then the messages, then the next step."""
         return [*self._read(), *self._done(), *spoken(self.messages), *self._next()]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         return self.counts() | {
             "said": list(self.said),
             "messages": [one.as_dict() for one in self.messages],
@@ -66,7 +66,7 @@ class PathologySummary:
         }
 
     def counts(self) -> dict[str, Any]:
-        """What the run's row keeps: numbers, and the file's hash in place of its name."""
+        """Return the part stored in the run's row: numbers, and the file's hash but not its name."""
         names = ("format", "sha256", "rows", "patients", "pending", "new", "changed", "same",
                  "outdated", "findings", "written")  # fmt: skip
         codes = Counter(one.code for one in self.messages)
@@ -87,9 +87,9 @@ class PathologySummary:
             f"{self.findings} findings added"
         ]
         if self.outdated:
-            lines.append(f"{self.outdated} of these were replaced by a later import, which stays")
+            lines.append(f"{self.outdated} of these are older versions; the later import stays valid")
         if self.pending:
-            lines.append(f"{self.pending} patients wait for their study")
+            lines.append(f"{self.pending} patients have no study yet")
         return lines
 
     def _next(self) -> list[str]:
@@ -100,12 +100,12 @@ class PathologySummary:
 
 
 def counted(errors: int) -> str:
-    """`1 error`, `2 errors`."""
+    """Return a number of errors in words: `1 error`, `2 errors`."""
     return f"{errors} error{'' if errors == 1 else 's'}"
 
 
 def spoken(messages: Iterable[Message]) -> list[str]:
-    """Messages for a person: errors first, of each kind the first ones."""
+    """Return the messages to print: errors first, at most `SHOWN` of each code."""
     by_kind: dict[tuple[str, str], list[Message]] = {}
     for one in messages:
         by_kind.setdefault((one.severity, one.code), []).append(one)

@@ -1,49 +1,27 @@
 """`lnscore pathology import`: a whole file in one transaction, or nothing of it."""
 
 import secrets
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from db import audit, pathology, runs, studies
 from db.errors import DatabaseError
 from db.lock import writer_lock
 from db.session import Session, open_database
-from db.station_rule import MAX_DAYS
 from lnscore import console
+from lnscore.command_options import recorded_words
 from lnscore.errors import Refusal
 from lnscore.pathology.collecting import CollectedReports, collect
 from lnscore.pathology.comparing import ComparedReports, compare
 from lnscore.pathology.imported import PathologySummary
+from lnscore.pathology.options import ImportRequest
 from lnscore.pathology.patients import Identities, identities
-from lnscore.pathology.reading import TableOptions, told
+from lnscore.pathology.reading import told
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.settings import Settings, actor
 from lnscore.stations import storing as naming_stations
-from lnscore.tables.dates import Order
 from lnscore.version import version
 
 NO_DATABASE = "D01"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportRequest:
-    """What the command line asks for.
-
-    Attributes:
-        options: How to read the file.
-        issuer: IssuerOfPatientID of the CTs.
-        key_file: Ids of the table to patients.
-        allow_pending: Take patients without a study.
-        max_days: Most days from CT to surgery.
-        order: Of day and month in dates.
-    """
-
-    options: TableOptions = field(default_factory=TableOptions)
-    issuer: str | None = None
-    key_file: Path | None = None
-    allow_pending: bool = False
-    max_days: int = MAX_DAYS
-    order: Order = ""
 
 
 def run(path: Path, settings: Settings, wanted: ImportRequest) -> PathologySummary:
@@ -58,7 +36,7 @@ def run(path: Path, settings: Settings, wanted: ImportRequest) -> PathologySumma
     if who is None or not collected.is_sound:
         return summary_of(collected, compared(settings, collected, who, wanted))
     with (
-        writer_lock(settings.db),
+        writer_lock(settings.db, create=wanted.allow_pending),
         open_database(settings.db, create=wanted.allow_pending) as database,
     ):
         with database.read() as session:
@@ -158,12 +136,6 @@ def _write(
 def _argv(summary: PathologySummary, wanted: ImportRequest) -> list[str]:
     """The command line without names of files: one may hold a patient's."""
     words = ["pathology", "import", f"sha256:{summary.sha256}", "--format", summary.format]
-    given = {
-        "--mapping": wanted.options.mapping,
-        "--key-file": wanted.key_file,
-        "--issuer": wanted.issuer,
-        "--layout": wanted.options.layout,
-    }
-    words += [name for name, value in given.items() if value]
-    words += ["--allow-pending"] if wanted.allow_pending else []
-    return [*words, "--max-days", str(wanted.max_days)]
+    for record in (wanted.options, wanted):
+        words += recorded_words(record)
+    return words

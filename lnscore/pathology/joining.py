@@ -1,4 +1,4 @@
-"""One study with its pathology: what fits together, and what does not."""
+"""Joins the nodes of one study with the pathology findings of its patient."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from db.station_status import PlacedNode
 from lnscore.pathology.specimens import all_of, counted_of, specimens_of
 
 OPPOSED = {"malignant": "negative", "benign": "positive"}
-"""The status of a finding that a station's verdict overruled."""
+"""For the verdict on a station, the status of a finding that contradicts it."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +37,30 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Why nodes of a study are left out of training: a fact, not an error."""
+    """The reason why nodes of a study are left out of training; it is not an error."""
 
     code: str
     text: str
     days: int | None
-    """CT to surgery; negative where the CT is the later one."""
+    """Days from CT to surgery; negative if the CT is later than the surgery."""
     node_count: int
 
 
 @dataclass(frozen=True)
 class JoinedStation:
-    """One station of a study: what pathology says, which nodes lie there."""
+    """One station of a study: its verdict by pathology, and its nodes."""
 
     station: StationKey
     verdict: StationStatus
     findings: tuple[StationFinding, ...]
-    """Those that decide."""
+    """Findings that decide the verdict."""
     specimens: tuple[StationFinding, ...]
-    """Everything that the report that decided examined of it, shared or not."""
+    """All specimens of the station in the deciding report, shared with other stations or not."""
     node_ids: tuple[int, ...]
 
     @property
     def counted(self) -> tuple[StationFinding, ...]:
-        """The specimens whose nodes are this station's."""
+        """The specimens whose nodes count for this station."""
         return counted_of(self.findings, self.specimens)
 
 
@@ -69,12 +69,12 @@ class JoinedStudy:
     """A study's nodes and its patient's findings, joined.
 
     Attributes:
-        stations: Those of the findings and those of the nodes, in the order of their codes.
-        statuses: By node id.
+        stations: Stations of the findings and of the nodes, in the order of their codes.
+        statuses: Status of each node, by node id.
         without_node: Positive findings none of whose stations has a node in the masks.
-        without_station: Ids of nodes.
-        other_systems: Station systems of findings that no node has.
-        meanings: Of stations, where they were asked for.
+        without_station: Ids of the nodes that have no station.
+        other_systems: Station systems that occur in findings, but not in nodes.
+        meanings: Meaning of each station in words, if requested.
     """
 
     study_uid: str
@@ -92,18 +92,18 @@ class JoinedStudy:
 
     @property
     def without_finding(self) -> tuple[JoinedStation, ...]:
-        """Stations with nodes that no report names."""
+        """Stations that have nodes, but no finding in any report."""
         return tuple(one for one in self.stations if one.node_ids and one.verdict.rule == "absent")
 
     @property
     def deciding(self) -> tuple[StationFinding, ...]:
-        """Every finding that decides a station, once."""
+        """Every finding that decides a station; each is listed once."""
         unique = {one.id: one for station in self.stations for one in station.findings}
         return tuple(unique[i] for i in sorted(unique))
 
     @property
     def specimens(self) -> tuple[StationFinding, ...]:
-        """Everything that the reports that decide a station examined of it, once."""
+        """All specimens of the stations in their deciding reports; each is listed once."""
         return all_of(one for station in self.stations for one in station.specimens)
 
 
@@ -112,8 +112,8 @@ class KnownStations:
     """Every station of a database, read once for many studies.
 
     Attributes:
-        keys: By their ids.
-        meanings: In words.
+        keys: Station of each station id.
+        meanings: Meaning of each station in words.
     """
 
     keys: Mapping[int, StationKey]
@@ -126,7 +126,7 @@ def known_stations(session: Session) -> KnownStations:
 
 
 def of_study(session: Session, study: Study, known: KnownStations) -> JoinedStudy | None:
-    """A study of the report joined with its patient's findings; None where there are none."""
+    """Join a study with its patient's findings; return None if there are no findings."""
     key = study.patient.pseudo_key
     found = station_status.findings_of(session, [key], known.keys)
     if not found:
@@ -171,7 +171,7 @@ def join(
 
 
 def natural(key: StationKey) -> tuple[object, ...]:
-    """Order of stations for people: 2R before 10R."""
+    """Return the sort key of a station, which puts 2R before 10R."""
     parts = re.findall(r"\d+|\D+", key.code)
     numbered = [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts]
     return key.system, key.version, numbered
@@ -199,7 +199,7 @@ def _stations(
 def _without_node(
     stations: Iterable[JoinedStation], nodes: Sequence[PlacedNode], relations: Relations | None
 ) -> tuple[StationFinding, ...]:
-    """Of a merged specimen one station with a node is enough."""
+    """Return positive findings without a node; one station of a merged specimen is enough."""
     occupied = {key for node in nodes for key in node.stations}
     occupied |= {there for (here, there) in relations or () if here in occupied}
     positive = {
@@ -214,7 +214,7 @@ def _without_node(
 def _conflicts(
     findings: Sequence[StationFinding], said: Sequence[StationFinding]
 ) -> Iterable[Conflict]:
-    """Every report that said the contrary of what counts, once a station."""
+    """Yield, for each station, every report that contradicts the verdict."""
     by_id = {one.id: one for one in findings}
     for key in sorted({key for one in findings for key in one.stations}, key=natural):
         verdict = of_station(key, said)
@@ -236,7 +236,7 @@ def _exclusions(
     ct_date: str | None,
     max_days: int,
 ) -> Iterable[Exclusion]:
-    """One a code and cause, with the nodes whose status rests on that report."""
+    """Yield one exclusion for each code and reason, with the number of nodes that it affects."""
     found: dict[tuple[str, str], tuple[int | None, set[int]]] = {}
     for one in said:
         days = days_to_surgery(one, ct_date)

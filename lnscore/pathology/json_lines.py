@@ -1,6 +1,6 @@
-"""JSON Lines: one canonical row a line, as the published schema has it.
+"""Reads JSON Lines: each line is one canonical row, by the published schema.
 
-`lnscore/data/pathology.schema.json` is the JSON Schema of one line, made from `FindingLine`.
+`lnscore/data/pathology.schema.json` is the JSON Schema of one line; it is made from `FindingLine`.
 """
 
 import json
@@ -20,11 +20,11 @@ SCHEMA = Path(__file__).parents[1] / "data" / "pathology.schema.json"
 LONGEST_LINE = 1_000_000
 
 Written = str | int
-"""Ids and codes: a station 7 and a station "7" are the same."""
+"""Type of ids and codes: a station 7 and a station "7" are the same."""
 
 
 class FindingLine(BaseModel):
-    """One finding of one report: what is stored, said in one line of JSON."""
+    """One finding of one report, as one line of JSON."""
 
     model_config = ConfigDict(extra="ignore", title="Pathology row")
 
@@ -35,7 +35,7 @@ class FindingLine(BaseModel):
     station_system: str = Field(description="AJCC8, AJCC7, IASLC, JES11, JES12, CHN, NECK, ...")
     station: Written = Field(description="Code or alias; + joins stations of one specimen.")
     n_examined: int | str | None = Field(None, description="Nodes examined.")
-    n_positive: int | str | None = Field(None, description="Of these with metastasis.")
+    n_positive: int | str | None = Field(None, description="Number of these with metastasis.")
     status: Literal["positive", "negative", "not_sampled", "indeterminate"] | None = Field(
         None, description="Derived from the counts where absent."
     )
@@ -46,16 +46,16 @@ class FindingLine(BaseModel):
 
 
 def schema() -> dict[str, Any]:
-    """The published JSON Schema of one line."""
+    """Return the published JSON Schema of one line."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return head | FindingLine.model_json_schema()
 
 
 def read_json_lines(path: Path) -> Iterator[SourceRow | Message]:
-    """Read one row a line; blank lines are passed over.
+    """Read one row from each line; skip blank lines.
 
     Yields:
-        Rows, unchecked. P14 for a line that is no JSON object of plain values, P15 once where
+        Unchecked rows. P14 for a line that is not a JSON object of plain values, P15 once if
         no line has a mandatory member, P17 once for each member that is not used.
     """
     named: set[str] = set()

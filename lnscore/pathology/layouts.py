@@ -1,4 +1,4 @@
-"""Where a site's HL7 messages keep what a finding needs: a YAML file, or the default layout."""
+"""Layout of a site's HL7 messages: the place of each value, from a YAML file or by default."""
 
 import re
 from pathlib import Path
@@ -30,28 +30,31 @@ StationPlace = Annotated[str, AfterValidator(_station_place)]
 
 
 class Layout(BaseModel):
-    """What stands where in an ORU^R01 message; the defaults are the default layout.
+    """Places of the values in an ORU^R01 message; the defaults are the default layout.
 
-    A place is SEGMENT-FIELD or SEGMENT-FIELD.COMPONENT; without a component it is the first.
-    An identifier is what OBX-3.1 or OBX-3.4 holds.
+    A place is SEGMENT-FIELD or SEGMENT-FIELD.COMPONENT; without a component, the first one is
+    meant. An identifier is the code in OBX-3.1 or OBX-3.4.
 
     Attributes:
-        patient: Of the patient's id. Of a repeated field the one that the next two name.
-        assigning_authority: PID-3.4 of that id; empty where there is only one id.
+        patient: Place of the patient's id. If the field repeats, the next two attributes choose
+            one of the ids.
+        assigning_authority: PID-3.4 of that id; empty if there is only one id.
         identifier_type: PID-3.5 of that id, such as MR.
-        report_id: Of the report's number.
-        report_date: Of the day of the report.
-        surgery_date: Of the day of surgery; the observation's own date by default.
-        station: `OBX-4`, the sub-id is the station; `OBX-3.2`, the identifier's text is; or
-            `OBX-5`, an observation with an identifier of `stations` has it as its value, and
-            OBX-4 says which counts go with it.
+        report_id: Place of the report's number.
+        report_date: Place of the day of the report.
+        surgery_date: Place of the day of surgery; the observation's own date by default.
+        station: Place of the station. `OBX-4`: the sub-id is the station. `OBX-3.2`: the text
+            of the identifier is the station. `OBX-5`: the station is the value of an
+            observation with an identifier of `stations`; its counts have the same OBX-4.
         stations: Identifiers of observations whose value is a station (only for `OBX-5`).
-        station_system: System of all stations, as JES11; empty where `station_system_at` says.
+        station_system: System of all stations, such as JES11; empty if `station_system_at` is
+            given.
         station_system_at: Place in the station's OBX that names the system.
         examined: Identifiers of the number of examined nodes.
         positive: Identifiers of the number of nodes with metastasis.
         status: Identifiers of a status in words or as a code.
-        words: Such a word or code to `positive`, `negative`, `not_sampled`, `indeterminate`.
+        words: Status (`positive`, `negative`, `not_sampled`, `indeterminate`) of each such word
+            or code.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,7 +83,7 @@ def read_layout(path: Path) -> Layout:
     """Read a site's layout.
 
     Raises:
-        Refusal: P18, it is no such YAML file, with what is wrong in it.
+        Refusal: P18 if the YAML file is not a layout; the text says what is wrong in it.
     """
     import yaml
 
@@ -89,7 +92,7 @@ def read_layout(path: Path) -> Layout:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
             raise _unusable(path, f"more than {MAX_BYTES} bytes")
-        # Every scalar as text: a code of digits is no number.
+        # Read every scalar as text: a code of digits is not a number.
         return Layout.model_validate(yaml.load(text, Loader=yaml.BaseLoader) or {})
     except ValidationError as error:
         wrong = "; ".join(
@@ -108,6 +111,6 @@ def _unusable(path: Path, found: str) -> Refusal:
     return Refusal(
         "P18",
         f"layout {path.name}: {found}",
-        "a YAML file that says what stands where in the messages",
+        "a YAML file that gives the places of the values in the messages",
         "Correct it; see docs/records.md.",
     )

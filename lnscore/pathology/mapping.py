@@ -1,4 +1,4 @@
-"""The mapping file: which columns of somebody's table are which fields of a canonical row."""
+"""The mapping file: says which column of a site's table is which field of a canonical row."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,7 +25,10 @@ DATE_FORMATS = {
     "month/day/year": "%m/%d/%Y",
     "year/month/day": "%Y/%m/%d",
 }
-"""By name; `-`, `.` and blanks separate as well as `/`. A pattern with `%` is taken as it is."""
+"""Patterns of date formats, by name.
+
+`-`, `.` and blanks are accepted in place of `/`. A mapping may also give a pattern with `%`.
+"""
 
 Text = Annotated[str, Field(min_length=1)]
 Status = Literal["positive", "negative", "not_sampled", "indeterminate", "skip"]
@@ -39,15 +42,15 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
 class MappingPart(BaseModel):
-    """A part of the mapping: nothing unknown in it, never changed."""
+    """Base of all parts of a mapping: an unknown key is an error, and values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class FieldText(MappingPart):
-    """Where a field's text comes from: a column, a template of columns, or one text for all.
+    """Source of a field's text: a column, a template of columns, or one text for all rows.
 
-    `values` turns the table's words into ours; a word that it lacks is kept as it is.
+    `values` translates words of the table; a word that is not in it stays as it is.
     """
 
     column: Text | None = None
@@ -68,7 +71,7 @@ class FieldText(MappingPart):
 
 
 class DateColumn(MappingPart):
-    """A column of dates and how they are written; day first is said, never guessed."""
+    """A column of dates and their format; the order of day and month is stated, never guessed."""
 
     column: Text
     format: Text
@@ -82,7 +85,7 @@ class DateColumn(MappingPart):
 
 
 class RowCondition(MappingPart):
-    """A condition on rows: others are left out."""
+    """A condition on rows: rows that do not meet it are left out."""
 
     column: Text
     is_: Texts | None = Field(None, alias="is")
@@ -97,35 +100,35 @@ class RowCondition(MappingPart):
 
 
 class StationColumns(MappingPart):
-    """Columns that belong to one station, or to several taken as one specimen (`105+108`)."""
+    """Base of columns of one station, or of several taken as one specimen (`105+108`)."""
 
     station: Text
     side: str = ""
 
 
 class ExaminedAndPositive(StationColumns):
-    """Two columns of one station: nodes examined and nodes positive."""
+    """Two columns of one station: number of examined nodes and of positive nodes."""
 
     total: Text
     positive: Text
 
 
 class CountColumn(StationColumns):
-    """One column of one station: what its numbers count."""
+    """One column of numbers of one station; `holds` says what they count."""
 
     column: Text
     holds: Literal["positive", "total", "positive/total"]
 
 
 class CodeColumn(StationColumns):
-    """One column of one station that holds a word or a mark: what each one means."""
+    """One column of words or marks of one station; `values` gives the status that each means."""
 
     column: Text
     values: dict[str, Status] = Field(min_length=1)
 
 
 class LongTable(MappingPart):
-    """A table with one finding a row."""
+    """A table in which each row is one finding."""
 
     station: FieldText
     joined_by: str = ""
@@ -136,7 +139,7 @@ class LongTable(MappingPart):
 
 
 class TumourSide(MappingPart):
-    """The column that says on which side the tumour lies: ipsi and contra become R and L."""
+    """The column with the side of the tumour, by which ipsi and contra become R or L."""
 
     column: Text
     right: Texts
@@ -144,7 +147,7 @@ class TumourSide(MappingPart):
 
 
 class LeftOut(MappingPart):
-    """A finding that is wrong in the table and cannot be corrected there: which, and why."""
+    """A finding to leave out, as it is wrong in the table and cannot be corrected there."""
 
     row: Annotated[int, Field(ge=1)]
     column: Text
@@ -195,7 +198,7 @@ def read_mapping(path: Path) -> Mapping:
     """Read a mapping file.
 
     Raises:
-        Refusal: P18 with line and key, F10 where the file is not there.
+        Refusal: P18 with line and key, or F10 if the file is missing.
     """
     if not path.is_file():
         raise Refusal("F10", f"{path} is not there", "a mapping file", "Correct the path")
@@ -213,7 +216,7 @@ def read_mapping(path: Path) -> Mapping:
 
 
 def parse_mapping(text: str, name: str = "the mapping") -> Mapping:
-    """Read the text of a mapping file: every value is text, so that `no` and `1` stay words.
+    """Read the text of a mapping file; every value is read as text, also `no` and `1`.
 
     Raises:
         Refusal: P18 with line and key.
@@ -238,10 +241,10 @@ def parse_mapping(text: str, name: str = "the mapping") -> Mapping:
 
 
 def _plain(node: yaml.Node | None, seen: set[int]) -> object:
-    """Dictionaries, lists and texts of a YAML tree."""
+    """Turn a YAML tree into dictionaries, lists and texts."""
     if node is None:
         return {}
-    if id(node) in seen:  # an alias could stand for a billion of them
+    if id(node) in seen:  # nested aliases could expand to a billion nodes
         raise ValueError(f"line {node.start_mark.line + 1}: an alias (*) is not understood here")
     seen.add(id(node))
     if isinstance(node, yaml.ScalarNode):
@@ -259,7 +262,7 @@ def _plain(node: yaml.Node | None, seen: set[int]) -> object:
 
 
 def _place(root: yaml.Node | None, location: tuple[int | str, ...]) -> str:
-    """`line 12, key pairs.3.total: ` of a value, or of the nearest thing around it."""
+    """Return the place of a value, or of the nearest part around it: `line 12, key pairs.3: `."""
     line, node = 1, root
     for part in location:
         below = _below(node, part)

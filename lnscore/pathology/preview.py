@@ -6,14 +6,15 @@ from typing import Any
 
 from lnscore.pathology.imported import PathologySummary, counted, spoken
 from lnscore.pathology.importing import (
-    ImportRequest,
     compared,
     identities_or_told,
     read,
     summary_of,
 )
+from lnscore.pathology.options import ImportRequest
 from lnscore.pathology.rows import CanonicalRow
 from lnscore.settings import Settings
+from lnscore.summary import TextTable
 
 SHOWN = 20
 """Rows that a person is shown; `--json` has all."""
@@ -47,9 +48,10 @@ class PreviewSummary:
         """1 where an import would be stopped."""
         return self.summary.exit_code
 
-    def lines(self) -> list[str]:
-        """The head, then the messages; the rows are a table of their own."""
-        lines = [self.summary.lines()[0]]
+    def lines(self) -> list[str | TextTable]:
+        """A table of the findings, the counts, then the messages."""
+        lines: list[str | TextTable] = [TextTable("Findings", *self._table())]
+        lines.append(self.summary.lines()[0])
         if not self.has_database:
             lines.append("no database: patients and earlier reports were not looked up")
         if self.rows[SHOWN:]:
@@ -63,7 +65,7 @@ class PreviewSummary:
         )
         return lines
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
+    def _table(self) -> tuple[list[str], list[list[str]]]:
         """Headings, and the first rows; a column that says nothing is left out."""
         cells = [self._cells(row) for row in self.rows[:SHOWN]]
         told = [i for i in range(len(COLUMNS)) if any(row[i] for row in cells)]

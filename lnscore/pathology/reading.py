@@ -3,38 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from lnscore.errors import Refusal
+from lnscore.pathology.options import Format, TableOptions
 from lnscore.pathology.rows import SourceRow
 from lnscore.tables.messages import Message
 
-Format = Literal["auto", "table", "jsonl", "hl7", "fhir"]
-FORMATS: tuple[Format, ...] = ("auto", "table", "jsonl", "hl7", "fhir")
-
 HEAD_BYTES = 1 << 16
 _HL7 = ("MSH", "FHS", "BHS")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableOptions:
-    """How to read a file, from the command line.
-
-    Attributes:
-        format: `auto` looks into the file.
-        mapping: Mapping file of a table.
-        sheet: Worksheet of a workbook.
-        id_column: Column of a table with the patients' ids.
-        layout: Layout file of HL7 messages.
-        encoding: Of a text file.
-    """
-
-    format: Format = "auto"
-    mapping: Path | None = None
-    sheet: str | None = None
-    id_column: str | None = None
-    layout: Path | None = None
-    encoding: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from hl7apy.core import Field
 
 MAX_BYTES = 1 << 28
-MAX_SEGMENT = 1 << 16
-"""Longer than any line of counts; reports as text or PDF inside a message are not read."""
 
 BATCH = ("FHS", "BHS", "BTS", "FTS")
 CHARSETS = {

@@ -1,8 +1,8 @@
-"""The organs of a chest and upper abdomen, where they lie and how bright they are.
+"""Define the organs of chest and upper abdomen: their positions and their brightness.
 
-LPS millimetres with the carina at z = 0 and the trachea at x = 0: x to the left, y to the
-back, z to the head. Positions are those of an average adult in the portal-venous phase
-(ours, drawn from anatomy, not from a patient); every patient is jittered from them.
+Coordinates are LPS millimetres with the carina at z = 0 and the trachea at x = 0: x to the left,
+y to the back, z to the head. They describe an average adult in the portal-venous phase (our own
+values, from anatomy, not from a patient); every patient varies randomly around them.
 """
 
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ LIVER_HU = 108.0
 
 GULLET_MM = ((-196, 24, -8), (-150, 14, 8), (-110, 9, 14), (-60, 4, 17), (0, 6, 17), (60, 5, 13),
              (160, 3, 8))  # fmt: skip
-"""Middle of the oesophagus: z, x, y."""
+"""Centre line of the oesophagus: z, x, y."""
 
 
 @dataclass(frozen=True)
 class Organ:
-    """One solid of one brightness.
+    """One solid with one brightness.
 
     Attributes:
-        solid: Its form.
-        hu: Its value; a vertebra's is the vertebral body's.
+        solid: Shape of the organ.
+        hu: Brightness in HU; for `spine`, the brightness of the vertebral bodies.
         kind: `soft`, `vessel`, `air`, `bone`, `spine` (with discs) or `lung vessel`.
     """
 
@@ -41,16 +41,16 @@ class Organ:
 
 @dataclass(frozen=True, kw_only=True)
 class Chest:
-    """One patient's anatomy.
+    """Anatomy of one patient.
 
     Attributes:
-        organs: In painting order, later over earlier.
-        girth: Size of body and rib cage against the average.
-        fat_hu: This patient's fat.
-        lung_hu: This patient's lung.
-        dome_mm: Height of the diaphragm's domes.
-        rib_phase: Where the ribs start, 0-1 of their spacing.
-        tumour_mm: Height of the oesophageal tumour.
+        organs: Organs in painting order; later ones cover earlier ones.
+        girth: Size of body and rib cage relative to the average.
+        fat_hu: Brightness of fat in HU.
+        lung_hu: Brightness of lung in HU.
+        dome_mm: Height of the domes of the diaphragm, z.
+        rib_phase: Position where the ribs start, as a part (0-1) of their spacing.
+        tumour_mm: Height of the oesophageal tumour, z.
     """
 
     organs: tuple[Organ, ...]
@@ -63,14 +63,14 @@ class Chest:
 
 
 def draw_chest(rng: np.random.Generator, tumour_mm: float) -> Chest:
-    """One patient: the average chest with jittered positions, sizes and enhancement.
+    """Draw the anatomy of one patient: the average chest with random positions, sizes and HU.
 
     Args:
-        rng: The patient's own generator.
-        tumour_mm: Where the oesophagus is thickened, z.
+        rng: Random generator of the patient.
+        tumour_mm: Height of the thickened part of the oesophagus, z.
 
     Returns:
-        The chest, ready to paint.
+        The chest, ready to be painted.
     """
     artery_hu, vein_hu = rng.normal(170, 14), rng.normal(150, 14)
     parts = [
@@ -215,7 +215,7 @@ def _airway_and_gullet(tumour_mm: float) -> list[Organ]:
 
 
 def _lung_vessels(rng: np.random.Generator, hu: float) -> list[Organ]:
-    """Branches that leave the hila: bright dots and strokes in the lung."""
+    """Make vessel branches that leave the hila: bright dots and lines in the lung."""
     organs = []
     for side, hilum in ((-1, (-46, -2, -26)), (1, (48, 4, -22))):
         for _ in range(16):

@@ -1,4 +1,4 @@
-"""How many benign and malignant nodes each patient of a cohort has."""
+"""Plan the patients of a cohort: the number of benign and malignant nodes of each."""
 
 import numpy as np
 
@@ -9,17 +9,17 @@ NEGATIVE_PER_PATIENT = 8.0
 INVOLVED, POSITIVE_PER_INVOLVED = 0.6, 2.5
 
 PAPER_LABELLED = (310, 3447, 188)
-"""Patients, negative and positive nodes (paper Sec. 3.1)."""
+"""Number of patients, of negative and of positive nodes (paper Sec. 3.1)."""
 PAPER_UNLABELLED = (742, 6326)
-"""Patients and nodes; the paper does not say how many are malignant."""
+"""Number of patients and of nodes; the paper does not state how many are malignant."""
 
 
 def plan_cohort(patients: int, seed: int) -> list[PatientPlan]:
-    """A cohort richer in metastases than the paper's, for demonstrations and tests."""
+    """Plan a cohort with more metastases than the paper's, for demonstrations and tests."""
     rng = np.random.default_rng([seed, COHORT_STREAM])
     negative = 2 + rng.poisson(NEGATIVE_PER_PATIENT - 2, patients)
     involved = rng.uniform(size=patients) < INVOLVED
-    involved[0] = True  # even a cohort of one has something to find
+    involved[0] = True  # even a cohort of one patient has a metastasis
     positive = involved * (1 + rng.poisson(POSITIVE_PER_INVOLVED - 1, patients))
     return [
         PatientPlan(seed, number, int(b), int(m))
@@ -28,11 +28,12 @@ def plan_cohort(patients: int, seed: int) -> list[PatientPlan]:
 
 
 def plan_paper(seed: int, share: float = 1.0) -> list[PatientPlan]:
-    """The paper's cohort: 310 labelled patients, then 742 whose truth stays hidden.
+    """Plan the paper's cohort: 310 labelled patients, then 742 whose labels stay hidden.
 
     Args:
-        seed: Of the plans.
-        share: Of its patients and nodes, each count rounded; 0 < share <= 1.
+        seed: Seed of the cohort.
+        share: Part of the paper's patients and nodes to plan, 0 < share <= 1; each count is
+            rounded.
     """
     rng = np.random.default_rng([seed, COHORT_STREAM])
     patients, negative, positive = (round(share * count) for count in PAPER_LABELLED)
@@ -51,7 +52,7 @@ def _spread(
     *,
     labelled: bool,
 ) -> list[PatientPlan]:
-    """Share exactly so many nodes among patients: unevenly, everyone at least one benign."""
+    """Distribute exactly `counts` nodes unevenly; every patient gets at least one benign node."""
     first, patients = numbers
     negative = 1 + _share(rng, counts[0] - patients, rng.gamma(4.0, size=patients))
     involved = rng.uniform(size=patients) < counts[1] / patients / POSITIVE_PER_INVOLVED

@@ -1,4 +1,4 @@
-"""A phantom scan as CT image files, with its scanner's habits of storing them."""
+"""Write a phantom scan as CT image files, stored in the way of its simulated scanner."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +23,12 @@ def write_ct(
     """Render a patient's scan slice by slice into DICOM files.
 
     Args:
-        patient: The patient.
-        painted: The nodes on the scan's slices.
-        folder: New folder; the files' names say nothing of the order.
+        patient: The phantom patient.
+        painted: Nodes on the slices of the scan.
+        folder: New folder; the file names do not show the order of the slices.
 
     Returns:
-        The slices' headers without pixels, lowest first.
+        The headers of the slices without pixels, lowest slice first.
     """
     folder.mkdir(parents=True)
     scan, habit = patient.scan, patient.scan.habit
@@ -54,7 +54,7 @@ def write_ct(
 
 
 def _series(patient: PhantomPatient) -> "Dataset":
-    """What all slices share."""
+    """Return the elements that all slices of the series share."""
     from pydicom.dataset import Dataset
 
     habit, number = patient.scan.habit, patient.plan.number
@@ -85,7 +85,7 @@ def _series(patient: PhantomPatient) -> "Dataset":
 
 
 def _copy(source: "Dataset") -> "Dataset":
-    """One more data set of the same elements (copy.copy shares them for good)."""
+    """Return a new data set with the same elements (after copy.copy, both would stay linked)."""
     from pydicom.dataset import Dataset
 
     ds = Dataset()
@@ -114,7 +114,7 @@ def _slice(series: "Dataset", patient: PhantomPatient, z: int) -> "Dataset":
 def _localizer(
     series: "Dataset", patient: PhantomPatient, shadow_hu: np.ndarray
 ) -> "tuple[Dataset, np.ndarray]":
-    """A scout view from the slices' own shadows, head at the top: header and HU."""
+    """Make a scout view from the projections of the slices, head at the top: header and HU."""
     scan = patient.scan
     repeat = max(round(scan.habit.spacing_mm / scan.pixel_mm), 1)
     ds = _copy(series)
@@ -145,7 +145,7 @@ def _save(header: "Dataset", stored: np.ndarray, habit: Habit, path: Path) -> No
 
     ds = _copy(header)
     ds.file_meta = FileMetaDataset()
-    # What is compressed starts as explicit little endian.
+    # Compression needs a data set in explicit little endian.
     ds.file_meta.TransferSyntaxUID = UID(IMPLICIT if habit.syntax == IMPLICIT else EXPLICIT)
     ds.PixelData = np.ascontiguousarray(stored, "<i2" if habit.signed else "<u2").tobytes()
     ds["PixelData"].VR = "OW"

@@ -1,4 +1,4 @@
-"""The nodes of a phantom scan as one DICOM SEG, a segment a node."""
+"""Write the nodes of a phantom scan as one DICOM SEG, with one segment for each node."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +21,12 @@ def write_seg(
     headers: "Sequence[Dataset]",
     path: Path,
 ) -> None:
-    """Write the outlines.
+    """Write the masks of the nodes to a DICOM SEG file.
 
     Args:
-        patient: The patient.
-        painted: The nodes on the scan's slices, one for every node.
-        headers: The CT slices, lowest first.
+        patient: The phantom patient.
+        painted: Painted nodes on the slices of the scan, one entry for every node.
+        headers: Headers of the CT slices, lowest slice first.
         path: New file.
     """
     import highdicom as hd
@@ -55,7 +55,7 @@ def write_seg(
 def _label_map(
     patient: PhantomPatient, painted: Sequence[PaintedNode | None]
 ) -> tuple[np.ndarray, list[int]]:
-    """Segment numbers on the slices that nodes touch, and which slices those are."""
+    """Return segment numbers per pixel on the slices that nodes touch, and the slice numbers."""
     parts = [part for part in painted if part is not None]
     used = sorted({z for part in parts for z in range(part.slices.start, part.slices.stop)})
     place = {z: index for index, z in enumerate(used)}
@@ -70,7 +70,7 @@ def _label_map(
 
 
 def segment_label(node: PhantomNode) -> str:
-    """The node's number and station: `LN 3 AJCC8:4R`."""
+    """Return the segment label: number and station of the node, as `LN 3 AJCC8:4R`."""
     return f"LN {node.number} {SYSTEM}:{node.station}"
 
 
@@ -98,7 +98,7 @@ def _describe(patient: PhantomPatient, node: PhantomNode) -> Any:  # noqa: ANN40
 
 
 def _forget_clock(seg: "Dataset", patient: PhantomPatient) -> None:
-    """Replace times and random UIDs: the same seed gives the same bytes."""
+    """Replace times and random UIDs, so that the same seed gives the same bytes."""
     day = patient.study_day.strftime("%Y%m%d")
     seg.ContentDate = seg.InstanceCreationDate = seg.SeriesDate = day
     seg.ContentTime = seg.InstanceCreationTime = seg.SeriesTime = "100000"

@@ -1,8 +1,8 @@
-"""How hard a phantom cohort is: three rankings of its nodes, as areas under the ROC curve.
+"""Measure how difficult a phantom cohort is, by the AUROC of three rankings of its nodes.
 
-Short axis alone (what a radiologist's rule uses), the exact log-likelihood ratio of the
-generating parameters (no reader of the images can rank better), and a plain logistic
-regression on measurements of patch and outline (what survives noise, blur and slices).
+The rankings are: the short axis alone (the rule of radiologists), the exact log-likelihood ratio
+of the generating parameters (nobody who reads the images can rank better), and a simple logistic
+regression on measurements of patch and mask (the information left after noise, blur and slicing).
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from engines.patch import SPEC
 
 FOLDS = 5
 RIDGE = 3.0
-ENOUGH = 100  # nodes of either kind below which a figure says little
-HALF = 128  # occupancy that counts as inside
+ENOUGH = 100  # fewest nodes of each class for a meaningful AUROC
+HALF = 128  # smallest occupancy that counts as inside
 MARGIN_VOX = 4
-FULL = 0.7  # part of the largest slice's area
+FULL = 0.7  # smallest area of a slice that is used, as a part of the largest slice's area
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One node for the rankings.
+    """Data of one node for the rankings.
 
     Attributes:
-        patient: Its patient's number; a fold holds whole patients.
-        malignant: The truth.
-        log_ratio: `lymph_nodes.log_likelihood_ratio`.
-        measured: `measurements` of its patch.
+        patient: Number of the node's patient; a fold holds whole patients.
+        malignant: True label of the node.
+        log_ratio: Value of `lymph_nodes.log_likelihood_ratio`.
+        measured: Result of `measurements` for the node's patch.
     """
 
     patient: int
@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Difficulty:
-    """Areas under the ROC curve, 0-1."""
+    """AUROC (0-1) of the three rankings, and the number of nodes of each class."""
 
     positive: int
     negative: int
@@ -47,7 +47,7 @@ class Difficulty:
     parameters: float
 
     def lines(self) -> tuple[str, ...]:
-        """One line a figure."""
+        """Return the text lines of the report, one for each AUROC."""
         return (
             f"AUROC over {self.positive} malignant and {self.negative} benign nodes:",
             f"  short axis alone            {self.short_axis:.3f}",
@@ -58,7 +58,7 @@ class Difficulty:
 
 
 def assess(samples: list[Sample]) -> Difficulty | None:
-    """Rank a cohort three ways; None where it is too small to tell."""
+    """Rank a cohort in three ways; None if it has too few nodes of one class."""
     truth = np.array([sample.malignant for sample in samples], bool)
     positive, negative = int(truth.sum()), int((~truth).sum())
     if min(positive, negative) < ENOUGH:
@@ -75,7 +75,7 @@ def assess(samples: list[Sample]) -> Difficulty | None:
 
 
 def auroc(score: np.ndarray, truth: np.ndarray) -> float:
-    """Probability that a malignant node scores above a benign one; ties count half."""
+    """Compute the probability that a malignant node scores above a benign one; ties count half."""
     _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
     rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     positive, negative = int(truth.sum()), int((~truth).sum())
@@ -83,7 +83,7 @@ def auroc(score: np.ndarray, truth: np.ndarray) -> float:
 
 
 def out_of_fold(table: np.ndarray, truth: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """Logit of every node by a model that never saw its patient."""
+    """Compute the out-of-fold logit of every node: from a model fitted without its patient."""
     logit = np.empty(len(table))
     for fold in range(FOLDS):
         held = patients % FOLDS == fold
@@ -94,7 +94,7 @@ def out_of_fold(table: np.ndarray, truth: np.ndarray, patients: np.ndarray) -> n
 
 
 def _fit(inputs: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Ridge logistic regression by Newton steps; the intercept is not shrunk."""
+    """Fit a ridge logistic regression by Newton steps; the intercept is not penalised."""
     weights = np.zeros(inputs.shape[1])
     shrink = RIDGE * (np.arange(len(weights)) > 0)
     for _ in range(30):
@@ -113,22 +113,22 @@ NAMES = (
     "below_minus_20_hu", "core_over_rim", "rim_contrast", "fine_texture", "coarse_texture",
     "grain", "bright_hu",
 )  # fmt: skip
-"""What `measurements` gives, in order."""
+"""Names of the values that `measurements` returns, in order."""
 
 
 def measurements(hu: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-    """Measure a node on its patch, as a radiomics beginner would.
+    """Measure simple radiomic features of a node on its patch.
 
     Args:
-        hu: One patch, shape (18, 80, 80).
-        occupancy: The node's own mask on it, 0-255.
+        hu: HU of one patch, shape (18, 80, 80).
+        occupancy: Mask of the node on the same grid, 0-255.
 
     Returns:
-        float64, one value for every name of `NAMES`; sizes and spreads as logarithms.
+        One value for every name in `NAMES`, float64; sizes and spreads are logarithms.
     """
     hu, mask = _around(hu, occupancy)
     areas = mask.sum(axis=(1, 2))
-    full = mask & (areas >= FULL * areas.max())[:, None, None]  # slices without much fat in them
+    full = mask & (areas >= FULL * areas.max())[:, None, None]  # slices with little fat around
     core = _eroded(full)
     core = core if core.sum() >= 5 else full
     rim, outside = full & ~core, _grown(_grown(full)) & ~_grown(full)
@@ -155,7 +155,7 @@ def measurements(hu: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
 
 
 def _around(hu: np.ndarray, occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The node's box with a margin in the plane, HU as float and the mask as bool."""
+    """Crop to the node's box with an in-plane margin; return HU as float and the mask as bool."""
     mask = occupancy >= min(HALF, int(occupancy.max()))
     z, y, x = (np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
     box = (
@@ -166,7 +166,7 @@ def _around(hu: np.ndarray, occupancy: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _shifted(values: np.ndarray, reach: int = 1) -> list[np.ndarray]:
-    """The image moved to all neighbours within `reach` and itself, in the plane."""
+    """Return the image shifted in the plane to every neighbour within `reach`, itself included."""
     padded = np.pad(values, ((0, 0), (reach, reach), (reach, reach)), mode="edge")
     rows, columns = values.shape[1:]
     steps = range(2 * reach + 1)
@@ -174,7 +174,7 @@ def _shifted(values: np.ndarray, reach: int = 1) -> list[np.ndarray]:
 
 
 def _mean_within(hu: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
-    """Mean of the neighbours that belong to the node."""
+    """Compute the mean over the neighbours that lie inside the mask."""
     total = np.sum(_shifted(hu * mask, reach), axis=0)
     return total / np.maximum(np.sum(_shifted(mask.astype(float), reach), axis=0), 1)
 
@@ -188,14 +188,14 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 
 
 def _grain(hu: np.ndarray, node: np.ndarray) -> float:
-    """The scan's own noise: pixel against its neighbours in the fat around, robust."""
+    """Estimate the noise of the scan: robust difference of fat pixels to their neighbours."""
     fat = (np.abs(hu + 100) < 60) & ~node
     rough = np.abs(hu - _mean_within(hu, fat, 1))[fat]
     return float(1.48 * np.median(rough)) if rough.size else 0.0
 
 
 def _axes(mask: np.ndarray) -> tuple[float, float]:
-    """Short and long axis of the largest slice, mm, from its second moments."""
+    """Compute short and long axis in mm from the second moments of the largest slice."""
     largest = mask[mask.sum(axis=(1, 2)).argmax()]
     points = np.argwhere(largest) * np.array(SPEC.spacing_mm[1:])
     pixel_mm2 = np.array(SPEC.spacing_mm[1:]) ** 2

@@ -1,7 +1,7 @@
-"""A phantom patient's patches without DICOM: only the nodes' surroundings are rendered.
+"""Cut the patches of a phantom patient without DICOM; only the surroundings of nodes are rendered.
 
-The same anatomy, nodes, pixels, slices and noise strength as the patient's CT files; the
-grain of the noise alone is another.
+Anatomy, nodes, pixels, slices and noise strength are the same as in the patient's CT files; only
+the noise pattern differs.
 """
 
 from collections.abc import Sequence
@@ -21,20 +21,20 @@ from lnscore.phantom.render import SliceGrid, paint_nodes, render
 from lnscore.phantom.wall import Raster
 from lnscore.stations.stated import station_in
 
-MARGIN_MM = 3.0  # an outline's centroid is nearer than this to its phantom node's centre
+MARGIN_MM = 3.0  # the centroid of a mask is closer than this to the centre of its phantom node
 REACH_MM = np.array(SPEC.size_vox)[::-1] / 2 * np.array(SPEC.spacing_mm)[::-1] + MARGIN_MM
-"""From a node's centre to the border of its patch, x y z."""
+"""Distance in mm from the centre of a node to the border of its patch, x y z."""
 
 
 @dataclass(frozen=True)
 class CutNode:
-    """One node as ingest would have it, beside the truth.
+    """One node as ingest would cut it, with the true phantom node.
 
     Attributes:
-        node: The phantom's own node.
-        region: Its outline on the grid of the patient's CT files.
-        measured: Place and axes of that outline.
-        patch: HU, occupancy and placement.
+        node: The phantom node.
+        region: Mask of the node on the grid of the patient's CT files.
+        measured: Measurements of that mask.
+        patch: Patch with HU, occupancy and affine.
     """
 
     node: PhantomNode
@@ -48,32 +48,32 @@ class ScanBox:
     """A box of the scan.
 
     Attributes:
-        start_vox: Its first slice, row and column.
-        slices: Its own slices and pixels.
+        start_vox: First slice, row and column of the box in the scan.
+        slices: Slices and pixels of the box.
     """
 
     start_vox: tuple[int, int, int]
     slices: SliceGrid
 
     def box(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
-        """Where an array of this shape lies in the scan."""
+        """Return the slices of the scan that an array of this shape covers."""
         return tuple(slice(i, i + n) for i, n in zip(self.start_vox, shape, strict=True))
 
 
 @dataclass(frozen=True)
 class RenderedScan:
-    """A scan of which only what the patches need is rendered; the rest is 0."""
+    """A scan in which only the voxels that patches need are rendered; all others are 0."""
 
     grid: CtGrid
     volume_hu: np.ndarray
 
     def slice_hu(self, z: int, rows: slice, columns: slice) -> np.ndarray:
-        """HU of a part of slice z."""
+        """Return HU of a part of slice z."""
         return self.volume_hu[z, rows, columns]
 
 
 def scan_grid(patient: PhantomPatient) -> CtGrid:
-    """The grid of the patient's CT files."""
+    """Return the grid of the patient's CT files."""
     raster, scan = patient.scan.slices.raster, patient.scan
     shape = (scan.count, len(raster.y_mm), len(raster.x_mm))
     return CtGrid(
@@ -86,10 +86,10 @@ def scan_grid(patient: PhantomPatient) -> CtGrid:
 
 
 def cut_nodes(patient: PhantomPatient) -> list[CutNode]:
-    """Render around the nodes, outline, measure and cut each one.
+    """Render the surroundings of the nodes, and outline, measure and cut each node.
 
     Returns:
-        In the order of the nodes' numbers.
+        The cut nodes in the order of their numbers.
     """
     part = _surroundings(patient)
     painted = paint_nodes(patient.nodes, part.slices)
@@ -106,7 +106,7 @@ def cut_nodes(patient: PhantomPatient) -> list[CutNode]:
 
 
 def _surroundings(patient: PhantomPatient) -> ScanBox:
-    """What the patches of all nodes touch."""
+    """Return the box of the scan that the patches of all nodes touch."""
     whole = patient.scan.slices
     centres = np.array([node.centre_mm for node in patient.nodes])
     (x0, y0, z0), (x1, y1, z1) = centres.min(axis=0) - REACH_MM, centres.max(axis=0) + REACH_MM
@@ -123,7 +123,7 @@ def _surroundings(patient: PhantomPatient) -> ScanBox:
 def _rendered(
     patient: PhantomPatient, part: ScanBox, painted: Sequence[PaintedNode | None]
 ) -> np.ndarray:
-    """The scan as stored, int16 HU; pages that nothing is written to take no memory."""
+    """Render the scan as int16 HU; parts of the array that are never written use no memory."""
     raster = patient.scan.slices.raster
     volume = np.zeros((patient.scan.count, len(raster.y_mm), len(raster.x_mm)), np.int16)
     rng = patient.stream(NOISE_STREAM)
@@ -137,7 +137,7 @@ def _rendered(
 def _outline(
     patient: PhantomPatient, node: PhantomNode, painted: PaintedNode | None, part: ScanBox
 ) -> Region | None:
-    """The node's mask on the whole scan; None where the scan does not reach it."""
+    """Return the region of a node on the whole scan; None if the scan does not reach the node."""
     if painted is None:
         return None
     corner = (painted.slices.start, painted.rows.start, painted.columns.start)

@@ -1,4 +1,4 @@
-"""Phantom patients into the study database: patches, nodes, labels, pathology."""
+"""Store phantom patients in the study database: patches, nodes, labels and pathology."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,11 +15,11 @@ from lnscore.pseudonym import Pseudonyms
 from lnscore.stations.storing import name_stations
 
 TRUTH, RADIOLOGIST = "phantom-truth", "radiologist"
-"""Readers: the truth of every node, and what training may see."""
+"""Names of two readers: one with the true label of every node, one with the labels for training."""
 
 
 def tasks(plans: Iterable[PatientPlan], pseudonyms: Pseudonyms) -> Iterator[PatientToFill]:
-    """Give every planned patient the pseudonymous facts that ingest would give."""
+    """Yield every planned patient with the pseudonymous data that ingest would store."""
     for plan in plans:
         born = birth_date(plan.number)
         yield PatientToFill(
@@ -34,10 +34,10 @@ def tasks(plans: Iterable[PatientPlan], pseudonyms: Pseudonyms) -> Iterator[Pati
 
 
 def store(database: Database, patches: PatchStore, run_id: int, made: FilledPatient) -> None:
-    """Write one patient's patch file, then its rows in one transaction.
+    """Write the patch file of one patient, then the patient's rows in one transaction.
 
     Raises:
-        DatabaseError: The database or the store cannot be written.
+        DatabaseError: The database or the patch store cannot be written.
     """
     sha256, masks_sha256 = patches.write(made.patches, made.masks)
     file = PatchFileRecord(sha256, masks_sha256, len(made.patches), SPEC.version, SPEC.hash)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.phantom.cohorts import plan_cohort, plan_paper
 from lnscore.phantom.difficulty import ENOUGH, Difficulty, Sample, assess
+from lnscore.phantom.options import PhantomOptions
 from lnscore.phantom.patients import PatientPlan, draw_patient
 from lnscore.workers import Limits, Workers
 
@@ -52,6 +53,19 @@ class PhantomSummary:
     def as_dict(self) -> dict[str, Any]:
         """The same for `--json`."""
         return asdict(self)
+
+
+def run(options: PhantomOptions, jobs: int) -> PhantomSummary:
+    """Make a cohort; exactly one of `out` and `direct` is given.
+
+    Raises:
+        Refusal: As `write_dicom` and `fill` do.
+        DatabaseError: As `fill` does.
+    """
+    if options.out is not None:
+        return write_dicom(options.out, options.patients, options.seed, jobs)
+    share = options.share if options.like_paper else None
+    return fill(options.direct or "", options.patients, options.seed, jobs, like_paper=share)
 
 
 def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> PhantomSummary:

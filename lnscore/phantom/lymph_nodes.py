@@ -1,8 +1,8 @@
-"""What a lymph node looks like, and how probable that look is if it is malignant.
+"""Draw the appearance of a lymph node, and compute its exact log-likelihood ratio of malignancy.
 
-Every cue has one distribution for benign and one for malignant nodes; they overlap. Because
-the cues are drawn independently within a class (necrosis and hilum given the size), the
-log-likelihood ratio is exact: no reader of the images can rank better than it.
+Every cue has one distribution for benign and one for malignant nodes, and the two overlap. The
+cues are drawn independently within a class (necrosis and hilum given the size). The
+log-likelihood ratio is therefore exact: nobody who reads the images can rank nodes better.
 """
 
 import math
@@ -13,14 +13,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Bell:
-    """A normal distribution cut off at `range`, of the value or of its logarithm.
+    """Normal distribution of a value or of its logarithm, truncated to `range`.
 
     Attributes:
-        benign: Median in benign nodes.
-        malignant: Median in malignant nodes.
-        spread: Standard deviation, of the logarithm where `log`.
+        benign: Median in benign nodes, before truncation.
+        malignant: Median in malignant nodes, before truncation.
+        spread: Standard deviation of the value, or of its logarithm if `log` is True.
         range: Smallest and largest value.
-        log: Whether the logarithm is the normal one.
+        log: Whether the logarithm of the value is normally distributed.
     """
 
     benign: float
@@ -33,7 +33,7 @@ class Bell:
         return math.log(value) if self.log else value
 
     def draw(self, rng: np.random.Generator, malignant: bool) -> float:
-        """One value; drawn again until it lies in the range."""
+        """Draw one value; repeat until it lies in the range."""
         middle = self._scale(self.malignant if malignant else self.benign)
         while True:
             drawn = rng.normal(middle, self.spread)
@@ -50,19 +50,19 @@ class Bell:
         return -0.5 * ((self._scale(value) - middle) / self.spread) ** 2 - math.log(high - low)
 
     def log_ratio(self, value: float) -> float:
-        """Log of p(value | malignant) / p(value | benign)."""
+        """Return log(p(value | malignant) / p(value | benign))."""
         return self._log_density(value, self.malignant) - self._log_density(value, self.benign)
 
 
 @dataclass(frozen=True)
 class Chance:
-    """A feature that a node has or has not; small nodes show it less often.
+    """A feature that is present or absent; small nodes have it less often.
 
     Attributes:
         benign: Probability in a large benign node.
         malignant: Probability in a large malignant node.
-        none_below_mm: Short axis at which a tenth of it is left.
-        full_from_mm: Short axis from which the probability is full.
+        none_below_mm: Short axis up to which the probability is a tenth of the full one.
+        full_from_mm: Short axis from which the probability is the full one.
     """
 
     benign: float
@@ -71,38 +71,38 @@ class Chance:
     full_from_mm: float
 
     def of(self, short_axis_mm: float, malignant: bool) -> float:
-        """Probability at this size."""
+        """Return the probability of the feature at this size."""
         grown = (short_axis_mm - self.none_below_mm) / (self.full_from_mm - self.none_below_mm)
         return (self.malignant if malignant else self.benign) * min(max(grown, 0.1), 1.0)
 
     def log_ratio(self, present: bool, short_axis_mm: float) -> float:
-        """Log of p(present | malignant, size) / p(present | benign, size)."""
+        """Return log(p(present | malignant, size) / p(present | benign, size))."""
         ill, well = self.of(short_axis_mm, True), self.of(short_axis_mm, False)
         return math.log(ill / well) if present else math.log((1 - ill) / (1 - well))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cues:
-    """How benign and malignant nodes differ (ours; tuned, see docs/phantom.md)."""
+    """Distributions of the cues that separate the classes (our own values, see docs/phantom.md)."""
 
     short_axis_mm: Bell = Bell(7.0, 9.7, 0.31, (4.0, 20.0))
     stretch: Bell = Bell(0.48, 0.42, 0.5, (0.05, 1.4))
-    """Long over short axis, less 1."""
+    """Long axis divided by short axis, minus 1."""
     enhancement_hu: Bell = Bell(67.0, 98.0, 16.0, (30.0, 150.0), log=False)
     heterogeneity_hu: Bell = Bell(8.0, 16.5, 0.55, (2.0, 50.0))
     """Standard deviation of the texture inside the node."""
     irregularity: Bell = Bell(0.045, 0.05, 0.5, (0.005, 0.2))
-    """Standard deviation of the radius, relative."""
+    """Relative standard deviation of the radius."""
     border_mm: Bell = Bell(1.2, 1.26, 0.4, (0.5, 5.0))
-    """Width of the edge."""
+    """Width of the blurred edge."""
     necrosis: Chance = Chance(0.04, 0.22, 5.0, 10.0)
     hilum: Chance = Chance(0.42, 0.25, 4.5, 9.0)
     core_hu: tuple[float, float] = (8.0, 6.0)
-    """Mean and spread of a necrotic core, the same in both classes."""
+    """Mean and standard deviation of a necrotic core in HU, the same in both classes."""
     core_part: tuple[float, float] = (0.52, 0.78)
-    """Radius of the core against the node's, the same in both classes."""
+    """Range of the core's radius relative to the node's radius, the same in both classes."""
     hilum_part: tuple[float, float] = (0.42, 0.6)
-    """Radius of the fatty hilum against the node's, the same in both classes."""
+    """Range of the fatty hilum's radius relative to the node's, the same in both classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ BELLS = (
 
 
 def draw_traits(rng: np.random.Generator, malignant: bool, cues: Cues) -> Traits:
-    """One node's look, given what it is."""
+    """Draw the traits of one node of the given class."""
     values = {name: getattr(cues, name).draw(rng, malignant) for name in BELLS}
     size = values["short_axis_mm"]
     necrotic = rng.uniform() < cues.necrosis.of(size, malignant)
@@ -149,7 +149,7 @@ def draw_traits(rng: np.random.Generator, malignant: bool, cues: Cues) -> Traits
 
 
 def log_likelihood_ratio(traits: Traits, cues: Cues) -> float:
-    """Log of p(traits | malignant) / p(traits | benign), exact."""
+    """Return the exact log(p(traits | malignant) / p(traits | benign))."""
     bells = sum(getattr(cues, name).log_ratio(getattr(traits, name)) for name in BELLS)
     size = traits.short_axis_mm
     return (

@@ -1,7 +1,7 @@
-"""One node as a field in the patient: how much of each voxel is node, and how bright it is.
+"""Paint one node as a field in the patient: the part of each voxel that it fills, and its HU.
 
-An ellipsoid, turned, its radius bent by a few smooth waves; a texture of blobs 3-6 mm wide;
-a necrotic core or a fatty hilum where it has one.
+A node is a rotated ellipsoid whose radius varies by a few smooth waves. It has a texture of waves
+4.5 to 9 mm long, and may have a necrotic core or a fatty hilum.
 """
 
 import math
@@ -16,7 +16,7 @@ SUB_MM = 1.3  # a slice is the mean of planes at most this far apart
 INNER_EDGE_MM = 1.2
 HILUM_HU = -75.0
 WAVES = 14
-STRANDS = 0.25  # the texture runs along the body: a thick slice does not average it away
+STRANDS = 0.25  # the texture is stretched along z, so that thick slices do not average it away
 WAVE_MM = (4.5, 9.0)
 
 
@@ -25,12 +25,12 @@ class PhantomNode:
     """One node in a patient.
 
     Attributes:
-        number: From 1 within the patient.
-        station: AJCC8 code.
-        malignant: The truth.
-        traits: Its generating parameters.
-        centre_mm: LPS x y z.
-        form: Random numbers of shape and texture, fixed with the node.
+        number: Number of the node within the patient, from 1.
+        station: AJCC8 code of the station.
+        malignant: True label.
+        traits: Generating parameters.
+        centre_mm: Centre in LPS x y z.
+        form: Random shape and texture of the node.
     """
 
     number: int
@@ -42,20 +42,20 @@ class PhantomNode:
 
     @property
     def reach_mm(self) -> float:
-        """No voxel farther from the centre than this is changed."""
+        """Largest distance from the centre at which the node changes a voxel, in mm."""
         bulge = 1 + 3 * self.traits.irregularity
         return max(self.traits.semi_axes_mm) * bulge + self.traits.border_mm + 1
 
 
 @dataclass(frozen=True)
 class NodeForm:
-    """A node's own random form.
+    """Random form of one node.
 
     Attributes:
         turn: Rotation from patient x y z to node axes (long, short, height), 3x3.
         bumps: Wave vectors on the unit sphere and phases, shape (6, 4).
-        waves: Texture wave vectors (1/mm, radians) and phases, shape (14, 4).
-        lean: Unit direction in which core and hilum are off centre.
+        waves: Texture wave vectors (radians per mm) and phases, shape (14, 4).
+        lean: Unit vector of the direction in which core and hilum are shifted from the centre.
     """
 
     turn: np.ndarray
@@ -65,7 +65,7 @@ class NodeForm:
 
 
 def draw_form(rng: np.random.Generator) -> NodeForm:
-    """Random turn, bumps, texture and lean."""
+    """Draw rotation, bumps, texture and shift direction of a node."""
     spin, tilt = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.25)
     about_z = np.array(
         [[np.cos(spin), np.sin(spin), 0], [-np.sin(spin), np.cos(spin), 0], [0, 0, 1]]
@@ -90,12 +90,12 @@ class PaintedNode:
     """A node on the slices that it touches.
 
     Attributes:
-        slices: First and last + 1 slice.
-        rows: Rows of its rectangle.
-        columns: Columns of its rectangle.
-        share: How much of each voxel it fills with its own brightness, float32 z y x.
-        weighted_hu: Its brightness times that share.
-        mask: Voxels that a reader would outline.
+        slices: Slices of the node, as a slice object (end exclusive).
+        rows: Rows of the node's rectangle.
+        columns: Columns of the node's rectangle.
+        share: Part of each voxel that the node fills, float32 z y x.
+        weighted_hu: HU of the node times `share`.
+        mask: Voxels that a reader would outline, bool z y x.
     """
 
     slices: slice
@@ -118,7 +118,7 @@ def paint(
         thickness_mm: Slice thickness.
 
     Returns:
-        The painted node, or None where it does not touch these slices.
+        The painted node, or None if it does not touch these slices.
     """
     x, y, z = node.centre_mm
     reach = node.reach_mm
@@ -145,7 +145,7 @@ def paint(
 def _field(
     node: PhantomNode, z: np.ndarray, y: np.ndarray, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Soft share, HU and sharp inside of every point of a block around the centre."""
+    """Return soft share, HU and sharp mask (0 or 1) of every point of a block around the centre."""
     traits, form = node.traits, node.form
     grid = np.meshgrid(z, y, x, indexing="ij")
     points = np.stack(grid[::-1], axis=-1).reshape(-1, 3).astype(np.float32)
@@ -155,9 +155,9 @@ def _field(
     waves = np.cos(turned / length[:, None] @ form.bumps[:, :3].T + form.bumps[:, 3])
     bulge = 1 + traits.irregularity * waves.sum(axis=1) / math.sqrt(len(form.bumps) / 2)
     across = scaled[:, 0] ** 2 + scaled[:, 1] ** 2
-    # Blunt ends, a bean's: 0 at the centre, 1 on the surface.
+    # 0 at the centre, 1 on the surface; the exponents give blunt ends like those of a bean.
     part = (across**2 + scaled[:, 2] ** 4) ** 0.25 / bulge
-    # The floor is far below any true value; it only keeps the very centre from 0 / 0.
+    # The lower limit is far below any true value; it only avoids 0 / 0 at the exact centre.
     distance = length - length / np.maximum(part, 0.3 * length / max(traits.semi_axes_mm))
     hu = np.full(len(points), traits.enhancement_hu, np.float32)
     near = distance < traits.border_mm
@@ -168,7 +168,7 @@ def _field(
 
 
 def _hollow(hu: np.ndarray, scaled: np.ndarray, traits: Traits, form: NodeForm) -> None:
-    """Put in the necrotic core and the fatty hilum."""
+    """Add the necrotic core and the fatty hilum to `hu` in place."""
     half_mm = traits.short_axis_mm / 2
     for radius, value, off in (
         (traits.core_part, traits.core_hu, 0.12),

@@ -1,8 +1,8 @@
-"""Image noise with a reconstruction kernel's grain.
+"""Make image noise with the texture of a reconstruction kernel.
 
-CT noise has little power at the lowest frequencies (filtered back-projection's ramp) and
-little at the highest (the kernel's window). A bank of such planes is made once; a slice
-takes two of them at random offsets, so that thousands of slices cost no Fourier transform.
+CT noise has little power at the lowest frequencies (ramp filter of filtered back-projection) and
+at the highest ones (window of the kernel). A bank of such noise planes is computed once; each
+slice mixes two of them at random offsets, so that it needs no Fourier transform of its own.
 """
 
 from functools import cache
@@ -17,10 +17,11 @@ PIXEL_MM = 0.8
 
 @cache
 def bank(cutoff_per_mm: float) -> np.ndarray:
-    """Planes of unit variance, shape (8, 768, 768), float32, periodic.
+    """Compute periodic noise planes of unit variance, shape (8, 768, 768), float32.
 
     Args:
-        cutoff_per_mm: Where the kernel's window ends: 0.4 smooth, 0.6 sharp.
+        cutoff_per_mm: Frequency at which the window of the kernel ends: 0.4 for a smooth kernel,
+            0.6 for a sharp one.
     """
     rng = np.random.default_rng(BANK_SEED)
     frequency = np.hypot(
@@ -36,7 +37,7 @@ def bank(cutoff_per_mm: float) -> np.ndarray:
 def slice_noise(
     rng: np.random.Generator, shape: tuple[int, int], cutoff_per_mm: float
 ) -> np.ndarray:
-    """Unit-variance noise of one slice, rows and columns at most 512, float32."""
+    """Draw unit-variance noise for one slice of at most 512 rows and columns, float32."""
     planes = bank(cutoff_per_mm)
     first, second = rng.choice(PLANES, 2, replace=False)
     rows, columns = (rng.integers(0, SIZE - size + 1, 2) for size in shape)

@@ -1,4 +1,4 @@
-"""Phantom patients: anatomy, scan, nodes, all from the cohort's seed and a number."""
+"""Draw phantom patients: anatomy, scan and nodes, from the cohort's seed and the patient number."""
 
 import uuid
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from lnscore.phantom.scanners import HABITS, Acquisition, draw_scan
 CUES = Cues()
 NAMESPACE = uuid.UUID("6a1f2c34-5d0e-5c7b-9a53-0d0a1c5e7f10")
 FIRST_DAY = date(2019, 1, 7)
-REACH_MM = 70.0  # spread of metastases along the oesophagus from the tumour
+REACH_MM = 70.0  # decay length of the spread of metastases from the tumour along z
 STATION_TRIES = 6
 NOISE_STREAM, PATIENT_STREAM, SURGERY_STREAM, NAME_STREAM = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class PatientPlan:
-    """What a cohort asks of one patient.
+    """Plan of one patient in a cohort.
 
     Attributes:
-        seed: The cohort's.
-        number: From 1.
-        negative: Benign nodes.
-        positive: Malignant nodes.
+        seed: Seed of the cohort.
+        number: Number of the patient, from 1.
+        negative: Number of benign nodes.
+        positive: Number of malignant nodes.
         labelled: Whether radiologists labelled the nodes.
     """
 
@@ -41,7 +41,7 @@ class PatientPlan:
 
 @dataclass(frozen=True)
 class PhantomPatient:
-    """One patient, complete."""
+    """One complete phantom patient: plan, anatomy, scan and nodes."""
 
     plan: PatientPlan
     chest: Chest
@@ -60,41 +60,41 @@ class PhantomPatient:
 
     @property
     def birth_date(self) -> str:
-        """As DICOM writes it, YYYYMMDD."""
+        """Birth date as DICOM writes it, YYYYMMDD."""
         return birth_date(self.plan.number)
 
     @property
     def study_day(self) -> date:
-        """When the CT was taken; from the number, never from the clock."""
+        """Day of the CT; computed from the patient number, never from the clock."""
         return FIRST_DAY + timedelta(days=3 * self.plan.number)
 
     def uid(self, what: str) -> str:
-        """A DICOM UID that only this seed, patient and `what` have."""
+        """Return a DICOM UID that is unique to this seed, patient and `what`."""
         text = f"{self.plan.seed}/{self.plan.number}/{what}"
         return f"2.25.{uuid.uuid5(NAMESPACE, text).int}"
 
     def stream(self, what: int) -> np.random.Generator:
-        """A generator of its own for one purpose."""
+        """Return a separate random generator for one purpose."""
         return np.random.default_rng([self.plan.seed, self.plan.number, what])
 
 
 def patient_id(number: int) -> str:
-    """PatientID of a cohort's patient."""
+    """Return the PatientID of the patient with this number."""
     return f"PH{number:04d}"
 
 
 def sex(number: int) -> str:
-    """Of three patients two are men."""
+    """Return `M` or `F`; two of three patients are men."""
     return "MF"[number % 3 == 0]
 
 
 def birth_date(number: int) -> str:
-    """YYYYMMDD, from the number alone."""
+    """Return the birth date as YYYYMMDD, computed from the number alone."""
     return f"{1940 + number % 40}{1 + number % 12:02d}{1 + number % 28:02d}"
 
 
 def draw_patient(plan: PatientPlan, cues: Cues = CUES) -> PhantomPatient:
-    """One patient by plan; equal plans give equal patients."""
+    """Draw the patient of a plan; equal plans give equal patients."""
     rng = np.random.default_rng([plan.seed, plan.number, PATIENT_STREAM])
     scan = draw_scan(rng, HABITS[(plan.number - 1) % len(HABITS)])
     low_mm = scan.habit.span_mm[0] + 40
@@ -113,7 +113,7 @@ def draw_patient(plan: PatientPlan, cues: Cues = CUES) -> PhantomPatient:
 def _involved(
     rng: np.random.Generator, places: list[Place], tumour_mm: float, positive: int
 ) -> list[Place]:
-    """Stations that metastases reached: few, near the tumour rather than far."""
+    """Draw the few stations with metastases; stations near the tumour are more probable."""
     near = [p.weight * np.exp(-abs(p.middle_mm - tumour_mm) / REACH_MM) for p in places]
     count = min(1 + int(rng.binomial(max(positive - 1, 0), 0.45)), len(places))
     chosen = rng.choice(len(places), count, replace=False, p=np.array(near) / np.sum(near))

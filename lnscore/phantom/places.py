@@ -1,4 +1,4 @@
-"""Lymph-node stations of the oesophagus as boxes in the phantom, and room for a node there."""
+"""Define the lymph node stations of the oesophagus as boxes, and find room for a node in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lnscore.phantom.wall import half_width_mm
 SYSTEM = "AJCC8"
 TRIES = 40
 GAP_MM = 1.5  # fat that stays between two nodes
-PRESSED_MM = -1.5  # a node may dent a vessel by this much before another station is tried
+PRESSED_MM = -1.5  # a node may overlap an organ by this much before another station is tried
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Place:
 
     Attributes:
         code: AJCC8 code.
-        box_mm: x from, to, y from, to, z from, to; LPS, carina at z = 0.
-        weight: How often nodes are seen there.
-        anatomy: CID 7600 name in pydicom's dictionary, None where the list has none.
+        box_mm: Box in LPS with the carina at z = 0: x from, to, y from, to, z from, to.
+        weight: Relative frequency of nodes in this station.
+        anatomy: CID 7600 name in pydicom's dictionary, None if the list has no such name.
         side: `Right`, `Left` or empty.
     """
 
@@ -35,7 +35,7 @@ class Place:
 
     @property
     def middle_mm(self) -> float:
-        """Height of its middle."""
+        """Height z of the middle of the box."""
         return (self.box_mm[4] + self.box_mm[5]) / 2
 
 
@@ -74,17 +74,18 @@ def find_room(
     chest: Chest,
     others: Sequence[PhantomNode],
 ) -> tuple[tuple[float, float, float], float]:
-    """A point of the station where a node of this size lies in fat.
+    """Find a point of the station where a node of this size lies in fat.
 
     Args:
-        rng: The patient's generator; always the same number of draws.
+        rng: Random generator of the patient; the number of draws is always the same.
         place: The station.
-        semi_axes_mm: Half long, half short axis, half height.
-        chest: What is in the way.
-        others: Nodes already placed.
+        semi_axes_mm: Half the long axis, half the short axis and half the height of the node.
+        chest: Anatomy with the organs that the node must avoid.
+        others: Nodes that are already placed.
 
     Returns:
-        Centre LPS x y z, and its clearance in mm: negative where it presses on something.
+        Centre in LPS x y z, and its clearance in mm, which is negative if the node overlaps
+        an organ or another node.
     """
     low, high = np.array(place.box_mm[::2]), np.array(place.box_mm[1::2])
     points = rng.uniform(low, high, (TRIES, 3))
@@ -92,7 +93,7 @@ def find_room(
     free = _from_organs(points, across_mm, semi_axes_mm[2], chest)
     for node in others:
         apart = np.linalg.norm(points - node.centre_mm, axis=1)
-        # Two outlines must never meet, whatever the organs: counted four times.
+        # Two nodes must never touch, so this overlap counts four times as much as organs.
         free = np.minimum(
             free, 4 * np.minimum(apart - max(semi_axes_mm) - node.reach_mm - GAP_MM, 0)
         )
@@ -104,7 +105,7 @@ def find_room(
 def _from_organs(
     points: np.ndarray, across_mm: float, half_height_mm: float, chest: Chest
 ) -> np.ndarray:
-    """Clearance of every point, capped at 0: free is free."""
+    """Compute the clearance of every point from organs and pleura; without any overlap it is 0."""
     low, high = points[:, 2].min() - half_height_mm, points[:, 2].max() + half_height_mm
     free = np.zeros(len(points))
     levels = points[:, 2] + half_height_mm * np.array([[-0.7], [0.0], [0.7]])

@@ -1,4 +1,4 @@
-"""A phantom patient as rows of the study database: series, nodes, labels, report."""
+"""Convert a phantom patient to rows of the study database: series, nodes, labels and report."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ from lnscore.phantom.surgery import operate
 from lnscore.stations.stated import parse_station
 
 PHANTOM_VERSION = 1
-"""Raised when an equal plan gives other patches than before."""
+"""Version of the phantom; increase it when an equal plan gives different patches than before."""
 
 
 @dataclass(frozen=True)
 class PatientToFill:
-    """One patient to make: the plan, and the patient's pseudonymous facts."""
+    """One patient to make: the plan and the pseudonymous patient record."""
 
     plan: PatientPlan
     patient: PatientRecord
@@ -37,13 +37,13 @@ class FilledPatient:
     """One patient, ready to be stored.
 
     Attributes:
-        record: The series; its patch file is still to be written.
-        patches: HU of every node.
-        masks: Their masks.
-        malignant: Tracking UID to the truth.
+        record: Series record; its patch file is not yet written.
+        patches: HU of every node, shape (node, 18, 80, 80).
+        masks: Occupancy of every node, same shape.
+        malignant: True label by tracking UID.
         labelled: Whether a radiologist labelled the nodes.
-        report: The surgeon's and the pathologist's.
-        samples: What the cohort's difficulty is computed from.
+        report: Report of surgery and pathology.
+        samples: Data from which the difficulty of the cohort is computed.
     """
 
     record: SeriesRecord
@@ -71,7 +71,7 @@ def make_patient(task: PatientToFill) -> FilledPatient:
 
 
 def samples_of(patient: PhantomPatient, cuts: Sequence[CutNode]) -> list[Sample]:
-    """What `difficulty.assess` needs of one patient."""
+    """Return the samples of one patient for `difficulty.assess`."""
     return [
         Sample(
             patient.plan.number,

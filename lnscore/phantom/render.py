@@ -1,4 +1,4 @@
-"""Chest and nodes to slices of HU: the one picture that DICOM and direct patches share."""
+"""Render chest and nodes to slices of HU, used for both DICOM files and direct patches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from lnscore.phantom.anatomy import Chest, Organ
 from lnscore.phantom.node_field import PaintedNode, PhantomNode, paint
 from lnscore.phantom.wall import EDGE_MM, Raster, Wall, share
 
-DISC_MM = 26.0  # from disc to disc
+DISC_MM = 26.0  # distance between spinal discs
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """How noisy a scan is.
+    """Noise of a scan.
 
     Attributes:
-        noise_hu: Standard deviation in soft tissue.
-        cutoff_per_mm: The kernel's window (see `noise.bank`).
+        noise_hu: Standard deviation in HU.
+        cutoff_per_mm: Cut-off frequency of the kernel (see `noise.bank`).
     """
 
     noise_hu: float = 11.0
@@ -28,7 +28,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class SliceGrid:
-    """Which slices of which pixels.
+    """Slices and pixels to render.
 
     Attributes:
         z_mm: Slice centres, ascending.
@@ -42,7 +42,7 @@ class SliceGrid:
 
 
 def paint_nodes(nodes: Sequence[PhantomNode], slices: SliceGrid) -> list[PaintedNode | None]:
-    """Every node on these slices; None for one that they do not meet."""
+    """Paint every node on these slices; a node that does not touch them gives None."""
     return [paint(node, slices.z_mm, slices.raster, slices.thickness_mm) for node in nodes]
 
 
@@ -53,14 +53,14 @@ def render(
     exposure: Exposure,
     rng: np.random.Generator,
 ) -> Iterator[np.ndarray]:
-    """Slices one after another, lowest z first.
+    """Render slices one after another, lowest z first.
 
     Args:
-        chest: The anatomy.
-        painted: The nodes on these slices (`paint_nodes`).
-        slices: Where to look.
-        exposure: Noise.
-        rng: Draws the noise; nothing else.
+        chest: Anatomy of the patient.
+        painted: Nodes on these slices (`paint_nodes`).
+        slices: Slices and pixels to render.
+        exposure: Noise of the scan.
+        rng: Random generator that is used only for the noise.
 
     Yields:
         HU, float32, shape (rows, columns).

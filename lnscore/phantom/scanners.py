@@ -1,4 +1,4 @@
-"""Scanners and their habits: slice thickness, pixel size, storage, noise."""
+"""Simulated scanners with their fixed settings: slice thickness, pixel size, storage, noise."""
 
 from dataclasses import dataclass
 
@@ -15,20 +15,20 @@ JPEG_LS = "1.2.840.10008.1.2.4.80"
 
 @dataclass(frozen=True, kw_only=True)
 class Habit:
-    """What a scanner always does.
+    """Fixed settings of one scanner.
 
     Attributes:
         model: ManufacturerModelName.
         kernel: ConvolutionKernel.
-        cutoff_per_mm: The kernel's window (see `noise.bank`).
-        spacing_mm: Slice step and thickness.
-        span_mm: Lowest and highest z that it covers.
+        cutoff_per_mm: Cut-off frequency of the kernel (see `noise.bank`).
+        spacing_mm: Slice step and slice thickness.
+        span_mm: Lowest and highest z that a scan covers.
         intercept: RescaleIntercept.
-        signed: PixelRepresentation.
-        padding: PixelPaddingValue outside the round field of view, None without one.
-        descending: Files are numbered from the head down.
-        turned: Rows and columns run the other way (a patient scanned prone).
-        localizer: A scout view lies in the series.
+        signed: Whether pixels are stored as signed numbers (PixelRepresentation).
+        padding: PixelPaddingValue outside the round field of view, None without padding.
+        descending: Whether files are numbered from head to feet.
+        turned: Whether rows and columns run in the opposite direction (patient scanned prone).
+        localizer: Whether the series includes a scout view.
         syntax: Transfer syntax UID.
     """
 
@@ -92,20 +92,20 @@ HABITS = (
     Habit(model="Bravo HD", kernel="SOFT", cutoff_per_mm=0.42, padding=-2000),
     Habit(model="Alpha 16", kernel="B20f", cutoff_per_mm=0.4),
 )
-"""Patient 1 has the first, patient 13 the first again; two thirds are 5 mm."""
+"""Scanners in the order of patients; patient 13 has the first again. Two thirds use 5 mm slices."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Acquisition:
-    """One acquisition.
+    """One acquisition of a scanner.
 
     Attributes:
-        habit: The scanner's.
-        pixel_mm: Pixel spacing, both ways.
-        centre_mm: Middle of the field of view, x y.
-        exposure: Its noise.
-        first_mm: Lowest slice.
-        count: Slices.
+        habit: Settings of the scanner.
+        pixel_mm: Pixel spacing along rows and columns.
+        centre_mm: Centre of the field of view, x y.
+        exposure: Noise of the scan.
+        first_mm: Height z of the lowest slice.
+        count: Number of slices.
     """
 
     habit: Habit
@@ -117,7 +117,7 @@ class Acquisition:
 
     @property
     def slices(self) -> SliceGrid:
-        """Every slice and pixel, z and rows and columns ascending."""
+        """All slices and pixels, with z, rows and columns in ascending order."""
         offsets = (np.arange(MATRIX) - (MATRIX - 1) / 2) * self.pixel_mm
         x, y = ((centre + offsets).astype(np.float32) for centre in self.centre_mm)
         z = self.first_mm + self.habit.spacing_mm * np.arange(self.count)
@@ -125,7 +125,7 @@ class Acquisition:
 
     @property
     def affine(self) -> np.ndarray:
-        """Voxel z y x of `slices` to LPS mm x y z, float64 4x4."""
+        """Affine that maps voxel z y x of `slices` to LPS mm x y z, float64 4x4."""
         affine = np.zeros((4, 4))
         affine[2, 0], affine[1, 1], affine[0, 2] = self.habit.spacing_mm, *[self.pixel_mm] * 2
         half = (MATRIX - 1) / 2 * self.pixel_mm
@@ -134,11 +134,11 @@ class Acquisition:
 
 
 def draw_scan(rng: np.random.Generator, habit: Habit) -> Acquisition:
-    """One acquisition by a scanner: field of view, dose, where the slices fall."""
+    """Draw one acquisition of a scanner: field of view, noise and slice positions."""
     low, high = habit.span_mm
     pixel_mm = round(float(rng.uniform(0.6, 0.98)), 3)
     x, y = np.round(rng.normal(0, 4, 2), 1).tolist()
-    # Thin slices get less dose each, though not as little as their thickness says.
+    # Thin slices have more noise, but less than their thickness alone would give.
     noise_hu = rng.uniform(7.5, 11.5) * (5.0 / habit.spacing_mm) ** 0.4
     first_mm = round(low + float(rng.uniform(0, habit.spacing_mm)), 1)
     return Acquisition(

@@ -1,7 +1,7 @@
-"""Two solids that a chest is built of: stacks of ellipses and bent rods.
+"""Define the two solids of which a chest consists: stacks of ellipses, and rods.
 
-Each answers how far points are from its surface (mm, negative inside), so that the same
-solid is painted on slices and asked where a lymph node has room.
+Each computes the distance of points from its surface (mm, negative inside). This distance is used
+to paint the solid on slices and to find room for lymph nodes.
 """
 
 import itertools
@@ -19,10 +19,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class EllipseStack:
-    """Ellipses stacked along z; centre and radii run linearly between knots.
+    """Ellipses stacked along z; centre and radii change linearly between knots.
 
     Attributes:
-        z_mm: Knots, ascending; the solid ends at the outer ones, rounded.
+        z_mm: Heights of the knots, ascending; the solid ends, rounded, at the outer knots.
         knots_mm: Centre x, centre y, radius x, radius y at each knot, shape (4, knot).
     """
 
@@ -39,7 +39,10 @@ class EllipseStack:
         return self.z_mm.tolist(), self.knots_mm.T.tolist()
 
     def _at(self, z_mm: float) -> tuple[float, float, float, float]:
-        """Centre and radii at one height; plain numbers, for this runs once an organ and slice."""
+        """Return centre and radii at one height.
+
+        It computes with plain numbers, because it runs once for every organ and slice.
+        """
         heights, knots = self._knots
         upper = min(max(bisect_left(heights, z_mm), 1), len(heights) - 1)
         low, high = heights[upper - 1], heights[upper]
@@ -53,7 +56,7 @@ class EllipseStack:
         return x, y, radius_x * shrink, radius_y * shrink
 
     def _at_all(self, z_mm: np.ndarray) -> np.ndarray:
-        """The same at many heights, float32, shape (4, ...)."""
+        """Return centre and radii at many heights, float32, shape (4, ...)."""
         values = np.stack([np.interp(z_mm, self.z_mm, knots) for knots in self.knots_mm])
         low, high = self.z_range
         reach = np.minimum(values[2], values[3])
@@ -62,12 +65,12 @@ class EllipseStack:
         return values.astype(np.float32)
 
     def box(self, z_mm: float) -> Box:
-        """Rectangle around the solid at height z."""
+        """Return the rectangle around the solid at height z."""
         x, y, radius_x, radius_y = self._at(z_mm)
         return x - radius_x, x + radius_x, y - radius_y, y + radius_y
 
     def extent(self) -> Box:
-        """Rectangle around the whole solid."""
+        """Return the rectangle around the whole solid."""
         x, y, radius_x, radius_y = self.knots_mm
         return (
             float((x - radius_x).min()), float((x + radius_x).max()),
@@ -75,7 +78,7 @@ class EllipseStack:
         )  # fmt: skip
 
     def distance(self, z_mm: np.ndarray | float, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
-        """Signed distance, mm (near the surface; coarser far from it)."""
+        """Return the signed distance in mm, accurate near the surface and coarser far away."""
         if isinstance(z_mm, np.ndarray):
             x, y, radius_x, radius_y = self._at_all(z_mm)
         else:
@@ -91,8 +94,8 @@ class Rod:
 
     Attributes:
         start_mm: One end, x y z.
-        end_mm: The other.
-        radius_mm: Half its width.
+        end_mm: Other end, x y z.
+        radius_mm: Radius of the rod.
     """
 
     start_mm: tuple[float, float, float]
@@ -106,7 +109,7 @@ class Rod:
         return min(heights) - self.radius_mm, max(heights) + self.radius_mm
 
     def box(self, z_mm: float) -> Box:
-        """Rectangle around the part of the rod near height z."""
+        """Return the rectangle around the part of the rod near height z."""
         start, end = np.array(self.start_mm), np.array(self.end_mm)
         rise = end[2] - start[2]
         near = np.array([0.0, 1.0])
@@ -120,14 +123,14 @@ class Rod:
         return float(low[0]), float(high[0]), float(low[1]), float(high[1])
 
     def extent(self) -> Box:
-        """Rectangle around the whole solid."""
+        """Return the rectangle around the whole solid."""
         x0, x1 = sorted((self.start_mm[0], self.end_mm[0]))
         y0, y1 = sorted((self.start_mm[1], self.end_mm[1]))
         r = self.radius_mm
         return x0 - r, x1 + r, y0 - r, y1 + r
 
     def distance(self, z_mm: np.ndarray | float, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
-        """Signed distance, mm."""
+        """Return the signed distance in mm."""
         start, along = np.array(self.start_mm), np.subtract(self.end_mm, self.start_mm)
         x, y, z = x_mm - start[0], y_mm - start[1], z_mm - start[2]
         length2 = float(along @ along)
@@ -140,11 +143,11 @@ Solid = EllipseStack | Rod
 
 
 def stack(rows: Sequence[tuple[float, ...]]) -> EllipseStack:
-    """A stack from rows of (z, x, y, radius x, radius y), any order of z, mm."""
+    """Make a stack from rows of (z, x, y, radius x, radius y) in mm, in any order of z."""
     table = np.array(sorted(rows), float)
     return EllipseStack(table[:, 0], table[:, 1:].T)
 
 
 def bent(points_mm: Sequence[tuple[float, float, float]], radius_mm: float) -> list[Rod]:
-    """Rods from point to point (x, y, z): a curved vessel."""
+    """Make rods from point to point (x, y, z), which form a bent vessel."""
     return [Rod(a, b, radius_mm) for a, b in itertools.pairwise(points_mm)]

@@ -1,7 +1,7 @@
-"""The pathology report of a phantom patient, with the dirt of real ones.
+"""Make the pathology report of a phantom patient, with the gaps of real reports.
 
-A station's status follows from its nodes. On top of that surgeons leave stations out,
-reports leave rows out, and some specimens hold two stations.
+The status of a station follows from its nodes. As in reality, surgeons do not sample some stations,
+reports omit some rows, and some specimens hold two stations.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from lnscore.phantom.patients import SURGERY_STREAM, PhantomPatient
 from lnscore.phantom.places import PLACES
 
 NOT_SAMPLED, MISSING, MERGED = 0.06, 0.08, 0.15
-"""Chance of a station with nodes, of a row, of a pair of neighbours."""
-EMPTY_SAMPLED = 0.45  # chance that a station without a node on CT was sampled all the same
-MORE_FOUND = 1.5  # small nodes that only the pathologist sees, mean per station
+"""Probability that a station with nodes is not sampled, a row is missing, a pair is merged."""
+EMPTY_SAMPLED = 0.45  # probability that a station without a node on CT is sampled nevertheless
+MORE_FOUND = 1.5  # mean number, per station, of small nodes that only the pathologist sees
 PAIRS = (("2R", "4R"), ("2L", "4L"), ("8U", "8M"), ("16", "17"), ("18", "20"))
 
 
@@ -25,10 +25,10 @@ class ReportLine:
     """One line of the report.
 
     Attributes:
-        stations: AJCC8 codes; more than one where a specimen held several.
+        stations: AJCC8 codes; more than one if a specimen held several stations.
         status: `positive`, `negative` or `not_sampled`.
-        examined: Nodes looked at; None where not sampled.
-        positive: Of these with metastasis.
+        examined: Number of examined nodes; None if not sampled.
+        positive: Number of examined nodes with metastasis; None if not sampled.
     """
 
     stations: tuple[str, ...]
@@ -39,14 +39,14 @@ class ReportLine:
 
 @dataclass(frozen=True)
 class Surgery:
-    """One report.
+    """One report of surgery and pathology.
 
     Attributes:
-        report_id: Its own number.
-        surgery_day: When.
-        report_day: A few days later.
+        report_id: Id of the report.
+        surgery_day: Day of the surgery.
+        report_day: Day of the report, a few days after the surgery.
         neoadjuvant: Always `none`: therapy between CT and surgery would change the nodes.
-        lines: What it says of the stations.
+        lines: Findings of the stations.
     """
 
     report_id: str
@@ -57,7 +57,7 @@ class Surgery:
 
 
 def operate(patient: PhantomPatient) -> Surgery:
-    """The report of a patient; the same for the same patient."""
+    """Make the report of a patient; the same patient always gives the same report."""
     rng = patient.stream(SURGERY_STREAM)
     day = patient.study_day + timedelta(days=int(rng.integers(5, 40)))
     lines = tuple(line for line in _lines(patient, rng) if rng.uniform() >= MISSING)

@@ -1,4 +1,4 @@
-"""`pathology.csv` (what a registry would send) and `truth.csv` (what only a phantom knows)."""
+"""Write `pathology.csv` (as a registry would send it) and `truth.csv` (true labels and traits)."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from lnscore.phantom.surgery import operate
 
 
 def write_pathology(patients: Iterable[PhantomPatient], path: Path) -> None:
-    """One canonical row a station, keyed by PatientID."""
+    """Write one row in canonical columns for each report line, keyed by PatientID."""
     _write(path, (row for patient in patients for row in _pathology_rows(patient)))
 
 
@@ -37,7 +37,7 @@ def _pathology_rows(patient: PhantomPatient) -> Iterator[dict[str, Any]]:
 
 
 def write_truth(patients: Iterable[PhantomPatient], path: Path) -> None:
-    """One row a node: what it is, its generating parameters, how telling they are."""
+    """Write one row for each node: true label, generating parameters and log-likelihood ratio."""
     _write(path, (row for patient in patients for row in _truth_rows(patient)))
 
 

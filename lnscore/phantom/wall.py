@@ -1,4 +1,4 @@
-"""Body wall, ribs and lungs: what fills a slice before the organs are painted on it."""
+"""Render body wall, ribs and lungs, on which the organs are then painted."""
 
 from dataclasses import dataclass
 
@@ -6,33 +6,33 @@ import numpy as np
 
 from lnscore.phantom.anatomy import AIR_HU, BONE_HU, LIVER_HU, MUSCLE_HU, Chest
 
-EDGE_MM = 1.4  # a scanner's in-plane blur: 10-90 % of an edge
+EDGE_MM = 1.4  # in-plane blur of the scanner, as the 10-90 % width of an edge
 BODY_MM = (176.0, 118.0, 6.0)  # radius x, radius y, centre y of the skin
-CAVITY_MM = (140.0, 90.0, 2.0)  # the same of the rib cage's inside
-APEX_MM, SHOULDER_MM = 104.0, 30.0  # the lungs end, begin to narrow
-RIB_MM = 31.0  # from rib to rib along z
+CAVITY_MM = (140.0, 90.0, 2.0)  # the same for the inside of the rib cage
+APEX_MM, SHOULDER_MM = 104.0, 30.0  # heights where the lungs end, and where they begin to narrow
+RIB_MM = 31.0  # distance between ribs along z
 HALF_WIDTH_MM = np.array(
     [(-95, 13), (-75, 27), (-45, 43), (0, 39), (20, 42), (42, 41), (52, 22), (95, 17)], float
 )
-"""Mediastinum: y against the distance from the midline to the pleura."""
+"""Width of the mediastinum: pairs of y and the distance from the midline to the pleura."""
 WIDER = np.array([(-190, 1.0), (-120, 0.9), (-60, 1.0), (-20, 1.08), (30, 1.02), (80, 0.85)], float)
-"""The same by height: z against a factor."""
+"""Factor on that width by height: pairs of z and factor."""
 
 
 @dataclass(frozen=True)
 class Raster:
-    """Pixel centres of a slice or of a part of one.
+    """Pixel centres of a slice or of a part of a slice.
 
     Attributes:
-        y_mm: Rows, ascending, float32.
-        x_mm: Columns, ascending, float32.
+        y_mm: Positions of the rows, ascending, float32.
+        x_mm: Positions of the columns, ascending, float32.
     """
 
     y_mm: np.ndarray
     x_mm: np.ndarray
 
     def part(self, box: tuple[float, float, float, float], margin_mm: float) -> tuple[slice, slice]:
-        """Rows and columns that `box` (x from, to, y from, to) and a margin touch."""
+        """Return the rows and columns that `box` (x from, to, y from, to) with a margin touches."""
         x0, x1, y0, y1 = box
         rows = np.searchsorted(self.y_mm, (y0 - margin_mm, y1 + margin_mm))
         columns = np.searchsorted(self.x_mm, (x0 - margin_mm, x1 + margin_mm))
@@ -40,12 +40,12 @@ class Raster:
 
 
 def share(distance_mm: np.ndarray, edge_mm: float = EDGE_MM) -> np.ndarray:
-    """How much of a pixel lies inside a surface at this signed distance, 0-1."""
+    """Return the part (0-1) of a pixel that lies inside a surface at this signed distance."""
     return np.clip(0.5 - distance_mm * (1 / edge_mm), 0, 1)
 
 
 def half_width_mm(y_mm: np.ndarray, z_mm: np.ndarray | float) -> np.ndarray:
-    """From the midline to the pleura, mm."""
+    """Return the distance from the midline to the pleura in mm."""
     return np.interp(y_mm, *HALF_WIDTH_MM.T) * np.interp(z_mm, *WIDER.T)
 
 
@@ -80,7 +80,7 @@ class Wall:
         return (angle * 1.25 + self.chest.rib_phase).astype(np.float32)
 
     def slice_hu(self, z_mm: float, thickness_mm: float) -> np.ndarray:
-        """Wall, ribs, lungs and what fills the cavity under the diaphragm, HU float32."""
+        """Return HU, float32, of wall, ribs, lungs and of the cavity under the diaphragm."""
         hu = self._background.copy()
         wave = np.cos(2 * np.pi * (self._rib_turn + z_mm / RIB_MM))
         rib = np.clip((wave - 0.45) * 4, 0, 1)
@@ -109,7 +109,10 @@ class Wall:
 def _radius(
     x: np.ndarray, y: np.ndarray, form_mm: tuple[float, float, float], girth: float, power: float
 ) -> np.ndarray:
-    """1 on the outline, less inside; a rounded rectangle for a power above 2."""
+    """Return a relative radius: 1 on the outline, less inside.
+
+    With a power above 2 the outline is a rounded rectangle.
+    """
     radius_x, radius_y, centre_y = form_mm
     across = np.abs(x / (radius_x * girth)) ** power
     down = np.abs((y - centre_y) / (radius_y * girth)) ** power

@@ -5,12 +5,13 @@ coordinates, so that it prints sharp and a reader can hide it. Patient right is 
 left, anterior or head is up.
 """
 
-import struct
+import io
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
+from PIL import Image
 
 from engines.shapes import Affine, PointMm
 from lnscore.report.outlines import trace
@@ -94,14 +95,18 @@ def _picture(
     axis = plane.cut_axis
     index = _cut_index(mask, axis, float(centre_vox[axis]))
     down, right = (a for a in range(3) if a != axis)
-    rows = _enlarge(patch.shape[down], round(float(steps_mm[down]), 4), plane.upside_down)
-    columns = _enlarge(patch.shape[right], round(float(steps_mm[right]), 4), False)
-    hu = _resample(_held(patch.take(index, axis)), rows, columns)
+    enlarged = partial(
+        _enlarged,
+        row_mm=float(steps_mm[down]),
+        column_mm=float(steps_mm[right]),
+        upside_down=plane.upside_down,
+    )
+    hu = enlarged(_held(patch.take(index, axis)))
     outline: tuple[np.ndarray, ...] = ()
     if mask is not None:
         cut = mask.take(index, axis).astype(float)
         level = min(HALF, float(cut.max()) / 2)  # a sliver fills no voxel by half
-        outline = trace(_resample(cut, rows, columns), level) if cut.any() else ()
+        outline = trace(enlarged(cut), level) if cut.any() else ()
     centre = (
         _to_px(centre_vox[right], patch.shape[right], steps_mm[right], False),
         _to_px(centre_vox[down], patch.shape[down], steps_mm[down], plane.upside_down),
@@ -137,61 +142,27 @@ def _to_px(index_vox: float, size: int, step_mm: float, upside_down: bool) -> fl
     return float(SIZE_PX / 2 + (-from_middle_mm if upside_down else from_middle_mm) / PIXEL_MM)
 
 
-Taps = tuple[tuple[np.ndarray, np.ndarray], ...]
-"""Four neighbours of every pixel on one axis: (voxel index, weight), each (pixel,)."""
+def _enlarged(
+    plane: np.ndarray, row_mm: float, column_mm: float, *, upside_down: bool
+) -> np.ndarray:
+    """Return the middle of a plane of voxels as pixels, shape (SIZE_PX, SIZE_PX), bicubic.
 
-
-@lru_cache(maxsize=64)
-def _enlarge(size: int, step_mm: float, upside_down: bool) -> Taps:
-    """Catmull-Rom weights from `size` voxels to SIZE_PX pixels; edges repeat."""
-    from_middle_mm = (np.arange(SIZE_PX) + 0.5 - SIZE_PX / 2) * PIXEL_MM
-    at = (-from_middle_mm if upside_down else from_middle_mm) / step_mm + (size - 1) / 2
-    lower = np.floor(at).astype(int)
-    taps = []
-    for tap in (-1, 0, 1, 2):
-        distance = np.abs(at - (lower + tap))
-        near = ((1.5 * distance - 2.5) * distance) * distance + 1
-        far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-        taps.append((np.clip(lower + tap, 0, size - 1), np.where(distance <= 1, near, far)))
-    return tuple(taps)
-
-
-def _resample(plane: np.ndarray, rows: Taps, columns: Taps) -> np.ndarray:
-    """Shape (SIZE_PX, SIZE_PX). Plain sums, no BLAS: the same bits on every machine."""
-    tall = sum((plane[index] * weight[:, None] for index, weight in rows), np.zeros(()))
-    return sum((tall[:, index] * weight for index, weight in columns), np.zeros(()))
+    Raises:
+        ValueError: The plane is smaller than the view; no patch is.
+    """
+    values = plane[::-1] if upside_down else plane
+    rows, columns = plane.shape
+    # Rounded: a view as wide as the patch must not lie outside it by a rounding error.
+    top = round((rows - VIEW_MM / row_mm) / 2, 3)
+    left = round((columns - VIEW_MM / column_mm) / 2, 3)
+    box = (left, top, columns - left, rows - top)
+    image = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(image.resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC, box))
 
 
 def png(grey: np.ndarray) -> bytes:
-    """An 8-bit grey PNG, every row by the filter that leaves it smallest (PNG 3rd ed., 12.7)."""
-    left = np.pad(grey, ((0, 0), (1, 0)))[:, :-1]
-    above = np.pad(grey, ((1, 0), (0, 0)))[:-1]
-    corner = np.pad(grey, ((1, 0), (1, 0)))[:-1, :-1]
-    mean, paeth = _mean(left, above), _paeth(left, above, corner)
-    guess = np.stack([np.zeros_like(grey), left, above, mean, paeth])
-    rest = grey - guess  # uint8 wraps, as PNG wants
-    cost = np.abs(rest.astype(np.int8).astype(np.int16)).sum(axis=2)
-    best = cost.argmin(axis=0)
-    rows = np.arange(len(grey))
-    body = np.column_stack([best.astype(np.uint8), rest[best, rows]]).tobytes()
-    # Run lengths only: noise repeats nothing longer, and a full search takes 80 times as long.
-    packer = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    packed = packer.compress(body) + packer.flush()
-    header = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
-
-
-def _mean(left: np.ndarray, above: np.ndarray) -> np.ndarray:
-    return ((left.astype(np.uint16) + above) // 2).astype(np.uint8)
-
-
-def _paeth(left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    a, b, c = (part.astype(np.int16) for part in (left, above, corner))
-    to_left, to_above, to_corner = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
-    second = np.where(to_above <= to_corner, above, corner)
-    return np.where((to_left <= to_above) & (to_left <= to_corner), left, second)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    """Return a picture of 8-bit grey values as a PNG file."""
+    file = io.BytesIO()
+    # Run lengths only: noise repeats nothing longer, and a full search takes far longer.
+    Image.fromarray(grey).save(file, "PNG", compress_type=zlib.Z_RLE)
+    return file.getvalue()

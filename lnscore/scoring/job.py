@@ -21,13 +21,13 @@ from db.scores import NodeToScore
 from db.session import Database, open_database
 from engines import load, parity
 from engines.errors import EngineError
-from engines.manifest import Precision
 from engines.protocol import Engine
 from engines.scores import Scores
 from lnscore import console
 from lnscore.errors import EXIT_ENGINE, Refusal
 from lnscore.scoring.batches import PatchBatch, read_batches
 from lnscore.scoring.engine_choice import choose, engine_record
+from lnscore.scoring.options import ANY_ENGINE, EngineOptions
 from lnscore.scoring.storing import ScoreStorage
 from lnscore.scoring.summary import ScoringSummary
 from lnscore.settings import Settings, actor
@@ -62,18 +62,14 @@ class VerifiedEngine:
 def run(
     settings: Settings,
     wanted: Selection,
-    engine: str | None,
-    backend: str,
-    precision: Precision = "fp32",
+    engine: EngineOptions = ANY_ENGINE,
 ) -> ScoringSummary:
     """Score under the database's lock.
 
     Args:
         settings: Where the database, the patch store and the engines are.
-        wanted: Which nodes.
-        engine: Engine's name or folder; None chooses.
-        backend: Back end's name, or `auto`.
-        precision: Which of the engine's graphs or plans.
+        wanted: The nodes to score.
+        engine: The engine to score with.
 
     Returns:
         What was scored and what was not.
@@ -83,22 +79,20 @@ def run(
         Refusal: U04, no study of that UID.
         DatabaseError: The database cannot be used, or another run holds it.
     """
-    with writer_lock(settings.db), closing(open_database(settings.db)) as database:
+    with writer_lock(settings.db, create=False), closing(open_database(settings.db)) as database:
         _refuse_unknown(database, wanted.study_uids)
-        ready = ready_engine(settings, engine, backend, precision)
+        ready = ready_engine(settings, engine)
         return score(database, settings, wanted, ready)
 
 
-def ready_engine(
-    settings: Settings, engine: str | None, backend: str, precision: Precision = "fp32"
-) -> VerifiedEngine:
+def ready_engine(settings: Settings, engine: EngineOptions) -> VerifiedEngine:
     """Choose and load an engine and let it pass its gate.
 
     Raises:
         EngineError: It cannot be used; E09, it is off its golden outputs.
     """
-    chosen = choose(engine, settings.engine_home)
-    loaded = load.load(chosen.bundle, backend, precision)
+    chosen = choose(engine.engine, settings.engine_home)
+    loaded = load.load(chosen.bundle, engine.backend, engine.precision)
     parity.gate(chosen.bundle, loaded)
     return VerifiedEngine(loaded, f"{chosen.why}; {loaded.reason}")
 
@@ -112,7 +106,8 @@ def score(
         EngineError: E15, the engine gave something that is not a probability; what it
             scored before is kept.
     """
-    console.note(f"engine {ready.engine.bundle.name}: {ready.reason}")
+    loaded = ready.engine
+    console.note(f"engine {loaded.bundle.name} on {loaded.backend}, {loaded.precision}")
     storing, nodes = _begin(database, wanted, ready)
     summary, started_s = storing.summary, time.monotonic()
     try:

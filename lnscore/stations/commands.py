@@ -1,9 +1,8 @@
-"""What `lnscore stations` prints: tables for people, one JSON document for a machine."""
+"""`lnscore stations list`, `show` and `explain`: what they answer."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from lnscore import console
 from lnscore.errors import Refusal
 from lnscore.stations import crosswalks
 from lnscore.stations.crosswalks import Crosswalk, CrosswalkRow
@@ -16,27 +15,48 @@ from lnscore.stations.vocabulary import (
     system_of,
     systems,
 )
+from lnscore.summary import Answer, TextTable
 
 
-def list_systems(*, as_json: bool = False) -> None:
-    """Print every system with its edition, and every crosswalk."""
+def list_systems() -> Answer:
+    """List every system with its edition, and every crosswalk."""
     listed = [systems()[name] for name in systems()]
     walks = [crosswalks.read(name) for name in crosswalks.names()]
-    if as_json:
-        console.print_json(
-            {
-                "systems": [_system_json(one) for one in listed],
-                "crosswalks": [_crosswalk_json(one) for one in walks],
-            }
-        )
-        return
     columns = ["system", "edition", "stations", "title"]
     rows = [[one.system, one.version, str(len(one.stations)), one.title] for one in listed]
-    console.print_table("Station systems", columns, rows)
-    console.say(_told(walks))
+    table = TextTable("Station systems", columns, rows)
+    return Answer([table, _crosswalk_line(walks)], _list_document(listed, walks))
 
 
-def _told(walks: Sequence[Crosswalk]) -> str:
+def list_stations(name: str) -> Answer:
+    """List every station of one system.
+
+    Raises:
+        Refusal: N11, there is no such system, or the name does not say the edition.
+    """
+    listed = systems()[_system(name)]
+    columns = ["code", "meaning", "also written", "SNOMED CT"]
+    rows = [
+        [one.key.code, one.meaning, ", ".join(one.aliases), one.snomed or ""]
+        for one in listed.stations
+    ]
+    walks = [crosswalks.read(one) for one in crosswalks.names() if listed.system in one.split("-")]
+    table = TextTable(f"{listed.system} {listed.version}: {listed.title}", columns, rows)
+    return Answer([table, *_about(listed)], _list_document([listed], walks))
+
+
+def _list_document(listed: Sequence[StationSystem], walks: Sequence[Crosswalk]) -> dict[str, Any]:
+    """One form for all systems and for one: systems with their stations, and crosswalks."""
+    return {
+        "systems": [
+            _system_json(one) | {"stations": [_station_json(station) for station in one.stations]}
+            for one in listed
+        ],
+        "crosswalks": [_crosswalk_json(one) for one in walks],
+    }
+
+
+def _crosswalk_line(walks: Sequence[Crosswalk]) -> str:
     """Every crosswalk, and which of them a clinician has confirmed."""
     names = ", ".join(one.name for one in walks)
     confirmed = [one.name for one in walks if one.confirmed]
@@ -45,28 +65,8 @@ def _told(walks: Sequence[Crosswalk]) -> str:
     return f"Crosswalks, {which} confirmed by a clinician: {names}"
 
 
-def list_stations(name: str, *, as_json: bool = False) -> None:
-    """Print every station of one system.
-
-    Raises:
-        Refusal: N11, there is no such system, or the name does not say the edition.
-    """
-    listed = systems()[_system(name)]
-    if as_json:
-        stations = [_station_json(one) for one in listed.stations]
-        console.print_json(_system_json(listed) | {"stations": stations})
-        return
-    columns = ["code", "meaning", "also written", "SNOMED CT"]
-    rows = [
-        [one.key.code, one.meaning, ", ".join(one.aliases), one.snomed or ""]
-        for one in listed.stations
-    ]
-    console.print_table(f"{listed.system} {listed.version}: {listed.title}", columns, rows)
-    _say_about(listed)
-
-
-def show(text: str, crosswalk: str | None, *, as_json: bool = False) -> None:
-    """Print one station, with its rows of a crosswalk where one is named.
+def show(text: str, crosswalk: str | None) -> Answer:
+    """Show one station, with its rows of a crosswalk where one is named.
 
     Raises:
         Refusal: N06 not SYSTEM:CODE; N10 no such station, or no side; N11 no such system or
@@ -75,30 +75,26 @@ def show(text: str, crosswalk: str | None, *, as_json: bool = False) -> None:
     station = _named(text)
     walk = _walk(crosswalk, station) if crosswalk else None
     rows = walk.of(station.key) if walk else ()
-    if as_json:
-        shown = _station_json(station)
-        if walk:
-            shown["crosswalk"] = _crosswalk_json(walk) | {"rows": [_row_json(row) for row in rows]}
-        console.print_json(shown)
-        return
     title = f"{station.key.system}:{station.key.code}"
-    console.print_table(title, ["what", "value"], _facts(station))
-    _say_about(systems()[station.key.system])
+    shown: list[str | TextTable] = [TextTable(title, ["what", "value"], _facts(station))]
+    shown += _about(systems()[station.key.system])
+    document = _station_json(station) | {"crosswalk": None}
     if walk:
         columns = ["is", "station", "meaning", "note"]
-        console.print_table(f"By {walk.name}", columns, [_cells(row) for row in rows])
-        console.say(f"Warning: {walk.warning}" if walk.warning else f"{walk.name} is confirmed")
+        shown.append(TextTable(f"By {walk.name}", columns, [_cells(row) for row in rows]))
+        shown.append(f"Warning: {walk.warning}" if walk.warning else f"{walk.name} is confirmed")
+        document["crosswalk"] = _crosswalk_json(walk) | {"rows": [_row_json(row) for row in rows]}
+    return Answer(shown, document)
 
 
-def explain(text: str, *, as_json: bool = False) -> None:
-    """Print what a text can mean in every system, or what looks like it there."""
+def explain(text: str) -> Answer:
+    """Show what a text can mean in every system, or what looks like it there."""
     found = {name: find(name, text) for name in systems()}
-    if as_json:
-        console.print_json({"text": text, "systems": {k: _found_json(v) for k, v in found.items()}})
-        return
     rows = [[name, *_meant(one)] for name, one in found.items()]
-    console.print_table(f"'{text}'", ["system", "means", "codes"], [row for row in rows if row[1]])
-    console.say(_verdict(text, found))
+    meant = [row for row in rows if row[1]]
+    table = TextTable(f"'{text}'", ["system", "means", "codes"], meant)
+    document = {"text": text, "systems": {k: _found_json(v) for k, v in found.items()}}
+    return Answer([table, _verdict(text, found)], document)
 
 
 def _system(name: str) -> str:
@@ -154,11 +150,10 @@ def _facts(station: Station) -> list[list[str]]:
     return [[name, value] for name, value in rows.items()]
 
 
-def _say_about(listed: StationSystem) -> None:
-    for source in listed.sources:
-        console.say(f"Source: {source}")
-    if not listed.confirmed:
-        console.say(f"Not confirmed: {listed.note}")
+def _about(listed: StationSystem) -> list[str]:
+    """Sources of a system, and whether a clinician has confirmed it."""
+    sources = [f"Source: {source}" for source in listed.sources]
+    return sources if listed.confirmed else [*sources, f"Not confirmed: {listed.note}"]
 
 
 def _meant(found: StationMatch) -> list[str]:

@@ -57,7 +57,7 @@ def divide(
         divided = folds.assign(cohort, options.split_seed)
         parts = [fold.parts for fold in divided]
         if ranks.writes:
-            with writer_lock(settings.db), open_database(settings.db) as database:
+            with writer_lock(settings.db, create=False), open_database(settings.db) as database:
                 _store_split(database, name, options.split_seed, parts)
     wanted = set(options.folds) or {fold.number for fold in divided}
     if unknown := sorted(wanted - {fold.number for fold in divided}):

@@ -109,7 +109,7 @@ def _register(bundle: Bundle, settings: Settings) -> list[str]:
     details = {"weights": record.weights_sha256, "run": run}
     try:
         with (
-            writer_lock(settings.db),
+            writer_lock(settings.db, create=False),
             open_database(settings.db) as database,
             database.begin() as session,
         ):

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from lnscore import console
 from lnscore.errors import EXIT_DONE, Refusal
+from lnscore.summary import TextTable
+from lnscore.train.evaluate_options import EvaluateOptions
 from lnscore.train.extra import train_extra
+from trainer.names import ROLES
 
 if TYPE_CHECKING:
     from trainer.evaluation.evaluate import Evaluation
@@ -28,9 +31,12 @@ class EvaluationSummary:
 
     exit_code = EXIT_DONE
 
-    def lines(self) -> list[str]:
-        """Nothing beside the tables but notes and files."""
-        lines = [f"note: {note}" for note in self.found.notes]
+    def lines(self) -> list[str | TextTable]:
+        """The tables, then notes and files."""
+        from trainer.evaluation.tables import on_screen
+
+        lines: list[str | TextTable] = [TextTable(*table) for table in on_screen(self.found)]
+        lines += [f"note: {note}" for note in self.found.notes]
         if self.out is None:
             return [*lines, "Add --out DIR for every table, and pictures."]
         return [*lines, f"Wrote {', '.join(self.files)} in {self.out}."]
@@ -42,53 +48,36 @@ class EvaluationSummary:
         return as_dict(self.found) | {"files": list(self.files)}
 
 
-def run(
-    folders: list[Path],
-    out: Path | None,
-    draws: int,
-    *,
-    partial: bool = False,
-    last: bool = False,
-    network: str | None = None,
-    quiet: bool = False,
-) -> EvaluationSummary:
+def run(folders: list[Path], options: EvaluateOptions) -> EvaluationSummary:
     """Evaluate runs.
 
     Args:
-        folders: Of the runs; the first is compared with the others.
-        out: Folder for tables and pictures; None only prints.
-        draws: Of the bootstrap.
-        partial: Go on where folds are missing.
-        last: The last epoch's predictions, not those of the selected weights.
-        network: `student` or `teacher` of semi-supervised runs; None is the reported one.
-        quiet: Print no table, for `--json`.
+        folders: Folders of the runs; the first is compared with the others.
+        options: What is evaluated, and where the tables go.
 
     Raises:
         TrainerError: T20 to T26, T28.
-        Refusal: T29 a library of the [train] extra is missing; U05 a network that is none.
+        Refusal: T29 a library of the [train] extra is missing; U05 no such role.
     """
     with train_extra():
         from trainer.evaluation import evaluate, predicted_run
         from trainer.evaluation import files as evaluation_files
-        from trainer.runs.predictions import NETWORK_FILES
-    if network is not None and (last or network not in NETWORK_FILES):
-        asked = f"--network {network}" + (" with --last" if last else "")
+    role, out = options.role, options.out
+    if role is not None and (options.last or role not in ROLES):
+        asked = f"--role {role}" + (" with --last" if options.last else "")
         raise Refusal("U05", asked, "student or teacher, of the selected epoch", "Choose one.")
     called = predicted_run.names(folders)
     runs = [
-        predicted_run.read(folder, name, partial=partial, last=last, network=network)
+        predicted_run.read(folder, name, partial=options.partial, last=options.last, role=role)
         for folder, name in zip(folders, called, strict=True)
     ]
     if out is not None:
         evaluation_files.open_folder(out)  # before the work, not after it
     models = evaluate.models(runs)
     with console.progress("evaluating", "models") as advance:
-        found = evaluate.evaluate(runs, models, draws=draws, advance=advance)
-    if not quiet:
-        _show(found)
-    files = (
-        () if out is None else _write(out, found, models, dict(zip(called, folders, strict=True)))
-    )
+        found = evaluate.evaluate(runs, models, draws=options.draws, advance=advance)
+    folder_of = dict(zip(called, folders, strict=True))
+    files = () if out is None else _write(out, found, models, folder_of)
     return EvaluationSummary(found, files, out)
 
 
@@ -107,10 +96,3 @@ def _write(
     for name, content in pictures.items():
         evaluation_files.put(out / name, content)
     return (*files, *pictures)
-
-
-def _show(found: "Evaluation") -> None:
-    from trainer.evaluation.tables import on_screen
-
-    for title, head, rows in on_screen(found):
-        console.print_table(title, head, rows)

@@ -1,46 +1,48 @@
-"""The [train] extra: whether it is installed, said before anything else."""
+"""The [train] extra: a command that needs it says so before anything else."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib import metadata
 
 from lnscore.errors import Refusal
-
-if TYPE_CHECKING:
-    pass
-
-
-EXTRA = frozenset(
-    {
-        "monai",
-        "onnxscript",
-        "safetensors",
-        "sklearn",
-        "tensorboard",
-        "timm",
-        "torch",
-        "torchvision",
-    }
-)
-"""What only the [train] extra brings."""
 
 
 @contextmanager
 def train_extra() -> Iterator[None]:
-    """Say how to get what an import inside this block lacks.
+    """Say how to install what an import inside this block lacks.
 
     Raises:
-        Refusal: T29.
+        Refusal: T29, a library of the [train] extra is not installed.
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRA:
+        missing = missing_libraries()
+        if not missing:
             raise
         raise Refusal(
             "T29",
-            f"{package} is not installed",
+            f"not installed: {', '.join(missing)}",
             "the libraries of the trainer",
             "Install them with: pip install 'lnscore[train]'",
         ) from error
+
+
+def missing_libraries() -> list[str]:
+    """Return the distributions of the [train] extra that are not installed here."""
+    required = [one for one in metadata.requires("lnscore") or () if IN_TRAIN(one)]
+    named = [re.split(r"[^\w.-]", one)[0] for one in required]
+    return [name for name in named if not _is_installed(name)]
+
+
+IN_TRAIN = re.compile(r"extra == .train.").search
+"""Whether a requirement, as the metadata state it, belongs to the [train] extra."""
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -35,7 +35,7 @@ class TrainingSummary:
 
 def makes_engine(options: TrainOptions, network: "NetworkConfig") -> bool:
     """Whether the run ends with an engine; one that needs outlines cannot score patches alone."""
-    return options.engine and options.stage != "pretrain" and not network.needs_mask
+    return not options.no_engine and options.stage != "pretrain" and not network.needs_mask
 
 
 def engine_of(
@@ -49,7 +49,7 @@ def engine_of(
     from trainer.runs.directory import undone
 
     if not makes_engine(options, network):
-        why = "as asked" if not options.engine else "the network needs every node's outline"
+        why = "as asked" if options.no_engine else "the network needs every node's outline"
         return [f"no engine made: {why}"]
     if left := undone(root):
         return [f"no engine yet: fold {', '.join(map(str, left))} is still to be trained"]

@@ -16,7 +16,9 @@ from lnscore.train.data import digest, divide, load_cohort, shown
 from lnscore.train.engine import engine_name, refuse_taken
 from lnscore.train.extra import train_extra
 from lnscore.train.finishing import TrainingSummary, cohort_summary_of, engine_of, makes_engine
-from lnscore.train.options import STAGES, TrainOptions, facts_of, network_of, values_of
+from lnscore.train.options import TrainOptions, named
+from lnscore.train.run_facts import facts_of, network_of, values_of
+from trainer.names import STAGES
 
 if TYPE_CHECKING:
     from trainer.data.cohort import Cohort
@@ -35,6 +37,7 @@ def run(options: TrainOptions, settings: Settings) -> TrainingSummary:
         Refusal: U05, an option that does not fit; T29, without the extra; T47, stopped by the
             user.
     """
+    options = named(options)
     with train_extra():
         from trainer.steps import distributed
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lnscore import console
 from lnscore.errors import EXIT_DONE
 from lnscore.settings import Settings
+from lnscore.summary import TextTable
 from lnscore.train.extra import train_extra
 
 if TYPE_CHECKING:
@@ -24,28 +24,26 @@ class LedgerSummary:
     """What the ledgers of a run say.
 
     Attributes:
-        told: Fold by fold.
-        truth: The reader who judged, None where nobody could.
-        files: Written files.
-        out: Their folder.
+        folds: Ledger of each fold.
+        truth: Reader whose labels judge the pseudo-labels; None if no reader labelled the nodes.
+        files: Names of the files written.
+        out: Folder of these files.
     """
 
-    told: "list[FoldLedger]"
+    folds: "list[FoldLedger]"
     truth: str | None
     files: tuple[str, ...] = ()
     out: Path | None = None
 
     exit_code = EXIT_DONE
 
-    def show(self) -> None:
-        """Print the tables."""
-        for one in self.told:
-            console.print_table(f"Pseudo-labels, fold {one.fold}", *_epochs(one))
-            console.print_table(f"Last epoch, fold {one.fold}", *_rules(one))
-
-    def lines(self) -> list[str]:
-        """Warnings, who judged, files."""
-        lines = [f"warning: {one.warning}" for one in self.told if one.warning]
+    def lines(self) -> list[str | TextTable]:
+        """Two tables for each fold, then warnings, who judged, files."""
+        lines: list[str | TextTable] = []
+        for one in self.folds:
+            lines.append(TextTable(f"Pseudo-labels, fold {one.fold}", *_epochs(one)))
+            lines.append(TextTable(f"Last epoch, fold {one.fold}", *_rules(one)))
+        lines += [f"warning: {one.warning}" for one in self.folds if one.warning]
         if self.truth is None:
             lines.append("Nobody has labelled these nodes, so that no pseudo-label is judged.")
         if self.out is not None:
@@ -61,7 +59,7 @@ class LedgerSummary:
                 "last_epoch": one.rules.to_dicts(),
                 "warning": one.warning,
             }
-            for one in self.told
+            for one in self.folds
         ]
         return {"folds": folds, "truth": self.truth, "files": list(self.files)}
 

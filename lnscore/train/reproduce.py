@@ -11,43 +11,14 @@ from typing import TYPE_CHECKING, Any
 from lnscore import console
 from lnscore.errors import EXIT_DONE, EXIT_ERROR, Refusal
 from lnscore.settings import Settings
+from lnscore.summary import TextTable
 from lnscore.train.extra import train_extra
+from lnscore.train.reproduce_options import ReproduceOptions, seeds_of
 
 if TYPE_CHECKING:
     from trainer.reproduction.plan import PlannedRun
     from trainer.reproduction.recipe import Recipe
     from trainer.reproduction.rows import PaperTable
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReproduceOptions:
-    """What the command line said.
-
-    Attributes:
-        table: A name of `trainer.reproduction.rows.TABLES`.
-        recipe: A YAML file; None is the profile alone.
-        profile: Instead of the recipe's.
-        seeds: Instead of the recipe's, empty for those.
-        folds: Instead of the recipe's.
-        only: Rows of the table to train; empty for all. The table has what there is.
-        out: Folder of runs and tables.
-        workers: Runs at once.
-        cluster: Address of a Dask scheduler whose workers share folder and database.
-        plan_only: Train nothing, list the runs.
-        draws: Of the bootstrap.
-    """
-
-    table: str
-    recipe: Path | None
-    profile: str | None
-    seeds: tuple[int, ...]
-    folds: int | None
-    only: tuple[str, ...]
-    out: Path
-    workers: int
-    cluster: str | None
-    plan_only: bool
-    draws: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +31,8 @@ class ReproductionSummary:
         failed: What each failed run said last.
         files: Written, in `out`.
         out: Their folder.
-        commands: Of `--plan`: what each run is trained with.
+        commands: With `--plan`, the options with which each run is trained.
+        tables: Tables of the finished runs.
     """
 
     table: str
@@ -69,16 +41,18 @@ class ReproductionSummary:
     files: tuple[str, ...]
     out: Path
     commands: dict[str, str] = field(default_factory=dict)
+    tables: tuple[TextTable, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """1 where a run failed: the table lacks it."""
         return EXIT_ERROR if self.failed else EXIT_DONE
 
-    def lines(self) -> list[str]:
-        """Counts, failures, files."""
+    def lines(self) -> list[str | TextTable]:
+        """Tables, counts, failures, files."""
         done = sum(state == "done" for state in self.runs.values())
-        lines = [f"{self.runs[name]}: {words}" for name, words in self.commands.items()]
+        lines: list[str | TextTable] = list(self.tables)
+        lines += [f"{self.runs[name]}: {words}" for name, words in self.commands.items()]
         lines += [f"failed: {name}: {said}" for name, said in self.failed.items()]
         lines.append(f"{self.table}: {done} of {len(self.runs)} runs done in {self.out}")
         if self.files:
@@ -97,10 +71,13 @@ class ReproductionSummary:
         }
 
 
-def run(
-    options: ReproduceOptions, settings: Settings, *, quiet: bool = False
-) -> ReproductionSummary:
+def run(name: str, options: ReproduceOptions, settings: Settings) -> ReproductionSummary:
     """Train what is missing, and write the table of what there is.
+
+    Args:
+        name: Name of a table of `trainer.reproduction.rows.TABLES`.
+        options: What of the table is trained, and how.
+        settings: Where the database is.
 
     Raises:
         TrainerError: T60, T61 a recipe that cannot be, or is not the folder's; T62 runs of two
@@ -108,33 +85,34 @@ def run(
         Refusal: U05, an option that does not fit; T29, without the extra.
     """
     with train_extra():
-        from trainer.reproduction import plan, recipe
+        from trainer.reproduction import output, plan, recipe
 
-        table = _table(options)
+        table = _table(name)
         values = _recipe(options)
         names = _rows(options, table)
         plan.check(names, values)
         runs = plan.plan(names, values)
         if options.plan_only:
-            return _listed(options, runs)
+            return _listed(name, options, runs)
         recipe.keep(values, options.out)
         failed = _train(options, settings, runs)
-        files = _write(options, table, values, quiet=quiet)
+        made = output.make(options.out, table, values, options.draws)
         return ReproductionSummary(
             table=table.name,
             runs=_states(options, runs, failed),
             failed=failed,
-            files=files,
+            files=made.files,
             out=options.out,
+            tables=tuple(TextTable(*shown) for shown in made.screen),
         )
 
 
-def _table(options: ReproduceOptions) -> "PaperTable":
+def _table(name: str) -> "PaperTable":
     from trainer.reproduction.rows import TABLES
 
-    if options.table not in TABLES:
-        raise Refusal("U05", f"no table '{options.table}'", ", ".join(TABLES), "Name one of these.")
-    return TABLES[options.table]
+    if name not in TABLES:
+        raise Refusal("U05", f"no table '{name}'", ", ".join(TABLES), "Name one of these.")
+    return TABLES[name]
 
 
 def _recipe(options: ReproduceOptions) -> "Recipe":
@@ -142,7 +120,11 @@ def _recipe(options: ReproduceOptions) -> "Recipe":
     from trainer.reproduction import recipe
 
     values = recipe.Recipe() if options.recipe is None else recipe.read(options.recipe)
-    given = {"profile": options.profile, "folds": options.folds, "seeds": options.seeds or None}
+    given = {
+        "profile": options.profile,
+        "folds": options.folds,
+        "seeds": seeds_of(options.seeds) or None,
+    }
     changed = {name: value for name, value in given.items() if value is not None}
     return recipe.changed(values, changed)
 
@@ -154,12 +136,12 @@ def _rows(options: ReproduceOptions, table: "PaperTable") -> tuple[str, ...]:
     return options.only or table.rows
 
 
-def _listed(options: ReproduceOptions, runs: list["PlannedRun"]) -> ReproductionSummary:
+def _listed(name: str, options: ReproduceOptions, runs: list["PlannedRun"]) -> ReproductionSummary:
     """What would be trained."""
     states = _states(options, runs, {})
     commands = {run.name: f"{run.name} ({' '.join(run.options)})" for run in runs}
     return ReproductionSummary(
-        table=options.table, runs=states, failed={}, files=(), out=options.out, commands=commands
+        table=name, runs=states, failed={}, files=(), out=options.out, commands=commands
     )
 
 
@@ -201,16 +183,3 @@ def _train(
                 failed[end.name] = end.said
                 console.note(f"failed: {end.name}: {end.said}")
     return failed
-
-
-def _write(
-    options: ReproduceOptions, table: "PaperTable", values: "Recipe", *, quiet: bool
-) -> tuple[str, ...]:
-    """Tables and pictures of all finished runs of the recipe's seeds."""
-    from trainer.reproduction import output
-
-    made = output.make(options.out, table, values, options.draws)
-    if not quiet:
-        for title, head, rows in made.screen:
-            console.print_table(title, head, rows)
-    return made.files

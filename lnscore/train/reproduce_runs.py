@@ -57,7 +57,7 @@ def train(job: Job, sources: Sequence[RunEnd], threads: int) -> RunEnd:
         return RunEnd(job.run.name, NOT_BEGUN)
     log = job.out / LOGS / f"{job.run.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "lnscore", *job.run.arguments(job.out, job.db)]
+    command = [sys.executable, "-P", "-m", "lnscore", *job.run.arguments(job.out, job.db)]
     with log.open("w", encoding="utf-8") as written:
         code = subprocess.run(
             command,

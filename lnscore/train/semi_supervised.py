@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from lnscore.command_options import flag_of, inherited
 from lnscore.errors import Refusal
 from lnscore.settings import Settings
 from lnscore.train.data import digest, divide, load_cohort, shown
 from lnscore.train.engine import engine_name, refuse_taken
 from lnscore.train.finishing import TrainingSummary, cohort_summary_of, engine_of, makes_engine
-from lnscore.train.options import USUAL, TrainOptions, knob
+from lnscore.train.options import TrainOptions
+from lnscore.train.run_facts import given_values, knob
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,16 +110,21 @@ def _source(options: TrainOptions) -> "Path":
 
 
 def _of_source(options: TrainOptions, facts: dict[str, Any]) -> TrainOptions:
-    """The options as the supervised run decided them; another value would be another run's."""
-    for name in sorted(options.given):
+    """Return the options with the values that the source run has for the inherited ones.
+
+    Raises:
+        Refusal: U05, the command line gives another value than the source run has.
+    """
+    names = inherited(TrainOptions)
+    for name in sorted(options.given.intersection(names)):
         if getattr(options, name) != facts[name]:
             raise Refusal(
                 "U05",
-                f"--{name.replace('_', '-')} {getattr(options, name)} with --stage ssl",
+                f"{flag_of(TrainOptions, name)} {getattr(options, name)} with --stage ssl",
                 f"{facts[name]}, as in the supervised run",
                 "Leave it out, or name another run with --from.",
             )
-    return replace(options, **{name: facts[name] for name in USUAL}, sha256="")
+    return replace(options, **{name: facts[name] for name in names}, sha256="")
 
 
 def _config(options: TrainOptions) -> "SslConfig":
@@ -140,15 +147,8 @@ def _config(options: TrainOptions) -> "SslConfig":
     if options.profile not in PROFILES:
         known = ", ".join(PROFILES)
         raise Refusal("U05", f"--profile {options.profile}", known, "Choose one.")
-    given = {
-        "method": options.method,
-        "epochs": options.epochs,
-        "learning_rate": options.learning_rate,
-        "precision": options.precision,
-        "seed": options.seed,
-    }
     try:
-        given = {name: value for name, value in given.items() if value is not None}
+        given = given_values(options, SslConfig)
         knobs = dict(knob(text) for text in options.knobs)
         return with_values(PROFILES[options.profile], **(given | knobs))
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What a bundle says of the cohort that it was trained on: counts, never a patient."""
+"""Summarise the training cohort for a bundle: counts only, nothing about single patients."""
 
 from typing import Any
 
@@ -7,18 +7,19 @@ import numpy as np
 from trainer.data.cohort import UNLABELLED, Cohort
 
 PHANTOM_SCANNER = "lnscore phantom"
-"""Manufacturer of every series that `lnscore phantom` makes."""
+"""Manufacturer in every series that `lnscore phantom` makes."""
 
 FILE = "cohort.json"
 
 
 def summary(cohort: Cohort, split: str) -> dict[str, Any]:
-    """Counts of a cohort.
+    """Count patients and nodes of a cohort.
 
-    One phantom is enough for `phantom`: figures on a mixed cohort are not about patients.
+    `phantom` is True if there is a single phantom: figures on a mixed cohort do not apply to
+    patients.
 
     Args:
-        cohort: Every node that training sees.
+        cohort: Cohort with every node that training uses.
         split: Name of the division of patients in the database.
     """
     index, hidden = cohort.labelled, np.flatnonzero(cohort.labels == UNLABELLED)

@@ -1,7 +1,7 @@
-"""An untrained engine: small, with outputs that vary.
+"""Make an untrained engine: a small one whose outputs differ from node to node.
 
-`python -m trainer.bundle.demo FOLDER` makes it. With one seed, one machine and one version of torch
-the bytes are the same. `trainer.bundle.ship` makes the engine that the repository ships.
+`python -m trainer.bundle.demo FOLDER` makes it. With the same seed, machine and version of
+torch the bytes are the same. `trainer.bundle.ship` makes the engine that the repository ships.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def make(folder: Path) -> Bundle:
     """Write the demonstration bundle.
 
     Args:
-        folder: The bundle's folder; must not exist.
+        folder: Folder of the bundle; must not exist.
 
     Returns:
         The bundle.
@@ -59,15 +59,16 @@ def make(folder: Path) -> Bundle:
 
 
 def untrained(config: NetworkConfig, patches: Patches, seed: int) -> Network:
-    """Random weights whose outputs nevertheless differ from node to node.
+    """Build a network with random weights whose outputs differ from node to node.
 
-    BatchNorm's statistics come from `patches`; without them the signal dies on its way and
-    every node gets one value. The heads are then scaled to logits of a known spread.
+    The statistics of BatchNorm come from `patches`; without them the signal vanishes in the
+    network and every node gets the same value. The heads are then scaled so that the logits have
+    a known standard deviation.
 
     Args:
-        config: The network; one that needs no outline.
+        config: Configuration of a network that needs no outlines.
         patches: HU patches (node, 18, 80, 80).
-        seed: Of the weights.
+        seed: Random seed of the weights.
 
     Returns:
         The network in evaluation mode.
@@ -78,7 +79,7 @@ def untrained(config: NetworkConfig, patches: Patches, seed: int) -> Network:
         network = build(config)
         for module in network.modules():
             if isinstance(module, BATCHNORMS):
-                module.momentum = None  # a plain mean, not a moving one
+                module.momentum = None  # a plain mean, not a moving average
         network.train()(hu)
         network.eval()
         for unit, logits in zip(_units(network), network(hu), strict=False):
@@ -94,7 +95,7 @@ def _units(network: Network) -> list[nn.Linear]:
 
 
 def _spread(unit: nn.Linear, logits: torch.Tensor) -> None:
-    """Rescale one head so that these logits get mean 0 and the wanted deviation."""
+    """Rescale one head so that these logits get mean 0 and standard deviation `LOGIT_SPREAD`."""
     scale = LOGIT_SPREAD / logits.std()
     unit.weight.mul_(scale)
     unit.bias.copy_((unit.bias - logits.mean()) * scale)

@@ -1,4 +1,4 @@
-"""From a complete run to an engine: the weights of one fold, with all that a reader must know."""
+"""Make an engine from a finished run: the weights of one fold, with calibration and card."""
 
 import os
 import tempfile
@@ -33,17 +33,17 @@ from trainer.runs.predictions import TEST, VALIDATION, Predictions
 
 GOLDEN_NODES = 16
 POOLED, HELD_OUT = "cross_validated_", "test_"
-"""Before the names of metrics: all folds' test parts, or that of the engine's own fold."""
+"""Prefixes of metric names: test parts of all folds, or the test part of the engine's fold."""
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run whose every fold is done.
+    """A run with all its folds done.
 
     Attributes:
-        root: Its folder.
-        facts: `run.json`.
-        cohort: `cohort.json`.
+        root: Folder of the run.
+        facts: Content of `run.json`.
+        cohort: Content of `cohort.json`.
         predicted: Validation and test rows of every fold.
     """
 
@@ -55,14 +55,14 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class FoldChoice:
-    """The fold whose weights become the engine, and why this one."""
+    """The fold whose weights become the engine, and the reason for this choice."""
 
     fold: int
     why: str
 
 
 def read_run(root: Path) -> FinishedRun:
-    """Read a run, all of it.
+    """Read a finished run with all its folds.
 
     Raises:
         TrainerError: T35 a fold is not done; T09, T20 to T23 a file cannot be used.
@@ -80,10 +80,10 @@ def read_run(root: Path) -> FinishedRun:
 
 
 def best_fold(run: FinishedRun) -> FoldChoice:
-    """The fold with the highest validation AUROC of its selected weights, the first of equals.
+    """Choose the fold with the highest validation AUROC, the first of equal ones.
 
-    Ours: validation parts differ from fold to fold, so that this prefers an easy one; no test
-    label is looked at, and the figures of all folds stand beside it.
+    This choice is ours. Validation parts differ between folds, so it prefers an easy one. It does
+    not use test labels, and the figures of all folds are reported beside it.
     """
     reached = {fold: _auroc(run.predicted.rows.of(VALIDATION, fold)) for fold in _folds(run)}
     fold = max(reached, key=lambda one: reached[one])
@@ -104,20 +104,22 @@ def make_bundle(
     """Export the weights that validation selected in one fold.
 
     Args:
-        run: The run.
-        choice: Which fold.
-        name: The engine's.
-        folder: The bundle's; must not exist.
-        golden_nodes: At most so many golden inputs.
+        run: The finished run.
+        choice: The chosen fold.
+        name: Name of the engine.
+        folder: Folder of the bundle; must not exist.
+        golden_nodes: Largest number of golden inputs.
         before: Commands that made the data, for `how_to_make_again`.
-        draws: Of the bootstrap.
+        draws: Number of bootstrap draws.
 
     Returns:
-        The bundle. It has no fp16 graph where that is off the golden outputs; the card says so.
+        The bundle. It has no fp16 graph if that graph differs too much from the golden outputs;
+        the card then names the reason.
 
     Raises:
-        TrainerError: T01, T24, T34, T44; T09 the weights cannot be read.
-        EngineError: E09 the fp32 graph is off on this machine.
+        TrainerError: T01 the folder exists; T24 labels of one class; T34 all outputs are alike;
+            T44 the network needs outlines; T09 the weights cannot be read.
+        EngineError: E09 the fp32 graph differs from the golden outputs on this machine.
     """
     network = load_weights(run, choice.fold)
     golden = golden_patches(network, golden_nodes)
@@ -127,12 +129,12 @@ def make_bundle(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         gated = _gated(network, golden, about, Path(scratch))
-        os.replace(gated.path, folder)  # only what passed has the name
+        os.replace(gated.path, folder)  # only a bundle that passed gets the name
     return bundles.read(folder)
 
 
 def _gated(network: Network, golden: Patches, about: About, scratch: Path) -> Bundle:
-    """The bundle that passes on this machine, with fp16 or without."""
+    """Export the bundle and test it on this machine; leave fp16 out if it does not pass."""
     bundle = export(network, golden, about, scratch / "both", card=card(about, network.config))
     parity.gate(bundle, load.load(bundle, "onnx", "fp32"))
     try:
@@ -146,7 +148,7 @@ def _gated(network: Network, golden: Patches, about: About, scratch: Path) -> Bu
 
 
 def load_weights(run: FinishedRun, fold: int) -> Network:
-    """The network of one fold with the weights that validation selected."""
+    """Load the network of one fold with the weights that validation selected."""
     place = run.root / f"fold-{fold}"
     values: dict[str, Any] = {"head_prior": run_directory.read_json(place / DONE)["prior"]}
     if run.facts["values"].get("bn_momentum") is not None:
@@ -160,7 +162,7 @@ def load_weights(run: FinishedRun, fold: int) -> Network:
 def describe(
     run: FinishedRun, choice: FoldChoice, name: str, before: Sequence[str], draws: int
 ) -> About:
-    """What the manifest states: calibration from validation, figures from test."""
+    """Collect the facts of the manifest: calibration from validation, figures from test."""
     fitted = calibrate.fit(run.predicted.rows.of(VALIDATION, choice.fold))
     done = run_directory.read_json(run.root / f"fold-{choice.fold}" / DONE)
     return About(
@@ -177,7 +179,7 @@ def describe(
 
 
 def figures(run: FinishedRun, fold: int, draws: int) -> dict[str, Metric]:
-    """Patient-bootstrap figures of the network and of the short axis, held out and pooled."""
+    """Compute figures with intervals of the network and the short axis, held out and pooled."""
     found: dict[str, Metric] = {}
     for model in evaluate.models([run.predicted]):
         if not model.ranked:

@@ -1,4 +1,4 @@
-"""The model card: what an engine is, what it was tested on and what it must not be used for."""
+"""Write the model card: what an engine is, how it was tested, what it must not be used for."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ FIGURES = {
     "sensitivity_specificity75": "sensitivity at `specificity75`",
     "specificity_specificity75": "specificity at `specificity75`",
 }
-"""Those that a reader should see; the manifest has all."""
+"""Figures shown on the card; the manifest has all figures."""
 
 COLUMNS = {
     "test_": "held out",
@@ -31,11 +31,11 @@ COLUMNS = {
 
 
 def card(about: About, network: NetworkConfig) -> str:
-    """The card as Markdown.
+    """Return the model card as Markdown.
 
     Args:
-        about: What the manifest states; its cohort is that of a run.
-        network: The network's configuration.
+        about: Facts of the manifest, with the cohort of a run.
+        network: Configuration of the network.
     """
     sections = (_head(about, network), _data(about), _split(about), _metrics(about.metrics))
     rest = (_calibration(about), _limits(about), _again(about))
@@ -80,11 +80,11 @@ def _data(about: About) -> Iterator[str]:
 
 
 def _semi(facts: dict[str, Any]) -> str:
-    """What the nodes without labels taught; pathology's word counts in label sharpening alone."""
+    """Describe the semi-supervised training; only label sharpening (pgls) uses pathology."""
     of = facts["unlabelled"]
     told = (
         f": {of['malignant']} in stations that are malignant by pathology, {of['benign']} in "
-        f"benign ones, {of['unknown']} in stations not known"
+        f"benign ones, {of['unknown']} in stations of unknown status"
     )
     return (
         f"Then semi-supervised by {facts['method']} from the run '{facts['from']}', with "
@@ -114,7 +114,7 @@ def _fewer(share: float) -> str:
 
 def _metrics(metrics: Mapping[str, Metric]) -> Iterator[str]:
     shown = {prefix: head for prefix, head in COLUMNS.items() if f"{prefix}auroc" in metrics}
-    yield "## How well"
+    yield "## Performance"
     yield (
         "*Held out* is this engine on the test part of its fold. *Out of fold* pools the test "
         "parts of all four folds, each scored by its own network: it says more about the method, "
@@ -157,18 +157,18 @@ def _limits(about: About) -> Iterator[str]:
         "It scores nodes that someone has marked; it finds none.",
         "Scanners, slice thicknesses, contrast phases and organs that the cohort lacks are not "
         "covered.",
-        "With few malignant nodes the intervals are wide: read them, not the middle figure.",
+        "With few malignant nodes the intervals are wide: read the interval, not only the value.",
         *_cohort(about).get("notes", []),
     ]
     if about.phantom:
-        limits.insert(0, "Phantoms are simpler than patients: no figure here carries over.")
+        limits.insert(0, "Phantoms are simpler than patients: no figure here applies to patients.")
     yield "## Limits"
     yield "\n".join(f"- {limit}" for limit in limits)
     yield "**Research use only.** No decision about a patient may rest on it."
 
 
 def _again(about: About) -> Iterator[str]:
-    yield "## Made again by"
+    yield "## How to make it again"
     yield "\n".join(f"    {command}" for command in about.how_to_make_again.split(" && "))
 
 

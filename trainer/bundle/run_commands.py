@@ -1,4 +1,4 @@
-"""The command that makes a run again, from what its `run.json` says."""
+"""Reconstruct the command that makes a run again from its `run.json`."""
 
 import json
 import shlex
@@ -9,15 +9,15 @@ from trainer.semi_supervised.config import PROFILES as SSL_PROFILES
 from trainer.supervised.config import PROFILES
 
 GIVEN = ("epochs", "batch", "learning_rate", "precision", "seed")
-"""Values that the command line sets instead of the profile's."""
+"""Values that the command line may set instead of the profile's."""
 
 
 def commands(facts: dict[str, Any], name: str) -> list[str]:
-    """`lnscore train` with every option that differs from its default; no path is in it.
+    """Return `lnscore train` with every option that differs from its default, without paths.
 
     Args:
-        facts: `run.json` of a stage that trains on labels.
-        name: The run's.
+        facts: Content of `run.json` of a stage that trains on labels.
+        name: Name of the run.
     """
     if facts["stage"] == "ssl":
         return [_ssl(facts, name)]
@@ -31,7 +31,7 @@ def commands(facts: dict[str, Any], name: str) -> list[str]:
 
 
 def _ssl(facts: dict[str, Any], name: str) -> str:
-    """The supervised run that it starts from is named, and made before."""
+    """Return the command of a semi-supervised run; it names the supervised run to start from."""
     words = ["lnscore", "train", "--stage", "ssl", "--method", facts["method"]]
     words += ["--from", facts["from"], "--profile", facts["profile"], "--name", name]
     usual = SSL_PROFILES[facts["profile"]].model_dump(mode="json") | {"method": facts["method"]}
@@ -41,7 +41,7 @@ def _ssl(facts: dict[str, Any], name: str) -> str:
 
 
 def setting(name: str, value: Any) -> str:  # noqa: ANN401 (whatever a config holds)
-    """What `--set` takes."""
+    """Format a value for the option `--set`."""
     return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
 
 

@@ -1,8 +1,8 @@
-"""The engine that the repository ships: a finished run's, under the name `demo`, and small.
+"""Make the engine that the repository ships: a small one from a finished run, named `demo`.
 
-`python -m trainer.bundle.ship RUN FOLDER --before COMMAND` writes the bundle to a new folder; what
-`--before` names (repeatable) goes into `how_to_make_again`: the commands that made the data
-and the weights that the run started from.
+`python -m trainer.bundle.ship RUN FOLDER --before COMMAND` writes the bundle to a new folder.
+`--before` (repeatable) names the commands that made the data and the weights that the run
+started from; they are recorded in `how_to_make_again`.
 """
 
 import argparse
@@ -20,15 +20,15 @@ MAX_BYTES = 16_000_000
 
 
 def ship(run: Path, folder: Path, before: Sequence[str] = ()) -> Bundle:
-    """Write the bundle of the fold that validated best.
+    """Write the bundle of the fold with the best validation AUROC.
 
     Args:
         run: Folder of a finished run.
-        folder: The bundle's; must not exist.
-        before: Commands that came before the training.
+        folder: Folder of the bundle; must not exist.
+        before: Commands that were run before the training.
 
     Raises:
-        TrainerError: T36 it is larger than a repository should carry; or as `make_bundle`.
+        TrainerError: T36 the bundle is too large for a repository; or as `make_bundle`.
     """
     finished = read_run(run)
     choice = best_fold(finished)

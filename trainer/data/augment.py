@@ -1,7 +1,8 @@
-"""Augmentation as one batched affine warp with slices as channels (ours; paper silent).
+"""Weak augmentation: one affine warp for the whole batch, with slices as channels.
 
-Everything is drawn and done on the device of the patches; no step loops over samples. The
-local stream is cut by the network, after the warp, so that both views see one body.
+The paper does not describe it; this is ours. All random numbers and results are made on the device
+of the patches, without loops over nodes. The network cuts out the local view after the warp, so
+that the local and the global view show the same warped image.
 """
 
 import math
@@ -16,16 +17,17 @@ from engines.patch import MARGIN_VOX, SPEC
 
 @dataclass(frozen=True, kw_only=True)
 class Weak:
-    """Ranges of the weak augmentation; each is drawn per node, uniformly and symmetric.
+    """Ranges of the weak augmentation; values are drawn per node, uniform and symmetric about 0.
 
     Attributes:
-        flip: Chance to mirror x, y, and z, each.
-        rotate_deg: In plane.
-        scale: 0.1 is 0.9 to 1.1. Size is the strongest cue: no wider.
-        shift_px: In plane.
-        shift_slices: Whole slices, never interpolated.
-        window_hu: Added to every voxel of the node.
-        noise_hu: Largest standard deviation of the noise.
+        flip: Probability of mirroring each of the axes x, y and z.
+        rotate_deg: Largest in-plane rotation, in degrees.
+        scale: Largest change of size: 0.1 means factors of 0.9 to 1.1. It must stay small, because
+            size is the strongest sign of malignancy.
+        shift_px: Largest in-plane shift, in pixels.
+        shift_slices: Largest shift along z, in whole slices, so that z is never interpolated.
+        window_hu: Largest value in HU that is added to every voxel of the node.
+        noise_hu: Largest standard deviation of the noise, in HU; it is drawn from 0 up.
     """
 
     flip: float = 0.5
@@ -43,17 +45,17 @@ WEAK = Weak()
 def augment(
     patches: Tensor, ranges: Weak, generator: Generator, masks: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Warp, shift and roughen patches, each by its own parameters.
+    """Warp and shift patches and add noise, with random values of its own for each patch.
 
     Args:
         patches: HU, shape (node, 18, 80, 80), any type.
-        ranges: What is drawn.
-        generator: Of the patches' device.
-        masks: The nodes' own masks, 0-255, same shape; they are moved, never roughened.
+        ranges: Ranges of the random values.
+        generator: Random generator on the device of the patches.
+        masks: Masks of the nodes, 0-255, same shape; they are warped, but get no noise.
 
     Returns:
-        HU crops, float32, shape (node, 16, 64, 64), and the masks' crops, 0 to 1. Where a
-        rotated corner leaves the stored margin the border is repeated.
+        HU crops, float32, shape (node, 16, 64, 64), and the crops of the masks, 0 to 1. Where a
+        rotated corner lies outside the stored patch, the border value is repeated.
     """
     count = len(patches)
     slices = _draw_slices(count, ranges, generator)
@@ -64,7 +66,7 @@ def augment(
     level = _symmetric(count, generator) * ranges.window_hu
     sigma = torch.rand(count, generator=generator, device=patches.device) * ranges.noise_hu
     noise = torch.randn(warped.shape, generator=generator, device=patches.device)
-    # In place: on a CPU a fresh tensor of a batch costs more than the sum that fills it.
+    # In place: on a CPU, allocating a tensor for a batch takes longer than the addition.
     hu = warped.add_(level[:, None, None, None]).addcmul_(noise, sigma[:, None, None, None])
     return hu, None if masks is None else _warp(masks, slices, grid) / 255
 
@@ -77,9 +79,9 @@ def _warp(patches: Tensor, slices: Tensor, grid: Tensor) -> Tensor:
 
 
 def draw_affine(count: int, ranges: Weak, generator: Generator) -> Tensor:
-    """In-plane maps from the crop to the stored patch, both in -1..1: shape (count, 2, 3)."""
+    """Draw in-plane maps from crop to patch coordinates (both -1..1): shape (count, 2, 3)."""
     angle = _symmetric(count, generator) * math.radians(ranges.rotate_deg)
-    # Both images have their centre at 0; the crop's half side in the patch's own unit.
+    # Both images have their centre at 0. `half` is half the side of the crop in patch coordinates.
     half = SPEC.crop_vox[2] / SPEC.size_vox[2]
     size = half * (1 + _symmetric(count, generator) * ranges.scale)
     mirror = _signs(count, ranges.flip, generator), _signs(count, ranges.flip, generator)
@@ -92,7 +94,7 @@ def draw_affine(count: int, ranges: Weak, generator: Generator) -> Tensor:
 
 
 def _draw_slices(count: int, ranges: Weak, generator: Generator) -> Tensor:
-    """Numbers of the sixteen slices, from the feet up or the head down: shape (count, 16)."""
+    """Draw the 16 slice numbers of each crop, in rising or in reversed order: shape (count, 16)."""
     device = generator.device
     reach = ranges.shift_slices
     moved = torch.randint(-reach, reach + 1, (count, 1), generator=generator, device=device)
@@ -102,11 +104,11 @@ def _draw_slices(count: int, ranges: Weak, generator: Generator) -> Tensor:
 
 
 def _symmetric(count: int, generator: Generator) -> Tensor:
-    """Uniform in -1..1."""
+    """Draw values, uniform in -1..1."""
     return 2 * torch.rand(count, generator=generator, device=generator.device) - 1
 
 
 def _signs(count: int, chance: float, generator: Generator) -> Tensor:
-    """-1 with the given chance, else 1."""
+    """Draw signs: -1 with probability `chance`, else 1."""
     drawn = torch.rand(count, generator=generator, device=generator.device)
     return torch.where(drawn < chance, -1.0, 1.0)

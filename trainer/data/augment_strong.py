@@ -1,7 +1,8 @@
-"""Strong augmentation, for SimMatch's student alone (ours; the paper names the method only).
+"""Strong augmentation, used only for the student of SimMatch.
 
-The weak warp with wider ranges, then gamma, blur and one square cut out, each drawn per node
-and done for the whole batch at once on its device.
+The paper only names the method; this is ours. It is the weak augmentation with wider ranges, then
+gamma, blur and one square that is filled (cutout). Values are drawn per node; each operation
+is done for the whole batch at once, on the device of the batch.
 """
 
 from dataclasses import dataclass, field
@@ -17,14 +18,14 @@ BLUR_RADIUS_PX = 3  # three standard deviations of the widest blur
 
 @dataclass(frozen=True)
 class Strong:
-    """Ranges of the strong augmentation; each is drawn per node, uniformly.
+    """Ranges of the strong augmentation; values are drawn uniformly for each node.
 
     Attributes:
-        warp: Of the warp: rotation to 45 degrees, scale 0.8 to 1.2.
-        gamma: Exponent on the window, smallest and largest.
-        blur_px: Standard deviation, smallest and largest.
-        cutout_px: Side of the square, on every slice.
-        window_hu: The window that gamma bends; the square gets its middle.
+        warp: Ranges of the first part: rotation up to 45 degrees, scale 0.8 to 1.2.
+        gamma: Smallest and largest exponent applied to the scaled window.
+        blur_px: Smallest and largest standard deviation of the blur, in pixels.
+        cutout_px: Side of the filled square in pixels; it is the same on every slice.
+        window_hu: Window in HU that gamma is applied to; the square gets its middle value.
     """
 
     warp: Weak = field(default_factory=lambda: Weak(rotate_deg=45.0, scale=0.2))
@@ -40,16 +41,16 @@ STRONG = Strong()
 def augment_strong(
     patches: Tensor, ranges: Strong, generator: Generator, masks: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Warp, bend, blur and cut patches, each by its own parameters.
+    """Warp patches, apply gamma, blur and cutout, with random values of its own for each patch.
 
     Args:
         patches: HU, shape (node, 18, 80, 80), any type.
-        ranges: What is drawn.
-        generator: Of the patches' device.
-        masks: The nodes' own masks, 0-255, same shape; they are warped only.
+        ranges: Ranges of the random values.
+        generator: Random generator on the device of the patches.
+        masks: Masks of the nodes, 0-255, same shape; they are warped only.
 
     Returns:
-        HU crops, float32, shape (node, 16, 64, 64), and the masks' crops, 0 to 1.
+        HU crops, float32, shape (node, 16, 64, 64), and the crops of the masks, 0 to 1.
     """
     hu, mask = augment(patches, ranges.warp, generator, masks)
     count = len(hu)
@@ -59,19 +60,19 @@ def augment_strong(
 
 
 def bend(hu: Tensor, gamma: Tensor, window_hu: tuple[float, float]) -> Tensor:
-    """Raise the window, scaled to 0..1, to the power gamma of each node; clipped to it."""
+    """Apply gamma: clip HU to the window, scale it to 0..1, and raise it to each node's power."""
     low, high = window_hu
     part = ((hu - low) / (high - low)).clamp(0, 1)
     return low + (high - low) * part ** gamma[:, None, None, None]
 
 
 def blur(hu: Tensor, sigma_px: Tensor) -> Tensor:
-    """Gaussian blur in plane, of each node by its own standard deviation."""
+    """Blur each node in plane by a Gaussian with its own standard deviation."""
     nodes, slices, height, width = hu.shape
     offset = torch.arange(-BLUR_RADIUS_PX, BLUR_RADIUS_PX + 1, device=hu.device)
     kernel = torch.exp(-(offset**2) / (2 * sigma_px[:, None] ** 2))
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(slices, dim=0)
-    every = hu.reshape(1, nodes * slices, height, width)  # a channel of its own for each slice
+    every = hu.reshape(1, nodes * slices, height, width)  # each slice is a channel
     reach = BLUR_RADIUS_PX
     padded = functional.pad(every, (reach,) * 4, mode="replicate")
     down = functional.conv2d(padded, kernel[:, None, :, None], groups=nodes * slices)

@@ -1,6 +1,6 @@
-"""The whole cohort in memory: patches as one int16 tensor, and what is known of each node.
+"""The whole cohort in memory: all patches as one int16 tensor, and the facts of each node.
 
-Read once, before the first step. On a GPU the tensor lives there (see `to`).
+It is read once, before the first step. For training on a GPU, `to` copies the tensor to the GPU.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,19 +20,20 @@ from engines.patch import SPEC
 from trainer.errors import TrainerError
 
 UNLABELLED = -1
-READERS_AT_ONCE = 4  # threads: hashing and reading let go of Python's lock
+READERS_AT_ONCE = 4  # threads can run at the same time: hashing and reading release Python's lock
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Nodes in the order of the patch store.
+    """Nodes with their patches and labels, in the order of the patch store.
 
     Attributes:
-        nodes: What the database says of each node.
+        nodes: Facts of each node from the database.
         patches: HU, int16, shape (node, 18, 80, 80).
-        masks: Occupancy 0-255, uint8, same shape; None where not asked for. A point has zeros.
+        masks: Part of each voxel that the node fills, 0-255, uint8, same shape; zero for a node
+            that is marked by a point only. None if masks were not read.
         labels: 1 malignant, 0 benign, -1 not labelled; int8 of shape (node,).
-        reader: Whose labels.
+        reader: Name of the reader who gave the labels.
     """
 
     nodes: tuple[CohortNode, ...]
@@ -48,11 +49,11 @@ class Cohort:
 
     @property
     def labelled(self) -> np.ndarray:
-        """Index of every labelled node."""
+        """Indices of the labelled nodes."""
         return np.flatnonzero(self.labels != UNLABELLED)
 
     def to(self, device: torch.device) -> "Cohort":
-        """The same cohort with its patches on a device."""
+        """Return the same cohort with its patches and masks on a device."""
         masks = None if self.masks is None else self.masks.to(device)
         return replace(self, patches=self.patches.to(device), masks=masks)
 
@@ -65,17 +66,17 @@ def load(
     masks: bool = False,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Cohort:
-    """Read every node's patch, checked against the hash of its file.
+    """Read the patches and labels of all nodes, after a check of each file's hash.
 
     Args:
-        session: A snapshot.
+        session: Session on a snapshot of the database.
         store: The patch store.
-        reader: Whose labels count.
-        masks: Read the nodes' own masks too.
-        advance: Called with (nodes read, nodes).
+        reader: Name of the reader whose labels are used.
+        masks: Whether to read the masks of the nodes too.
+        advance: Function called with (nodes read, nodes in total).
 
     Raises:
-        TrainerError: T04 no nodes; T05 no labels of that reader; T06 patches cut by other rules.
+        TrainerError: T04 no nodes; T05 no labels by that reader; T06 patches cut by other rules.
         DatabaseError: D16, D17 a patch file is missing or damaged.
     """
     nodes = tuple(rows.nodes(session))
@@ -135,7 +136,7 @@ def _read_file(
     patches: np.ndarray,
     outlines: np.ndarray | None,
 ) -> int:
-    """The nodes of one series; they lie in one file."""
+    """Read the nodes of one series, which are in one file; return their number."""
     places = [place for place, _ in group]
     index = [node.patch_index for _, node in group]
     first = group[0][1]

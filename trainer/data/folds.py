@@ -1,7 +1,8 @@
-"""Who trains, who validates, who tests: patients, never nodes.
+"""Division of the patients (never of single nodes) into training, validation and test parts.
 
-Four folds; in each the labelled patients are divided 60/15/25 (paper Sec. 3.1). Patients
-without labels train only, in every fold (ours): their pathology never meets a test node.
+There are four folds; in each, the labelled patients are divided 60/15/25 (paper Sec. 3.1).
+Patients without labels are used for training only, in every fold (ours): so the pathology that
+training uses never belongs to a test node.
 """
 
 from collections.abc import Sequence
@@ -17,27 +18,27 @@ from trainer.errors import TrainerError
 
 FOLDS = 4
 INNER = 5
-"""One of five parts of what is not test validates: 15 % of all."""
+"""Parts that the patients outside the test part are divided into; one validates: 15 % of all."""
 FEWEST_PATIENTS = 4
-"""Of each class: with fewer a fold would have none."""
+"""Minimum number of patients of each class; with fewer, a fold would have none."""
 
 TRAIN, VALIDATION, TEST, UNLABELLED_PART = "train", "validation", "test", "unlabelled"
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold.
+    """One fold: the part that each patient belongs to.
 
     Attributes:
-        number: From 0.
-        parts: Patient id to `train`, `validation`, `test` or `unlabelled`.
+        number: Number of the fold, from 0.
+        parts: Part of each patient by patient id: `train`, `validation`, `test`, `unlabelled`.
     """
 
     number: int
     parts: dict[int, str]
 
     def nodes(self, cohort: Cohort, part: str) -> np.ndarray:
-        """Index of the nodes of a part; of a labelled part only nodes with a label."""
+        """Return the indices of the nodes of a part; in labelled parts only nodes with a label."""
         mine = np.array([self.parts.get(int(patient)) == part for patient in cohort.patients])
         if part != UNLABELLED_PART:
             mine &= cohort.labels != UNLABELLED
@@ -45,12 +46,12 @@ class Fold:
 
 
 def assign(cohort: Cohort, seed: int, folds: int = FOLDS) -> list[Fold]:
-    """Divide the cohort's patients, stratified by class, grouped by patient.
+    """Divide the patients of a cohort into folds, with similar shares of both classes.
 
     Args:
-        cohort: Patients with at least one labelled node are labelled patients.
-        seed: The same seed and cohort give the same folds.
-        folds: How many; each tests once.
+        cohort: The cohort; a patient with at least one labelled node is a labelled patient.
+        seed: Random seed; the same seed and cohort give the same folds.
+        folds: Number of folds; each labelled patient is in the test part of one fold.
 
     Raises:
         TrainerError: T07 too few patients of a class.
@@ -72,16 +73,17 @@ def assign(cohort: Cohort, seed: int, folds: int = FOLDS) -> list[Fold]:
 
 
 def with_fewer_labels(fold: Fold, cohort: Cohort, share: float, seed: int) -> Fold:
-    """The same fold with a share of its training patients; the others are in no part (ours).
+    """Return the fold with only a share of its training patients; the others get no part (ours).
 
-    Malignant patients and others keep their proportion, each rounded up. A smaller share is a part
-    of a larger one, so that shares make a learning curve. Validation and test stay whole.
+    Patients with and without a malignant node keep their proportion; both counts are rounded up.
+    A smaller share is a subset of a larger one, so that the shares can form a learning curve. The
+    validation and test parts do not change.
 
     Args:
-        fold: One of four.
-        cohort: Theirs.
-        share: Over 0, up to 1.
-        seed: Of the choice: of pseudonyms, whatever their order in the database.
+        fold: The fold.
+        cohort: The cohort that was divided into folds.
+        share: Share of the training patients to keep, above 0 and up to 1.
+        seed: Seed of the choice, which depends on the pseudonyms, not on the database order.
     """
     if share == 1:
         return fold
@@ -98,14 +100,14 @@ def with_fewer_labels(fold: Fold, cohort: Cohort, share: float, seed: int) -> Fo
 
 
 def _turn(patient_key: str, seed: int) -> str:
-    """A patient's place in a shuffled row that does not depend on who else is in it."""
+    """Return a sort key that shuffles patients, and does not depend on the other patients."""
     return sha256(f"{seed} {patient_key}".encode()).hexdigest()
 
 
 def _in_order(cohort: Cohort) -> np.ndarray:
-    """Labelled nodes by pseudonym and tracking UID.
+    """Return the indices of the labelled nodes, sorted by pseudonym and tracking UID.
 
-    A database that was filled in another order has other numbers; the same patients must test.
+    A database that was filled in another order has other ids; the folds must be the same.
     """
     names = [(cohort.nodes[i].patient_key, cohort.nodes[i].tracking_uid) for i in cohort.labelled]
     return cohort.labelled[sorted(range(len(names)), key=names.__getitem__)]
@@ -140,7 +142,7 @@ def _check_classes(labels: np.ndarray, patients: np.ndarray) -> None:
 def check_fold(
     fold: Fold, cohort: Cohort, parts: Sequence[str] = (TRAIN, VALIDATION, TEST)
 ) -> None:
-    """Make sure that every labelled part of a fold has both classes.
+    """Check that every labelled part of a fold has both classes.
 
     Raises:
         TrainerError: T08 a part has no malignant or no benign node.

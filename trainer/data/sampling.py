@@ -1,7 +1,7 @@
-"""Which labelled nodes make a batch: naturally, or with a fixed share of positives.
+"""Random choice of the nodes of a batch: with their natural or a fixed share of positives.
 
-Every draw follows from (seed, fold, epoch), so that a run that goes on after a kill draws
-what it would have drawn.
+Every draw depends only on (seed, fold, epoch, purpose), so that a run that resumes after an
+interruption draws the same nodes as an uninterrupted run.
 """
 
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ import numpy as np
 SAMPLING_STREAM, AUGMENT_STREAM, DROPOUT_STREAM, INIT_STREAM = 1, 2, 3, 4
 UNLABELLED_STREAM, TEACHER_STREAM, SELECTION_STREAM = 5, 6, 7
 SSL = 100
-"""Added to a purpose in the semi-supervised stage, which must not repeat the draws before."""
+"""Number added to a purpose in the semi-supervised stage, so that it makes new draws."""
 
 
 def stream(seed: int, fold: int, epoch: int, purpose: int) -> np.random.Generator:
-    """An independent generator for one purpose in one epoch."""
+    """Return an independent random generator for one purpose in one epoch."""
     return np.random.default_rng([seed, fold, epoch, purpose])
 
 
 def seed_of(rng: np.random.Generator) -> int:
-    """A seed for a torch generator."""
+    """Draw a seed for a torch generator."""
     return int(rng.integers(2**62))
 
 
@@ -31,18 +31,18 @@ def batches(
     rng: np.random.Generator,
     steps: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """One epoch: as many batches as one pass over the nodes has, or so many steps.
+    """Draw the batches of one epoch: those of one pass over the nodes, or `steps` batches.
 
     Args:
-        labels: 0 or 1, shape (node,).
-        size: Nodes of a batch.
-        positive_fraction: Share of positives in every batch; None draws naturally, no node
-            again before all were drawn.
-        rng: Of this epoch.
-        steps: Batches; None is one pass.
+        labels: Labels 0 or 1, shape (node,).
+        size: Number of nodes of a batch.
+        positive_fraction: Share of positives in every batch; None draws from all nodes alike. No
+            node is drawn again before all of its class (for None: all nodes) were drawn.
+        rng: Random generator of this epoch.
+        steps: Number of batches; None means one pass.
 
     Yields:
-        Index into `labels`, shape (size,).
+        Indices into `labels`, shape (size,).
     """
     steps = steps or max(1, len(labels) // size)
     if positive_fraction is None:
@@ -57,11 +57,11 @@ def batches(
 
 
 def positives_of(size: int, fraction: float) -> int:
-    """Positives of a batch: at least one, and at least one of the others."""
+    """Return the number of positives of a batch, which leaves at least one node of each class."""
     return min(max(round(size * fraction), 1), size - 1)
 
 
 def _cycled(pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` draws: whole shuffles of the pool, one after the other."""
+    """Draw `count` items: shuffles of the whole pool, one after the other."""
     rounds = -(-count // len(pool))
     return np.concatenate([rng.permutation(pool) for _ in range(rounds)])[:count]

@@ -1,4 +1,4 @@
-"""Patient-cluster bootstrap: whole patients are drawn, since a patient's nodes correlate."""
+"""Patient-cluster bootstrap: whole patients are drawn, because nodes of one patient correlate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from trainer.evaluation import metrics
 
 DRAWS = 2000
 LEVEL = 0.95
-AT_ONCE = 100  # draws in one block: its counts fit the processor's cache
+AT_ONCE = 100  # draws per block: their counts fit into the processor's cache
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its percentile interval; the bounds are None where too few draws had it."""
+    """A figure and its percentile interval; the bounds are None if too few draws define it."""
 
     value: float
     low: float | None = None
@@ -23,7 +23,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A paired difference of two figures, its percentile interval and two-sided p."""
+    """A paired difference of two figures, with its percentile interval and two-sided p value."""
 
     value: float
     low: float | None
@@ -33,10 +33,10 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class PatientDraws:
-    """How often each draw holds each patient.
+    """The bootstrap draws: how often each draw contains each patient.
 
     Attributes:
-        times: Whole numbers, float64 for fast sums; shape (draw, patient).
+        times: Number of times, integers stored as float64 for fast sums; shape (draw, patient).
         place: Patient of each node, an index into `times`; shape (node,).
     """
 
@@ -44,10 +44,14 @@ class PatientDraws:
     place: np.ndarray
 
     def mean(self, value: np.ndarray, among: np.ndarray) -> np.ndarray:
-        """Mean of `value` over the nodes `among`, both of shape (node,); NaN where none is drawn.
+        """Compute the mean of `value` over the nodes where `among` is True, in each draw.
+
+        Args:
+            value: Value of each node, shape (node,).
+            among: Nodes to include, bool, same shape.
 
         Returns:
-            Shape (draw,).
+            Mean of each draw, shape (draw,); NaN if the draw has none of these nodes.
         """
         patients = self.times.shape[1]
         place = self.place[among]
@@ -58,12 +62,12 @@ class PatientDraws:
 
 
 def patient_draws(patient: np.ndarray, draws: int, seed: int) -> PatientDraws:
-    """Draw as many patients as there are, with replacement.
+    """Draw patients with replacement, as many as there are.
 
     Args:
-        patient: Whose node it is, shape (node,); at least one.
+        patient: Patient of each node, shape (node,); at least one node.
         draws: Number of draws.
-        seed: Of the generator; the same seed and patients give the same draws.
+        seed: Random seed; the same seed and patients give the same draws.
     """
     _, place = np.unique(patient, return_inverse=True)
     patients = int(place.max()) + 1
@@ -75,19 +79,23 @@ def patient_draws(patient: np.ndarray, draws: int, seed: int) -> PatientDraws:
 
 
 def ranking(label: np.ndarray, score: np.ndarray, draws: PatientDraws) -> dict[str, np.ndarray]:
-    """The figures of `metrics.all_of` for every draw, each of shape (draw,)."""
+    """Compute the figures of `metrics.all_of` for every draw, each of shape (draw,)."""
     return _in_blocks(lambda block: metrics.all_of(metrics.count(label, score, block)), draws)
 
 
 def aurocs(label: np.ndarray, score: np.ndarray, draws: PatientDraws) -> np.ndarray:
-    """AUROC of every draw, NaN where a draw lacks a class; shape (draw,)."""
+    """Compute the AUROC of every draw, NaN if a draw lacks a class; shape (draw,)."""
     return _in_blocks(
         lambda block: {"auroc": metrics.auroc(metrics.count(label, score, block))}, draws
     )["auroc"]
 
 
 def interval(value: float, drawn: np.ndarray) -> Interval:
-    """Percentile interval; draws without the figure are left out, and half of them must have it."""
+    """Compute the percentile interval of a figure.
+
+    Draws in which the figure is not defined are left out; there are no bounds if they are more
+    than half.
+    """
     usable = drawn[np.isfinite(drawn)]
     if len(usable) * 2 < max(len(drawn), 1):
         return Interval(value)
@@ -102,13 +110,13 @@ def paired(
     second: np.ndarray,
     draws: PatientDraws,
 ) -> PairedDifference:
-    """Test AUROC(first) = AUROC(second) on the same nodes, both in every draw of patients.
+    """Test whether AUROC(first) = AUROC(second) on the same nodes, paired in every draw.
 
     Args:
         label: 0 or 1, both present, shape (node,).
         first: Scores of one model, same shape.
-        second: Scores of the other, same shape.
-        draws: Of the patients of these nodes.
+        second: Scores of the other model, same shape.
+        draws: Draws of the patients of these nodes.
     """
     drawn = aurocs(label, first, draws) - aurocs(label, second, draws)
     plain = [metrics.auroc(metrics.count(label, score)) for score in (first, second)]
@@ -116,14 +124,14 @@ def paired(
 
 
 def difference(value: float, drawn: np.ndarray) -> PairedDifference:
-    """A difference, its interval and its p; draws in which it is not defined are left out.
+    """Return a difference with its interval and p; draws in which it is not defined are left out.
 
     p = 2 min(P(d <= 0), P(d >= 0)) with 1 added above and below, so that it is never 0 (ours; the
     paper names no test).
 
     Args:
-        value: Of the nodes as they are.
-        drawn: Of every draw, NaN where it is not defined; shape (draw,).
+        value: Difference on the original nodes.
+        drawn: Difference in every draw, NaN if it is not defined; shape (draw,).
     """
     drawn = drawn[np.isfinite(drawn)]
     tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
@@ -135,7 +143,7 @@ def difference(value: float, drawn: np.ndarray) -> PairedDifference:
 def _in_blocks(
     figures: Callable[[np.ndarray], dict[str, np.ndarray]], draws: PatientDraws
 ) -> dict[str, np.ndarray]:
-    """Node counts are spelled out for a few draws at a time."""
+    """Compute figures block by block, so that node counts of only a few draws are in memory."""
     starts = range(0, len(draws.times), AT_ONCE)
     blocks = [
         figures(draws.times[at : at + AT_ONCE].astype(np.int64)[:, draws.place]) for at in starts

@@ -1,7 +1,7 @@
-"""Temperature, bias and operating points of one network, fitted on its validation part.
+"""Fit temperature, bias and operating points of one network on its validation part.
 
-The sampler of training changes the prior, so a raw probability means little by itself; the
-validation part has the natural prevalence. Test nodes are never read here.
+The sampling in training changes the share of positives, so that a raw probability alone means
+little; the validation part has the natural prevalence. Test nodes are never read here.
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ CONVERGED = 1e-10
 
 @dataclass(frozen=True)
 class FittedCalibration:
-    """What the validation part gives.
+    """Calibration and operating points, fitted on the validation part.
 
     Attributes:
-        calibration: For the engine's manifest.
+        calibration: Temperature and bias for the engine's manifest.
         points: `recall75` and `specificity75`, thresholds on the raw probability.
-        notes: What a reader of the manifest should know, in sentences.
+        notes: Warnings for a reader of the manifest, in sentences.
     """
 
     calibration: Calibration
@@ -35,13 +35,13 @@ class FittedCalibration:
 
 
 def fit(validation: Predictions) -> FittedCalibration:
-    """Fit calibration and operating points.
+    """Fit calibration and operating points of one fold.
 
     Args:
         validation: Rows of one fold's validation part.
 
     Raises:
-        TrainerError: T24 labels of one class; T27 rows of other parts or of several folds.
+        TrainerError: T24 all labels are of one class; T27 rows of other parts or of several folds.
     """
     if set(validation.part) - {VALIDATION} or len(validation.folds) > 1:
         raise TrainerError(
@@ -62,16 +62,17 @@ def fit(validation: Predictions) -> FittedCalibration:
 def fit_calibration(label: np.ndarray, logit: np.ndarray) -> tuple[Calibration, bool]:
     """Fit sigmoid(logit / temperature + bias) by maximum likelihood (Platt 1999).
 
-    Convex in (1 / temperature, bias). Platt's targets, (n1 + 1) / (n1 + 2) and 1 / (n0 + 2), keep
-    it finite where a threshold separates the classes. Scores that fall with malignancy get the
-    flattest calibration that is allowed, since a negative temperature would reverse the ranking.
+    The problem is convex in (1 / temperature, bias). Platt's targets, (n1 + 1) / (n1 + 2) and
+    1 / (n0 + 2), keep the result finite if a threshold separates the classes. If scores fall with
+    malignancy, the flattest allowed calibration is used, because a negative temperature would
+    reverse the ranking.
 
     Args:
         label: 0 or 1, both present, shape (node,).
         logit: Raw logits, or any other finite scale, same shape.
 
     Returns:
-        The calibration, and whether its slope lies on a bound.
+        The calibration, and whether its slope was limited by a bound.
     """
     centre, spread = float(logit.mean()), float(logit.std())
     scaled = (logit - centre) / (spread if spread > 0 else 1.0)
@@ -88,14 +89,19 @@ def fit_calibration(label: np.ndarray, logit: np.ndarray) -> tuple[Calibration, 
 
 
 def calibrated(calibration: Calibration, logit: np.ndarray) -> np.ndarray:
-    """Calibrated probability, same shape."""
+    """Return the calibrated probability, same shape."""
     return sigmoid(logit / calibration.temperature + calibration.bias)
 
 
 def operating_points(
     label: np.ndarray, probability: np.ndarray
 ) -> tuple[tuple[OperatingPoint, ...], list[str]]:
-    """R75 and S75 with what they reach, and the names of those that no score reaches."""
+    """Find the operating points R75 and S75.
+
+    Returns:
+        The points with the sensitivity and specificity that they reach, and the names of the
+        points that no score reaches.
+    """
     reached = {
         "recall75": metrics.at_recall(label, probability),
         "specificity75": metrics.at_specificity(label, probability),
@@ -114,10 +120,10 @@ def operating_points(
 
 
 def check_classes(label: np.ndarray, where: str) -> None:
-    """Refuse labels of one class.
+    """Refuse labels that are all of one class.
 
     Raises:
-        TrainerError: T24, with the count of both.
+        TrainerError: T24, with the number of nodes of each class.
     """
     positives, nodes = int(label.sum()), len(label)
     if not 0 < positives < nodes:
@@ -130,7 +136,7 @@ def check_classes(label: np.ndarray, where: str) -> None:
 
 
 def _newton(x: np.ndarray, target: np.ndarray) -> tuple[float, float]:
-    """Logistic regression on one variable: Newton's steps, halved until the loss falls."""
+    """Fit a logistic regression on one variable by Newton steps, halved until the loss falls."""
     design = np.stack([x, np.ones_like(x)], axis=1)
     weights = np.array([0.0, _logit(float(target.mean()))])
     loss = _loss(design @ weights, target)
@@ -152,7 +158,7 @@ def _newton(x: np.ndarray, target: np.ndarray) -> tuple[float, float]:
 
 
 def _offset(fixed: np.ndarray, target: np.ndarray) -> float:
-    """The bias beside a fixed slope: the mean probability equals the mean target (bisection)."""
+    """Fit the bias for a fixed slope, so that mean probability equals mean target (bisection)."""
     reach = float(np.abs(fixed).max()) + 50.0
     low, high = -reach, reach
     for _ in range(STEPS):

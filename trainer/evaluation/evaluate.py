@@ -1,4 +1,4 @@
-"""Runs to results: every figure with its interval, by group, beside the short axis, and tests."""
+"""Compute the results of runs: figures with intervals, by group, with the short axis, and tests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,23 +13,23 @@ from trainer.evaluation.metrics import AtThreshold
 from trainer.evaluation.predicted_run import PredictedRun
 from trainer.evaluation.scored import SHORT_AXIS, OutOfFoldScores, by_rule, by_short_axis, of_run
 
-FEW = 5  # of a class: an interval from fewer is hardly one
+FEW = 5  # nodes of a class; an interval from fewer is not reliable
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRow:
-    """One model in one group of nodes.
+    """Results of one model in one group of nodes.
 
     Attributes:
-        model: Name.
-        by: all, fold, short axis, slice thickness or station.
-        group: Which.
-        nodes: In the group.
-        patients: Whose nodes they are.
-        positives: Malignant nodes.
-        figures: Name to value and interval; a figure that is not defined here is absent.
-        achieved: `r75`, `s75`: threshold chosen in this group and what it reaches.
-        note: Why figures are absent or uncertain; empty where there is nothing to say.
+        model: Name of the model.
+        by: Kind of the group: all, fold, short axis, slice thickness or station.
+        group: Name of the group.
+        nodes: Number of nodes in the group.
+        patients: Number of patients in the group.
+        positives: Number of malignant nodes.
+        figures: Value and interval by name; a figure that is not defined here is absent.
+        achieved: Thresholds chosen in this group, `r75` and `s75`, and what they reach.
+        note: Reason why figures are absent or uncertain; empty without a reason.
     """
 
     model: str
@@ -56,7 +56,7 @@ class AcrossFolds:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedTest:
-    """AUROC(first) - AUROC(second) on the nodes that both have; None where not tested."""
+    """Test of AUROC(first) - AUROC(second) on their common nodes; None if it was not tested."""
 
     first: str
     second: str
@@ -73,7 +73,7 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run was, as far as its `run.json` says."""
+    """Description of a run, as far as its `run.json` has it."""
 
     name: str
     described: dict[str, str]
@@ -82,7 +82,7 @@ class RunFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Everything that `lnscore eval` finds."""
+    """All results of `lnscore eval`."""
 
     runs: tuple[RunFacts, ...]
     rows: tuple[EvaluationRow, ...]
@@ -94,10 +94,12 @@ class Evaluation:
 
 
 def models(runs: Sequence[PredictedRun]) -> list[OutOfFoldScores]:
-    """Every run, then the short axis and its rule on the run with the most nodes.
+    """Return the scores of every run, then of the short axis and of its rule.
+
+    The last two are computed on the run with the most nodes.
 
     Raises:
-        TrainerError: T24 test labels of one class.
+        TrainerError: T24 all test labels are of one class.
     """
     scored = [of_run(run) for run in runs]
     largest = max(runs, key=lambda run: len(run.rows))
@@ -113,17 +115,17 @@ def evaluate(
     seed: int = 0,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Compute every table.
+    """Compute the results for all tables.
 
     Args:
-        runs: The first is the one that is tested against the others.
-        scored: `models(runs)`.
-        draws: Of the bootstrap.
-        seed: Of the bootstrap.
-        advance: Called with (models done, models).
+        runs: The runs; the first is tested against each other one.
+        scored: Scores as returned by `models(runs)`.
+        draws: Number of bootstrap draws.
+        seed: Random seed of the bootstrap.
+        advance: Callback, called with (models done, all models).
 
     Raises:
-        TrainerError: T25 two runs that cannot be of one database, or labelled otherwise.
+        TrainerError: T25 two runs are of different databases or have different labels.
     """
     rows: list[EvaluationRow] = []
     for done, model in enumerate(scored, 1):
@@ -145,13 +147,13 @@ def evaluate(
 def manifest_metrics(
     model: OutOfFoldScores, prefix: str, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Metric]:
-    """The figures of one model on all its nodes, as an engine's manifest holds them.
+    """Compute the figures of one model on all its nodes, in the form of an engine's manifest.
 
     Args:
-        model: Its nodes.
-        prefix: Before each name, as `test_`.
-        draws: Of the bootstrap.
-        seed: Of the bootstrap.
+        model: Scores of the model.
+        prefix: Prefix of each name, such as `test_`.
+        draws: Number of bootstrap draws.
+        seed: Random seed of the bootstrap.
     """
     figures = _row(model, "all", "all", draws, seed).figures
     return {
@@ -188,10 +190,10 @@ def _row(model: OutOfFoldScores, by: str, group: str, draws: int, seed: int) -> 
 def _note(positives: int, negatives: int) -> str:
     if not positives or not negatives:
         absent = "malignant" if negatives else "benign"
-        return f"no {absent} node: AUROC and its like are not defined"
+        return f"no {absent} node: AUROC and similar figures are not defined"
     if min(positives, negatives) < FEW:
         scarce = "malignant" if positives < negatives else "benign"
-        return f"only {min(positives, negatives)} {scarce}: hardly an estimate"
+        return f"only {min(positives, negatives)} {scarce}: too few to estimate"
     return ""
 
 
@@ -214,7 +216,7 @@ def _all_of(label: np.ndarray, score: np.ndarray) -> dict[str, np.ndarray]:
 def _called(
     label: np.ndarray, called: np.ndarray, name: str, draws: PatientDraws
 ) -> dict[str, Interval]:
-    """Sensitivity, specificity, accuracy at a threshold that was fixed beforehand."""
+    """Compute sensitivity, specificity and accuracy at a threshold that was fixed beforehand."""
     right = called == (label == 1)
     figures = {}
     for figure, among in (
@@ -249,7 +251,10 @@ def _across_folds(rows: Sequence[EvaluationRow]) -> list[AcrossFolds]:
 def _planned(
     runs: Sequence[PredictedRun], scored: Sequence[OutOfFoldScores]
 ) -> tuple[list[tuple[OutOfFoldScores, OutOfFoldScores]], list[str]]:
-    """Pairs on common nodes: the first run against each other one, each run against the axis."""
+    """Return the pairs to test on common nodes, and notes about them.
+
+    The first run is tested against each other run, and each run against the short axis.
+    """
     networks = scored[: len(runs)]
     baseline = [model for model in scored if model.name == SHORT_AXIS and model.ranked]
     pairs = [(networks[0], other) for other in networks[1:]]
@@ -276,7 +281,7 @@ def _common(
         if differ:
             raise TrainerError(
                 "T25",
-                f"{first.name} and {second.name} have {found} for {differ} nodes of one number",
+                f"{first.name} and {second.name} have {found} for {differ} nodes with the same id",
                 "runs on one database and one reader's labels",
                 "Evaluate them apart, or train both on the same labels.",
             )
@@ -289,7 +294,7 @@ def _differences(
     first: OutOfFoldScores,
     second: OutOfFoldScores,
 ) -> list[str]:
-    """What makes a comparison of two models less than plain."""
+    """Return notes on what limits the comparison of two models."""
     notes = []
     names = f"{whole_first.name} and {whole_second.name}"
     shared, most = len(first.score), max(len(whole_first.score), len(whole_second.score))

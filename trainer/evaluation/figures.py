@@ -1,6 +1,7 @@
-"""The pictures of an evaluation: ROC, precision-recall, calibration, decision, learning curves.
+"""Draw the figures of an evaluation: ROC, precision-recall, calibration, decision, learning.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart; line styles say it again.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish; line styles
+differ as well.
 """
 
 import io
@@ -28,8 +29,8 @@ BAND_DRAWS = 500
 DPI = 120
 RISK_CAP = 0.6
 TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1)
-READABLE = 4  # calibration curves cross; with more of them none can be followed
-INSIDE = 7  # longer legends go beside the axes
+READABLE = 4  # calibration curves cross, so more of them cannot be followed
+INSIDE = 7  # a legend with more entries is placed beside the axes
 EVERYWHERE: dict[Any, Any] = {
     "font.size": 11,
     "axes.spines.top": False,
@@ -44,12 +45,12 @@ EVERYWHERE: dict[Any, Any] = {
 
 
 def draw(models: Sequence[OutOfFoldScores], draws: int, seed: int) -> dict[str, bytes]:
-    """Every picture of the test nodes, as PNG by file name.
+    """Draw every figure of the test nodes, as PNG by file name.
 
     Args:
-        models: As `evaluate.models` gives them; the rule is a point, not a curve.
-        draws: Of the ROC curve's band.
-        seed: Of the draws.
+        models: Models as returned by `evaluate.models`; the rule is a point, not a curve.
+        draws: Number of bootstrap draws for the band of the ROC curve.
+        seed: Random seed of the draws.
     """
     ranked = [model for model in models if model.ranked]
     rules = [model for model in models if not model.ranked]
@@ -66,12 +67,12 @@ def draw(models: Sequence[OutOfFoldScores], draws: int, seed: int) -> dict[str, 
 
 
 def draw_learning(folder: Path) -> bytes | None:
-    """Loss and validation AUROC of every fold of a run, as PNG; None without a log."""
+    """Draw loss and validation AUROC of every fold of a run, as PNG; None without a log."""
     return _learning(sorted(folder.glob("fold-*/log.jsonl")))
 
 
 def draw_fold(place: Path) -> bytes | None:
-    """The same of one fold."""
+    """Draw loss and validation AUROC of one fold, as PNG; None without a log."""
     return _learning(sorted(place.glob("log.jsonl")))
 
 
@@ -133,7 +134,7 @@ def _roc(
 
 
 def _band(axes: Axes, model: OutOfFoldScores, draws: int, seed: int, colour: str) -> None:
-    """95 % band of sensitivity at each specificity, from draws of patients."""
+    """Draw the 95 % band of sensitivity at each specificity, from draws of patients."""
     label, grid = model.rows.label, np.linspace(0, 1, 101)
     drawn = bootstrap.patient_draws(model.rows.patient_id, draws, seed)
     curves = []
@@ -231,7 +232,7 @@ def _decision(judged: Sequence[OutOfFoldScores], rules: Sequence[OutOfFoldScores
         benefit = metrics.net_benefit(model.rows.label, model.calibrated, risk)
         axes.plot(risk, benefit, label=model.name, **_look_of(model, place))
     for rule in rules:
-        called = rule.calls["rule"].astype(float)  # 1 or 0: called at every risk, or at none
+        called = rule.calls["rule"].astype(float)  # 1 or 0: called at every risk or at none
         benefit = metrics.net_benefit(rule.rows.label, called, risk)
         axes.plot(risk, benefit, color="#999999", linestyle="--", label=RULE.replace(">=", "≥"))
     axes.set(xlim=(0, last), ylim=(-0.25 * best, 1.1 * best))
@@ -254,7 +255,7 @@ def _root(value: np.ndarray) -> np.ndarray:
 
 
 def wilson(positives: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the 95 % interval of a share (Wilson 1927), each of shape (bin,)."""
+    """Return the bounds of the 95 % interval of a share (Wilson 1927), each of shape (bin,)."""
     z = 1.959964
     share = positives / nodes
     middle = (share + z**2 / (2 * nodes)) / (1 + z**2 / nodes)
@@ -269,7 +270,7 @@ def _look_of(model: OutOfFoldScores, place: int) -> dict[str, Any]:
 
 
 def look(place: int) -> dict[str, Any]:
-    """Colour and line style of the n-th model; 24 of them differ."""
+    """Return colour and line style of the n-th model; the first 24 are different."""
     return {
         "color": COLOURS[place % len(COLOURS)],
         "linestyle": STYLES[(place + place // len(COLOURS)) % len(STYLES)],
@@ -277,13 +278,13 @@ def look(place: int) -> dict[str, Any]:
 
 
 def _panels(count: int, size_in: tuple[float, float]) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of its own: pyplot would keep every one of them alive."""
+    """Make a figure with axes; not with pyplot, which would keep every figure in memory."""
     figure = Figure(figsize=size_in, layout="constrained")
     return figure, np.atleast_1d(figure.subplots(1, count, sharex=True)).tolist()
 
 
 def png(figure: Figure) -> bytes:
-    """A figure's bytes, the same for the same figure."""
+    """Return a figure as PNG bytes; the same figure always gives the same bytes."""
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=DPI, metadata={"Software": None})
     return held.getvalue()

@@ -1,4 +1,4 @@
-"""The files of an evaluation: JSON for machines, Markdown for people, CSV for a spreadsheet."""
+"""Write an evaluation to files: JSON for programs, Markdown for people, CSV for spreadsheets."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ def write(folder: Path, evaluation: Evaluation) -> list[str]:
     """Write `evaluation.json`, `evaluation.md`, `figures.csv` and `tests.csv`.
 
     Raises:
-        TrainerError: T26 the folder holds something else, or cannot be written.
+        TrainerError: T26 the folder holds other files, or cannot be written.
     """
     open_folder(folder)
     files = {
@@ -36,10 +36,10 @@ def write(folder: Path, evaluation: Evaluation) -> list[str]:
 
 
 def open_folder(folder: Path) -> None:
-    """Make the folder; an earlier evaluation is replaced, anything else is not touched.
+    """Create the folder; it may hold an earlier evaluation, but no other files.
 
     Raises:
-        TrainerError: T26.
+        TrainerError: T26 the folder holds other files, or cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,10 +51,10 @@ def open_folder(folder: Path) -> None:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file as a whole or not at all.
 
     Raises:
-        TrainerError: T26.
+        TrainerError: T26 the file cannot be written.
     """
     try:
         whole_files.put(path, content)
@@ -63,12 +63,12 @@ def put(path: Path, content: bytes) -> None:
 
 
 def as_dict(evaluation: Evaluation) -> dict[str, Any]:
-    """The same for JSON: an infinite threshold, which nothing reaches, is null."""
+    """Convert an evaluation for JSON; an infinite threshold, which no score reaches, is null."""
     return {"evaluation_version": 1, **_finite(asdict(evaluation))}
 
 
 def _figure_rows(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
-    """One line a model, group and figure; a group without figures keeps a line for its note."""
+    """Return one line per model, group and figure; groups without figures keep one for the note."""
     lines = []
     for row in rows:
         known = {
@@ -89,7 +89,7 @@ def _figure_rows(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """A sheet whose columns are the first row's keys; empty without rows."""
+    """Write rows as CSV with the keys of the first row as columns; empty text without rows."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -1,7 +1,8 @@
-"""The nodes that an engine was tested on: named by a hash, found again in the database.
+"""Test nodes of an engine, identified by a hash and found again in the database.
 
-A manifest holds no UID of a patient's node, only the hash of them all: the split in the
-database says whose nodes they are. No torch here: promotion runs where nothing is trained.
+A manifest holds no UID of a patient's node, only one hash of all test nodes; the split in the
+database names their patients. This module does not import torch: engines are promoted on
+machines on which nothing is trained.
 """
 
 import hashlib
@@ -17,15 +18,15 @@ from engines.errors import EngineError
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """Where held-out nodes are, and which they must be.
+    """The held-out nodes: where they are in the database, and the hash that identifies them.
 
     Attributes:
         split: Name of the split in the database.
-        fold: Whose test part they are.
-        reader: Whose labels.
-        nodes: How many.
-        positives: Malignant ones.
-        sha256: See `digest`.
+        fold: Fold whose test part they are.
+        reader: Name of the reader of the labels.
+        nodes: Number of nodes.
+        positives: Number of malignant nodes.
+        sha256: Hash of the nodes and labels, see `digest`.
     """
 
     split: str
@@ -36,21 +37,21 @@ class HeldOut:
     sha256: str
 
     def as_dict(self) -> dict[str, Any]:
-        """As the manifest's cohort holds it."""
+        """Return the form that the manifest's cohort holds."""
         return asdict(self)
 
 
 def digest(nodes: Iterable[tuple[str, int]]) -> str:
-    """SHA-256 over (tracking UID, label 0 or 1) of every node, in any order."""
+    """Return a SHA-256 over (tracking UID, label 0 or 1) of all nodes, in any order."""
     lines = sorted(f"{uid} {label}" for uid, label in nodes)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def of_cohort(cohort: dict[str, Any] | None) -> HeldOut | None:
-    """What a manifest's cohort says of it; None where it says nothing.
+    """Read the held-out nodes from a manifest's cohort; None if it has none.
 
     Raises:
-        EngineError: E04 a member is missing, or of another type.
+        EngineError: E04 a member is missing, or has another type.
     """
     stated = (cohort or {}).get("held_out")
     if stated is None:

@@ -1,8 +1,8 @@
-"""Figures of merit of scores against labels, from integer counts.
+"""Performance figures of scores against labels, computed from integer counts.
 
-A node is positive where score >= t; t runs over the distinct scores and +inf, so that ties move
-together and nothing is interpolated. Every function also takes node counts of bootstrap draws
-(`trainer.evaluation.bootstrap`): a node drawn twice counts twice.
+A node is called positive if score >= t; t takes each distinct score and +inf, so that equal
+scores are treated alike and nothing is interpolated. Every function also takes node counts of
+bootstrap draws (`trainer.evaluation.bootstrap`): a node that is drawn twice counts twice.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ AT = (3, 4)
 
 @dataclass(frozen=True)
 class Counts:
-    """Positives and negatives at or above each threshold, for each draw.
+    """Numbers of positives and negatives at or above each threshold, for each draw.
 
     Attributes:
-        thresholds: Descending, +inf first; shape (threshold,).
-        true: Positive nodes called positive, int64 of shape (draw, threshold).
-        false: Negative nodes called positive, same shape.
+        thresholds: Thresholds in descending order, +inf first; shape (threshold,).
+        true: Number of true positives, int64 of shape (draw, threshold).
+        false: Number of false positives, same shape.
     """
 
     thresholds: np.ndarray
@@ -29,18 +29,18 @@ class Counts:
 
     @property
     def positives(self) -> np.ndarray:
-        """Shape (draw,)."""
+        """Number of positive nodes, shape (draw,)."""
         return self.true[:, -1]
 
     @property
     def negatives(self) -> np.ndarray:
-        """Shape (draw,)."""
+        """Number of negative nodes, shape (draw,)."""
         return self.false[:, -1]
 
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """What is reached at one threshold."""
+    """Recall, specificity and accuracy at one threshold."""
 
     threshold: float
     recall: float
@@ -50,7 +50,7 @@ class AtThreshold:
 
 @dataclass(frozen=True)
 class CalibrationBins:
-    """Predicted against observed, in bins of equal node count; arrays of shape (bin,)."""
+    """Predicted and observed shares in bins of equal node count; arrays of shape (bin,)."""
 
     predicted: np.ndarray
     observed: np.ndarray
@@ -59,12 +59,13 @@ class CalibrationBins:
 
 
 def count(label: np.ndarray, score: np.ndarray, times: np.ndarray | None = None) -> Counts:
-    """Count calls at every threshold.
+    """Count true and false positives at every threshold.
 
     Args:
         label: 0 or 1, shape (node,).
-        score: Any finite scale, higher is more malignant, same shape.
-        times: How often each draw holds each node, shape (draw, node); None is once, one draw.
+        score: Scores on any finite scale, higher is more malignant, same shape.
+        times: How often each draw contains each node, shape (draw, node); None is a single draw
+            that contains each node once.
     """
     order = np.argsort(-score, kind="stable")
     ranked = score[order]
@@ -81,7 +82,10 @@ def count(label: np.ndarray, score: np.ndarray, times: np.ndarray | None = None)
 
 
 def auroc(counts: Counts) -> np.ndarray:
-    """Area under the ROC curve, ties one half; NaN without both classes; shape (draw,)."""
+    """Compute the area under the ROC curve, shape (draw,).
+
+    Ties count one half; the area is NaN if a class is missing.
+    """
     width = np.diff(counts.false, axis=1)
     height = counts.true[:, 1:] + counts.true[:, :-1]
     area = (width * height).sum(axis=1)
@@ -89,55 +93,58 @@ def auroc(counts: Counts) -> np.ndarray:
 
 
 def average_precision(counts: Counts) -> np.ndarray:
-    """Sum of precision times step of recall (no interpolation); shape (draw,)."""
+    """Compute the sum of precision times step of recall (no interpolation); shape (draw,)."""
     true, false = counts.true[:, 1:], counts.false[:, 1:]
     precision = true / np.maximum(true + false, 1)
     return _ratio((precision * np.diff(counts.true, axis=1)).sum(axis=1), counts.positives)
 
 
 def index_at_recall(counts: Counts) -> np.ndarray:
-    """Place of the highest threshold with recall >= 0.75, shape (draw,)."""
+    """Return the index of the highest threshold with recall >= 0.75, shape (draw,)."""
     reached = AT[1] * counts.true >= AT[0] * counts.positives[:, None]
     return reached.argmax(axis=1)
 
 
 def index_at_specificity(counts: Counts) -> np.ndarray:
-    """Place of the lowest threshold with specificity >= 0.75, shape (draw,); +inf reaches it."""
+    """Return the index of the lowest threshold with specificity >= 0.75, shape (draw,).
+
+    The threshold +inf always reaches it.
+    """
     kept = counts.negatives[:, None] - counts.false
     reached = AT[1] * kept >= AT[0] * counts.negatives[:, None]
     return reached.shape[1] - 1 - reached[:, ::-1].argmax(axis=1)
 
 
 def recall(counts: Counts, index: np.ndarray) -> np.ndarray:
-    """Share of positives called positive at one threshold a draw, shape (draw,)."""
+    """Compute the share of positives called positive, one threshold per draw, shape (draw,)."""
     return _ratio(_pick(counts.true, index), counts.positives)
 
 
 def specificity(counts: Counts, index: np.ndarray) -> np.ndarray:
-    """Share of negatives called negative at one threshold a draw, shape (draw,)."""
+    """Compute the share of negatives called negative, one threshold per draw, shape (draw,)."""
     return _ratio(counts.negatives - _pick(counts.false, index), counts.negatives)
 
 
 def accuracy(counts: Counts, index: np.ndarray) -> np.ndarray:
-    """Share of nodes called rightly at one threshold a draw, shape (draw,)."""
+    """Compute the share of nodes called correctly, one threshold per draw, shape (draw,)."""
     right = _pick(counts.true, index) + counts.negatives - _pick(counts.false, index)
     return _ratio(right, counts.positives + counts.negatives)
 
 
 def at_recall(label: np.ndarray, score: np.ndarray) -> AtThreshold:
-    """S@R75 and A@R75 with threshold and achieved pair (oracles 8, 9 of the specification)."""
+    """Return S@R75 and A@R75, the threshold and the recall reached (specification oracles 8, 9)."""
     counts = count(label, score)
     return _at(counts, index_at_recall(counts))
 
 
 def at_specificity(label: np.ndarray, score: np.ndarray) -> AtThreshold:
-    """R@S75 and A@S75 with threshold and achieved pair."""
+    """Return R@S75 and A@S75, the threshold and the specificity reached."""
     counts = count(label, score)
     return _at(counts, index_at_specificity(counts))
 
 
 def all_of(counts: Counts) -> dict[str, np.ndarray]:
-    """The ranking figures of the paper's Table 1 and average precision, each of shape (draw,)."""
+    """Compute average precision and the figures of the paper's Table 1, each of shape (draw,)."""
     at_r, at_s = index_at_recall(counts), index_at_specificity(counts)
     return {
         "auroc": auroc(counts),
@@ -150,7 +157,7 @@ def all_of(counts: Counts) -> dict[str, np.ndarray]:
 
 
 def calibration_bins(label: np.ndarray, probability: np.ndarray, bins: int) -> CalibrationBins:
-    """Sort by probability and cut into bins of as equal a count as whole nodes allow."""
+    """Sort nodes by probability and cut them into bins of nearly equal count."""
     order = np.argsort(probability, kind="stable")
     groups = [group for group in np.array_split(order, bins) if len(group)]
     return CalibrationBins(
@@ -162,15 +169,16 @@ def calibration_bins(label: np.ndarray, probability: np.ndarray, bins: int) -> C
 
 
 def net_benefit(label: np.ndarray, probability: np.ndarray, risk: np.ndarray) -> np.ndarray:
-    """Net benefit of treating where probability >= risk (Vickers & Elkin 2006).
+    """Compute the net benefit of treating if probability >= risk (Vickers & Elkin 2006).
 
     Args:
         label: 0 or 1, shape (node,).
-        probability: Calibrated, same shape.
+        probability: Calibrated probability, same shape.
         risk: Threshold probabilities below 1, shape (risk,).
 
     Returns:
-        True positives minus false ones weighed by the odds of the risk, per node; shape (risk,).
+        True positives minus false positives weighted by the odds of the risk, per node; shape
+        (risk,).
     """
     called = probability[None, :] >= risk[:, None]
     true = (called & (label == 1)).mean(axis=1)
@@ -192,5 +200,5 @@ def _pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Part of whole, NaN where whole is 0: a draw without that class has no such figure."""
+    """Divide part by whole; NaN if whole is 0, as a draw without the class has no such figure."""
     return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)

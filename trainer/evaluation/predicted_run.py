@@ -1,4 +1,4 @@
-"""The predictions of a run folder: `run.json` and `fold-*/predictions.parquet`."""
+"""Read the predictions of a run folder: `run.json` and `fold-*/predictions.parquet`."""
 
 import json
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Any
 
 from trainer.errors import TrainerError
 from trainer.runs import predictions
-from trainer.runs.predictions import FILE, LAST_FILE, NETWORK_FILES, TEST, Predictions
+from trainer.runs.predictions import FILE, LAST_FILE, ROLE_FILES, TEST, Predictions
 
-FOLDS = 4  # the paper's cross-validation, where run.json does not say
+FOLDS = 4  # folds of the paper's cross-validation, used if run.json has no number
 DESCRIBED = (
     "network",
     "profile",
@@ -21,18 +21,18 @@ DESCRIBED = (
     "reader",
     "seed",
 )
-"""What of `run.json` stands beside the run's name."""
+"""Facts of `run.json` that tables show beside the name of the run."""
 
 
 @dataclass(frozen=True)
 class PredictedRun:
-    """One run.
+    """One run with its predictions.
 
     Attributes:
-        name: Of the folder; what its rows are called.
-        described: Network, profile, pretrained weights and so on, as far as `run.json` says.
+        name: Name of the run in tables, taken from its folder.
+        described: Network, profile, pretrained weights and so on, as far as `run.json` has them.
         rows: Validation and test parts of every fold.
-        missing: Folds without predictions; empty unless those were allowed.
+        missing: Folds without predictions; empty unless missing folds were allowed.
     """
 
     name: str
@@ -47,21 +47,21 @@ def read(
     *,
     partial: bool = False,
     last: bool = False,
-    network: str | None = None,
+    role: str | None = None,
 ) -> PredictedRun:
-    """Read a run.
+    """Read the predictions of a run.
 
     Args:
-        folder: The run's folder.
-        name: What to call it.
-        partial: Go on where folds are missing.
-        last: The last epoch's predictions, not those of the selected weights.
-        network: `student` or `teacher` of a semi-supervised run; None is the reported one.
+        folder: Folder of the run.
+        name: Name of the run in tables.
+        partial: Whether missing folds are allowed.
+        last: Whether to read the predictions of the last epoch, not those of the selected weights.
+        role: `student` or `teacher` of a semi-supervised run; None is the reported one.
 
     Raises:
         TrainerError: T20 no predictions; T21 folds missing; T22, T23 predictions that do not fit.
     """
-    file = LAST_FILE if last else _file_of(folder, network)
+    file = LAST_FILE if last else _file_of(folder, role)
     files = {_fold(path.parent): path for path in sorted(folder.glob(f"fold-*/{file}"))}
     if not files:
         raise TrainerError(
@@ -84,21 +84,21 @@ def read(
     return PredictedRun(name, described, rows, missing)
 
 
-def _file_of(folder: Path, network: str | None) -> str:
-    """The reported network has the plain name, the other one its own."""
-    if network is None:
+def _file_of(folder: Path, role: str | None) -> str:
+    """Return the file name for a role: the reported network has the plain name."""
+    if role is None:
         return FILE
-    own = NETWORK_FILES[network]
-    others = [file for file in NETWORK_FILES.values() if file != own]
+    own = ROLE_FILES[role]
+    others = [file for file in ROLE_FILES.values() if file != own]
     is_reported = any(next(folder.glob(f"fold-*/{file}"), None) for file in others)
     return FILE if is_reported else own
 
 
 def names(folders: list[Path]) -> list[str]:
-    """Short and different names: the folder's, with as many parents as it takes.
+    """Return short, unique names: the folder's name, with as many parent folders as needed.
 
     Raises:
-        TrainerError: T28 one folder named twice.
+        TrainerError: T28 one folder is given twice.
     """
     whole = [folder.resolve() for folder in folders]
     if len(set(whole)) < len(whole):
@@ -136,7 +136,7 @@ def _fold(folder: Path) -> int:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    """`run.json`; predictions alone are enough, so its absence is none of our business."""
+    """Read `run.json`; it may be missing, because predictions alone are enough."""
     if not path.exists():
         return {}
     try:

@@ -1,4 +1,7 @@
-"""The test nodes of one model, ready for tables and pictures; the short axis is a model too."""
+"""Out-of-fold scores of a model's test nodes, for tables and figures.
+
+The short axis is treated as a model too.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +14,7 @@ from trainer.runs.predictions import TEST, VALIDATION, Predictions, concat
 SHORT_AXIS = "short axis"
 RULE_MM = 10.0
 RULE = f"short axis >= {RULE_MM:g} mm"
-"""The rule of everyday reading: a node of 10 mm or more is called malignant."""
+"""The rule of clinical routine: a node of 10 mm or more is called malignant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +22,13 @@ class OutOfFoldScores:
     """Out-of-fold scores of one model; every array has shape (node,).
 
     Attributes:
-        name: Of the model.
-        rows: Test rows; what is known of each node.
-        score: What ranks the nodes; thresholds act on it.
-        calibrated: Probability calibrated on the fold's validation part, NaN without one.
-        calls: Name of a threshold to bool: its thresholds are fixed without test labels.
+        name: Name of the model.
+        rows: Test rows with the facts of each node.
+        score: Score that ranks the nodes and that thresholds apply to.
+        calibrated: Probability calibrated on the fold's validation part, NaN without calibration.
+        calls: Called malignant or not, bool, by name of a threshold fixed without test labels.
         ranked: False for a rule, which has calls but no score.
-        notes: What a reader should know, in sentences.
+        notes: Warnings for the reader, in sentences.
     """
 
     name: str
@@ -37,7 +40,7 @@ class OutOfFoldScores:
     notes: tuple[str, ...] = ()
 
     def take(self, chosen: np.ndarray) -> "OutOfFoldScores":
-        """Some nodes, by index or by a bool mask of shape (node,)."""
+        """Return some of the nodes, by index or by a bool mask of shape (node,)."""
         return replace(
             self,
             rows=self.rows.take(chosen),
@@ -48,10 +51,12 @@ class OutOfFoldScores:
 
 
 def of_run(run: PredictedRun) -> OutOfFoldScores:
-    """A network: the raw fused probability scores, the fold's validation part calibrates.
+    """Return the scores of a network, which are its raw fused probabilities.
+
+    The validation part of each fold calibrates them.
 
     Raises:
-        TrainerError: T24 test labels of one class.
+        TrainerError: T24 all test labels are of one class.
     """
     rows = run.rows.of(TEST)
     calibrate.check_classes(rows.label, f"the test part of {run.name}")
@@ -64,7 +69,11 @@ def of_run(run: PredictedRun) -> OutOfFoldScores:
 
 
 def by_short_axis(run: PredictedRun) -> OutOfFoldScores | None:
-    """The short axis as the score, on the nodes that have one; None where no class contrast."""
+    """Return the short axis as the score, on the nodes that have one.
+
+    Returns:
+        None if these nodes lack a class.
+    """
     measured = run.rows.take(np.isfinite(run.rows.short_axis_mm))
     rows = measured.of(TEST)
     if not 0 < rows.label.sum() < len(rows):
@@ -79,7 +88,7 @@ def by_short_axis(run: PredictedRun) -> OutOfFoldScores | None:
 
 
 def by_rule(baseline: OutOfFoldScores) -> OutOfFoldScores:
-    """The short-axis rule on the same nodes."""
+    """Return the calls of the short-axis rule on the same nodes."""
     return replace(
         baseline,
         name=RULE,
@@ -91,7 +100,7 @@ def by_rule(baseline: OutOfFoldScores) -> OutOfFoldScores:
 
 
 def _fold(rows: Predictions, fold: int, score: np.ndarray, logit: np.ndarray) -> OutOfFoldScores:
-    """One fold's test nodes; nothing that is fitted has seen their labels."""
+    """Score one fold's test nodes; calibration and thresholds never use their labels."""
     test = (rows.part == TEST) & (rows.fold == fold)
     fitting = (rows.part == VALIDATION) & (rows.fold == fold)
     nodes = int(test.sum())

@@ -1,4 +1,4 @@
-"""DeLong's test, the second one beside the bootstrap, and Holm's correction."""
+"""DeLong's test, which is reported beside the bootstrap, and Holm's correction."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ class DeLong:
     Attributes:
         first: AUROC of the first scores.
         second: AUROC of the second scores.
-        variance: Of first - second.
-        z: Difference over its standard error; 0 where both scores rank alike.
-        p: Two-sided.
+        variance: Variance of first - second.
+        z: Difference divided by its standard error; 0 if both scores rank the nodes alike.
+        p: Two-sided p value.
     """
 
     first: float
@@ -29,12 +29,12 @@ class DeLong:
 def delong(label: np.ndarray, first: np.ndarray, second: np.ndarray) -> DeLong:
     """Compare two AUROCs on the same nodes (DeLong et al. 1988, by midranks: Sun & Xu 2014).
 
-    It takes nodes as independent, which nodes of one patient are not: it overstates certainty.
+    The test assumes independent nodes. Nodes of one patient are not, so p tends to be too small.
 
     Args:
         label: 0 or 1, both present, shape (node,).
         first: Scores of one model, same shape.
-        second: Scores of the other, same shape.
+        second: Scores of the other model, same shape.
     """
     positive = label == 1
     m, n = int(positive.sum()), int((~positive).sum())
@@ -57,7 +57,7 @@ def delong(label: np.ndarray, first: np.ndarray, second: np.ndarray) -> DeLong:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust the p of planned comparisons (Holm 1979): step down, monotone, at most 1."""
+    """Adjust the p values of planned comparisons (Holm 1979): step down, monotone, at most 1."""
     order = np.argsort(p_values, kind="stable")
     left = len(p_values) - np.arange(len(p_values))
     stepped = np.maximum.accumulate(np.asarray(p_values, float)[order] * left)
@@ -67,7 +67,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _midranks(score: np.ndarray) -> np.ndarray:
-    """Rank from 1, ties at their mean; shape (node,)."""
+    """Return ranks from 1, with the mean rank for ties; shape (node,)."""
     _, place, count = np.unique(score, return_inverse=True, return_counts=True)
     last = np.cumsum(count)
     return (last - (count - 1) / 2)[place]

@@ -1,4 +1,4 @@
-"""The groups that results are broken down by: size, station, slice thickness, fold."""
+"""Subgroups of results by size, station, slice thickness and fold."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ SLICES_MM = (("< 2 mm", 0.0, 2.0), ("2 to < 4 mm", 2.0, 4.0), (">= 4 mm", 4.0, n
 UNKNOWN = "unknown"
 
 Group = tuple[str, str, np.ndarray]
-"""What it is broken down by, the group's name, bool of shape (node,)."""
+"""Kind of the group (such as station), name of the group, and a bool mask of shape (node,)."""
 
 
 def of(rows: Predictions) -> Iterator[Group]:
-    """Every group that has a node; together the groups of one kind are all nodes.
+    """Yield every group that has a node; the groups of one kind together contain all nodes.
 
     Args:
         rows: Test rows.

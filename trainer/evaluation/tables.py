@@ -1,4 +1,4 @@
-"""The evaluation as Markdown tables for people."""
+"""Format an evaluation as Markdown tables and as short tables for the terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ RANKING = {
     "average_precision": "AP",
     "brier": "Brier × 100",
 }
-"""Figure to heading; Brier of the calibrated probability."""
+"""Heading of each figure; Brier is of the calibrated probability."""
 
 FIXED_BY = (
     "recall75 and specificity75 are each fold's thresholds from its validation part, "
@@ -22,7 +22,7 @@ FIXED_BY = (
 )
 
 Head = tuple[list[str], list[list[str]]]
-"""Headings and lines of a table."""
+"""Headings and rows of a table."""
 
 FIXED = {
     "recall75": "recall75",
@@ -32,7 +32,7 @@ FIXED = {
 
 
 def as_markdown(evaluation: Evaluation) -> str:
-    """Tables for people: pooled, per fold, fixed thresholds, tests, groups, notes."""
+    """Return the tables as Markdown: pooled, per fold, fixed thresholds, tests, groups, notes."""
     rows = evaluation.rows
     pooled = [row for row in rows if row.by == "all"]
     sections = [
@@ -51,7 +51,7 @@ def as_markdown(evaluation: Evaluation) -> str:
 
 
 def on_screen(evaluation: Evaluation) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Title, headings and lines of what fits a terminal; the files have the rest."""
+    """Return title, headings and rows of the tables that fit a terminal."""
     pooled = [row for row in evaluation.rows if row.by == "all"]
     ranked = [
         [row.model, *(_short(name, row.figures[name]) for name in RANKING if name != "brier")]
@@ -77,7 +77,7 @@ def on_screen(evaluation: Evaluation) -> list[tuple[str, list[str], list[list[st
 
 
 def percent(figure: Interval | None) -> str:
-    """A share as 91.2 (88.0–94.1), in percent; a difference as −2.2 (−5.3 to 0.8)."""
+    """Format a share as 91.2 (88.0–94.1), in percent, a difference as −2.2 (−5.3 to 0.8)."""
     if figure is None:
         return "–"
     value = _signed(figure.value)
@@ -96,7 +96,7 @@ def _signed(share: float) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """A p as .012, or < .001."""
+    """Format a p value as .012, or < .001."""
     if p is None:
         return "–"
     return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
@@ -116,12 +116,12 @@ def _described(evaluation: Evaluation) -> str:
 
 
 def ranking_head(*first: str) -> list[str]:
-    """Headings of `ranking`."""
+    """Return the headings of the table that `ranking` fills."""
     return [*first, "nodes (malignant)", *RANKING.values()]
 
 
 def ranking(rows: Sequence[EvaluationRow]) -> list[list[str]]:
-    """One line a model with its ranking figures; a rule has none."""
+    """Return one row per model with its ranking figures; a rule has no row."""
     return [
         [row.model, f"{row.nodes} ({row.positives})", *_cells(row)]
         for row in rows
@@ -166,7 +166,7 @@ def _mean_sd(mean: float, sd: float | None) -> str:
 
 
 def fixed(rows: Sequence[EvaluationRow]) -> Head:
-    """Headings and lines of what thresholds reach that were fixed beforehand."""
+    """Return headings and rows of the figures at thresholds that were fixed beforehand."""
     cells = []
     for row in rows:
         for name, meaning in FIXED.items():
@@ -180,7 +180,7 @@ def fixed(rows: Sequence[EvaluationRow]) -> Head:
 
 
 def tests(pairs: Sequence[PairedTest]) -> Head:
-    """Headings and lines of the paired tests."""
+    """Return headings and rows of the paired tests."""
     head = [
         "Pair", "nodes", "patients", "difference of AUROC", "p", "p (Holm)", "p (DeLong)", "",
     ]  # fmt: skip
@@ -226,7 +226,7 @@ def _groups(rows: Sequence[EvaluationRow]) -> str:
     head = ["Group", "Model", "nodes", "malignant", "AUROC", "sensitivity / specificity", ""]
     note = (
         "Sensitivity and specificity at the threshold of 75 % sensitivity on validation; "
-        "of the rule, at 10 mm.\n\n"
+        "for the rule, at 10 mm.\n\n"
     )
     return note + table(head, cells)
 
@@ -238,7 +238,7 @@ def _pair(row: EvaluationRow) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; "None." without rows."""
+    """Format a Markdown table; "None." without rows."""
 
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"

@@ -1,4 +1,4 @@
-"""Patches that are no patient's: drawn chests for golden inputs and for tests."""
+"""Synthetic chest patches for golden inputs and tests; none is a patient's."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from engines.shapes import Patches
 
 
 def phantom_patches(nodes: int, rng: np.random.Generator, wild: float = 1.0) -> Patches:
-    """Draw simple chests: fat, a node, vessels, lung, noise. No two alike.
+    """Draw simple chests with fat, a node, vessels, lung and noise; no two are alike.
 
     Args:
-        nodes: How many.
-        rng: Where the draws come from.
+        nodes: Number of patches.
+        rng: Random generator of the draws.
         wild: Largest radius and brightness of the nodes, as a multiple of the usual one.
 
     Returns:

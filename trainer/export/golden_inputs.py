@@ -1,4 +1,4 @@
-"""Golden inputs of an engine: drawn patches that its network tells apart, never a patient's."""
+"""Golden inputs of an engine: synthetic patches with different outputs, never a patient's."""
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from trainer.networks.registry import Network
 SEED = 20240607
 AT_ONCE = 64
 WILD = (1.0, 1.0, 2.0, 4.0)
-"""Rounds of draws; a network that calls every usual node benign sees larger, brighter ones."""
+"""Scale of the nodes in each round of draws.
+
+A network that calls every usual node benign gets larger, brighter ones.
+"""
 
 APART = 10 * LIMITS["fp32"].largest
-"""Between two outputs: nearer ones could swap by rounding alone."""
+"""Smallest difference between two outputs; smaller ones could change order by rounding alone."""
 
 FEWEST = 3
 
@@ -25,14 +28,14 @@ def golden_patches(network: Network, nodes: int) -> Patches:
     """Draw patches until the network's outputs are spread, and take some at their quantiles.
 
     Args:
-        network: In evaluation mode, on the CPU, float32.
-        nodes: How many; fewer where outputs lie too near each other.
+        network: The network in evaluation mode, on the CPU, in float32.
+        nodes: Number of patches; there are fewer if outputs are too close to each other.
 
     Returns:
-        HU patches (node, 18, 80, 80), in the order of the network's fused output.
+        HU patches (node, 18, 80, 80), in ascending order of the network's fused output.
 
     Raises:
-        TrainerError: T34 the network scores all that was drawn alike.
+        TrainerError: T34 the network gives all drawn patches nearly the same score.
     """
     rng = np.random.default_rng(SEED)
     patches, fused = np.empty((0, *SPEC.size_vox), np.int16), np.empty(0)
@@ -47,16 +50,16 @@ def golden_patches(network: Network, nodes: int) -> Patches:
         "T34",
         f"probabilities from {fused.min():.3f} to {fused.max():.3f} for {len(fused)} drawn nodes",
         f"a range of {SPREAD_MIN:g}, without which no golden input shows an error",
-        "Train longer, or with a higher learning rate: this network hardly tells nodes apart.",
+        "Train longer, or with a higher learning rate: this network hardly distinguishes nodes.",
     )
 
 
 def at_quantiles(fused: np.ndarray, nodes: int) -> np.ndarray:
-    """Index of outputs at evenly spaced quantiles, each at least `APART` above the one before.
+    """Return the indices of outputs at evenly spaced quantiles, at least `APART` from each other.
 
     Args:
         fused: Probabilities, shape (draw,).
-        nodes: At most so many.
+        nodes: Largest number of indices.
     """
     order = np.argsort(fused, kind="stable")
     places = np.linspace(0, len(order) - 1, min(nodes, len(order))).round().astype(int)

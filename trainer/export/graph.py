@@ -1,7 +1,7 @@
-"""A network becomes a bundle: ONNX in both precisions, golden inputs, a manifest.
+"""Export a network as a bundle: ONNX in both precisions, golden inputs, a manifest.
 
-Float16 halves the weights and the arithmetic; window, zoom and sigmoid stay float32. The
-float32 graph is the one that CPUs run: it is rewritten for them, to the same function.
+The float16 graph has half-precision weights and arithmetic; window, zoom and sigmoid stay
+float32. CPUs run the float32 graph, which is rewritten for them without changing the function.
 """
 
 import copy
@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engines import bundle as bundles
+from engines.back_ends import Precision
 from engines.bundle import MANIFEST, Bundle
 from engines.graph import FUSED, FUSED_LOGIT, GLOBAL, INPUT, LOCAL, OUTPUTS
-from engines.manifest import OPSET, About, File, Manifest, ModelFile, Precision, patch_rules
+from engines.manifest import OPSET, About, File, Manifest, ModelFile, patch_rules
 from engines.parity import golden_spread
 from engines.patch import SPEC, crop
 from engines.scores import Scores, check_patches
@@ -46,7 +47,7 @@ CARD_FILE = "model_card.md"
 
 
 class ExportedGraph(nn.Module):
-    """The graph of an engine: HU crops in, probabilities and the fused logit out."""
+    """The graph of an engine: input HU crops, outputs probabilities and the fused logit."""
 
     def __init__(self, network: Network) -> None:
         """Wrap a network."""
@@ -54,7 +55,7 @@ class ExportedGraph(nn.Module):
         self.network = network
 
     def forward(self, hu: Tensor) -> dict[str, Tensor]:
-        """Score float32 HU crops of shape (node, 16, 64, 64); outputs float32 (node,)."""
+        """Score float32 HU crops of shape (node, 16, 64, 64); each output is float32 (node,)."""
         logits = self.network(hu)
         fused = logits.fused.float()
         outputs = {FUSED: fused.sigmoid()}
@@ -73,22 +74,22 @@ def export(
     precisions: Sequence[Precision] = tuple(MODEL_FILES),
     card: str | None = None,
 ) -> Bundle:
-    """Write a bundle, all or nothing.
+    """Write a bundle completely or not at all.
 
     Args:
-        network: The network; scored in evaluation mode, left as it was.
-        golden: HU patches (node, 18, 80, 80) that the network scores differently.
-        about: What the manifest states.
-        folder: The bundle's folder; must not exist.
-        precisions: Of the graphs; fp32 is the reference and must be among them.
-        card: The model card, Markdown; None writes none.
+        network: The network; it is exported in evaluation mode and not changed.
+        golden: HU patches (node, 18, 80, 80) to which the network gives different scores.
+        about: Facts for the manifest.
+        folder: Folder of the bundle; must not exist.
+        precisions: Precisions of the graphs; fp32 is the reference and must be among them.
+        card: Text of the model card, Markdown; None writes none.
 
     Returns:
         The bundle, read back and verified.
 
     Raises:
         TrainerError: T01 the folder exists; T44 the network needs more than HU patches.
-        EngineError: E08 the golden inputs are no HU patches, E10 they are scored alike.
+        EngineError: E08 the golden inputs are not HU patches; E10 their scores are alike.
     """
     if folder.exists():
         raise TrainerError("T01", f"'{folder.name}' exists", "a new folder", "Name another.")
@@ -108,7 +109,7 @@ def export(
         models = _write_models(network, precisions, made)
         _write(network, golden, expected, about, models, card, made)
         bundles.read(made)
-        made.chmod(0o755)  # mkdtemp makes it private
+        made.chmod(0o755)  # mkdtemp makes the folder private
         os.replace(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -116,10 +117,10 @@ def export(
 
 
 def torch_scores(network: Network, patches: Patches) -> Scores:
-    """Score patches with torch, in evaluation mode and float32: the reference of parity.
+    """Score patches with torch in evaluation mode and float32: the reference for parity tests.
 
     Raises:
-        EngineError: E08 the patches are no HU patches.
+        EngineError: E08 the patches are not HU patches.
     """
     check_patches(patches)
     hu = torch.from_numpy(crop(patches).astype(np.float32))
@@ -130,20 +131,20 @@ def torch_scores(network: Network, patches: Patches) -> Scores:
 
 
 def weights_sha256(network: Network) -> str:
-    """SHA-256 of the weights as safetensors: the same numbers, the same hash."""
+    """Return the SHA-256 of the weights as safetensors; equal weights have equal hashes."""
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     return hashlib.sha256(safetensors.torch.save(state)).hexdigest()
 
 
 def onnx_bytes(network: Network, precision: Precision) -> bytes:
-    """The network as one ONNX file, opset 20, any number of nodes.
+    """Export the network as one ONNX file, opset 20, for any number of nodes.
 
     Args:
-        network: In evaluation mode, on the CPU, float32.
-        precision: Of weights and arithmetic.
+        network: The network in evaluation mode, on the CPU, in float32.
+        precision: Precision of weights and arithmetic.
 
     Returns:
-        The file; nothing in it says where it was made.
+        Content of the file; it does not contain where it was made.
     """
     network = folded(network)
     ready = halved(network) if precision == "fp16" else quickened(network)
@@ -151,10 +152,10 @@ def onnx_bytes(network: Network, precision: Precision) -> bytes:
 
 
 def onnx_model(network: Network, precision: Precision) -> "onnx.ModelProto":
-    """The graph of a network that is folded and, by its precision, quickened or halved.
+    """Export a network that is folded and, depending on the precision, quickened or halved.
 
     Raises:
-        TrainerError: T02 the exporter gave nothing.
+        TrainerError: T02 the exporter returned nothing.
     """
     sample = torch.zeros(2, *SPEC.crop_vox)
     program = torch.onnx.export(
@@ -178,17 +179,17 @@ def onnx_model(network: Network, precision: Precision) -> "onnx.ModelProto":
 
 
 def folded(network: Network) -> Network:
-    """A copy in evaluation mode with every BatchNorm multiplied into its convolution.
+    """Return a copy in evaluation mode with every BatchNorm multiplied into its convolution.
 
-    Done in float32, before the weights are halved: it halves the error of float16. No
-    activation works in place: the graph is the same, and the exporter has it a third sooner.
+    This is done in float32, before the weights are halved, which halves the error of float16. No
+    activation works in place: the graph is the same, and the export takes a third less time.
     """
     copied = copy.deepcopy(network).eval()
     for module in list(copied.modules()):
         for (first, convolution), (second, norm) in pairwise(list(module.named_children())):
             if isinstance(norm, BATCHNORMS) and isinstance(convolution, nn.Conv2d | nn.Conv3d):
                 setattr(module, first, fuse_conv_bn_eval(convolution, norm))
-                # timm's own kind holds the activation as well.
+                # timm's own BatchNorm class contains the activation as well.
                 setattr(module, second, getattr(norm, "act", nn.Identity()))
     for module in copied.modules():
         if getattr(module, "inplace", False):
@@ -197,12 +198,12 @@ def folded(network: Network) -> Network:
 
 
 def quickened(network: Network) -> Network:
-    """The two-stream network as a CPU runs it fastest; any other as it is."""
+    """Return a two-stream network rewritten for fast CPU inference; other networks as they are."""
     return rewritten(network) if isinstance(network, TwoStream) else network
 
 
 def halved(network: Network) -> Network:
-    """A copy whose weights and arithmetic are float16, all but the views."""
+    """Return a copy with float16 weights and arithmetic, except for the views."""
     copied = copy.deepcopy(network)
     for name, part in copied.named_children():
         if name != "views":
@@ -211,7 +212,7 @@ def halved(network: Network) -> Network:
 
 
 def strip_origin(model: "onnx.ModelProto") -> None:
-    """Remove what the exporter notes of its origin: source paths, lines, stack traces."""
+    """Remove what the exporter records about its origin: source paths, lines, stack traces."""
     for part in [model, *model.functions, *_graph_parts(model.graph)]:
         if hasattr(part, "doc_string"):
             part.doc_string = ""
@@ -265,7 +266,7 @@ def _card(folder: Path, text: str) -> File:
 
 
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
-    """A compressed .npz without times, so that the same arrays are the same bytes."""
+    """Pack a compressed .npz without times, so that the same arrays give the same bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():

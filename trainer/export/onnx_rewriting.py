@@ -1,9 +1,10 @@
-"""The nodes of a graph as ONNX Runtime keeps them in its blocked layout: the same values.
+"""Rewrite a graph so that ONNX Runtime keeps its blocked memory layout, with the same results.
 
-On a CPU its convolutions work on blocks of channels. An operator without a blocked form has
-its maps reordered before and after: the mean over a map where it is called ReduceMean, the
-product with one number for each channel that squeeze-and-excitation ends with, and a zoom by
-sizes that are worked out in the graph. Each has an equal that is blocked.
+On a CPU its convolutions work on blocks of channels. Feature maps are reordered before and
+after an operator without a blocked form. There are three such operators: the mean over a map
+as ReduceMean, the product with one number per channel at the end of squeeze-and-excitation,
+and a zoom to sizes that are computed in the graph. Each is replaced by an equivalent operator
+with a blocked form.
 """
 
 from collections.abc import Iterator
@@ -18,10 +19,10 @@ NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
 
 
 def keep_blocked(model: "ModelProto") -> None:
-    """Rewrite the operators without a blocked form, in place.
+    """Replace the operators without a blocked form, in place.
 
     Args:
-        model: With the shape of every value noted in it, as the exporter does.
+        model: Graph with the shape of every value recorded in it, as the exporter makes it.
     """
     graph = model.graph
     rewritten = [new for node in list(graph.node) for new in _rewritten(node, graph)]
@@ -56,7 +57,7 @@ def _rewritten(node: "NodeProto", graph: "GraphProto") -> Iterator["NodeProto"]:
 
 
 def _zoom(graph: "GraphProto", narrow: str, wide: str, factors: list[int]) -> "NodeProto":
-    """Repeat every pixel, by factors that stand in the graph."""
+    """Make a node that repeats every pixel, by factors that are constants of the graph."""
     from onnx import helper, numpy_helper
 
     name = "times_{}_{}".format(*factors)
@@ -68,14 +69,14 @@ def _zoom(graph: "GraphProto", narrow: str, wide: str, factors: list[int]) -> "N
 
 
 def _note_shape(graph: "GraphProto", name: str, like: str) -> None:
-    """Without its shape the runtime does not see that two maps are of one size."""
+    """Record a shape; without it the runtime does not see that two maps have the same size."""
     noted = graph.value_info.add()
     noted.CopyFrom(next(value for value in graph.value_info if value.name == like))
     noted.name = name
 
 
 def _sides(graph: "GraphProto", name: str) -> list[int]:
-    """Height and width of the maps (image, channel, height, width); none of other values."""
+    """Return height and width of maps (image, channel, height, width); nothing for other values."""
     shapes = [v.type.tensor_type.shape.dim for v in graph.value_info if v.name == name]
     return [axis.dim_value for axis in shapes[0][2:]] if shapes and len(shapes[0]) == 4 else []
 

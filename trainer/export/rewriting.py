@@ -1,7 +1,7 @@
-"""The network as a CPU runs it fastest: the same function with fewer passes over memory.
+"""Rewrite a network for fast CPU inference: the same function with fewer passes over memory.
 
-Nothing here is trained. `trainer.export.graph` swaps these parts in for the fp32 graph, after
-BatchNorm is multiplied into the convolutions; parity with torch is tested on the whole.
+Nothing here is trained. `trainer.export.graph` uses these parts for the fp32 graph, after
+BatchNorm is multiplied into the convolutions; tests compare the whole graph with torch.
 """
 
 import copy
@@ -16,14 +16,14 @@ from trainer.networks.preprocess import Views
 from trainer.networks.two_stream import Stream, TwoStream
 
 FINEST_STRIDE = 8
-"""Pixels of the image to one of the pyramid's first level; twice as many at each next."""
+"""Image pixels per pixel of the pyramid's first level; each next level has twice as many."""
 
 
 class CentredViews(nn.Module):
-    """`Views` without its divisions: images in HU around the mean of their channel.
+    """`Views` without its divisions: images in HU minus the mean of their channel.
 
-    The mean cannot go into the first convolution as well: its zero padding is the mean.
-    The zoom is two small products of matrices, which are faster than the runtime's zoom.
+    The mean cannot be moved into the first convolution, because its zero padding stands for the
+    mean. The zoom is two small matrix products, which are faster than the runtime's zoom.
     """
 
     mean_hu: Tensor
@@ -42,7 +42,7 @@ class CentredViews(nn.Module):
             self.register_buffer(f"zoom_{name}", zoom_matrix(px, self.image_px))
 
     def forward(self, hu: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the local and the global images, shape (node * G, 3, side, side) each."""
+        """Return the local and the global images, shape (node * G, 3, side, side) each."""
         windowed = hu.clamp(*self.clip_hu)
         start = (SPEC.crop_vox[1] - self.local_px) // 2
         near = windowed.narrow(2, start, self.local_px).narrow(3, start, self.local_px)
@@ -57,16 +57,16 @@ class CentredViews(nn.Module):
 
 
 def zoom_matrix(px: int, wide_px: int) -> Tensor:
-    """Bilinear zoom along one axis, as a matrix of shape (px, wide_px)."""
+    """Return the bilinear zoom along one axis as a matrix of shape (px, wide_px)."""
     single = torch.eye(px)[None]
     return functional.interpolate(single, size=wide_px, mode="linear", align_corners=False)[0]
 
 
 class PooledConvolution(nn.Module):
-    """The mean over all places of a zero-padded 3x3 convolution's output.
+    """The mean over all positions of a zero-padded 3x3 convolution's output.
 
-    On average a weight gives itself times the mean of the places it is laid on: nine means
-    of every channel and one matrix take the place of the convolution.
+    The mean of a weight's contributions is the weight times the mean of the pixels that it is
+    applied to. Nine means per channel and one matrix therefore replace the convolution.
     """
 
     laid_on: Tensor
@@ -74,23 +74,28 @@ class PooledConvolution(nn.Module):
     bias: Tensor | None
 
     def __init__(self, convolution: nn.Conv2d, side_px: int) -> None:
-        """Take the weights of a convolution that sees maps of this side."""
+        """Take the weights of a convolution.
+
+        Args:
+            convolution: The 3x3 convolution to replace.
+            side_px: Side of its input maps, pixels.
+        """
         super().__init__()
         bias = convolution.bias
         single = torch.eye(side_px**2).view(-1, 1, side_px, side_px)
         laid_on = functional.unfold(single, kernel_size=3, padding=1)
-        self.register_buffer("laid_on", laid_on.mean(dim=-1))  # (place of the map, weight)
+        self.register_buffer("laid_on", laid_on.mean(dim=-1))  # (pixel of the map, weight)
         self.register_buffer("weight", convolution.weight.detach().flatten(1))
         self.register_buffer("bias", None if bias is None else bias.detach())
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Average maps (image, channel, side, side) to (image, F, 1, 1)."""
+        """Map inputs (image, channel, side, side) to mean outputs (image, F, 1, 1)."""
         means = (maps.flatten(2) @ self.laid_on).flatten(1)
         return functional.linear(means, self.weight, self.bias)[:, :, None, None]
 
 
 def rewritten(network: TwoStream) -> TwoStream:
-    """A copy with these parts; `network` is folded, float32 and on the CPU."""
+    """Return a copy with these parts; `network` is folded, float32 and on the CPU."""
     copied = copy.deepcopy(network)
     views = copied.views
     low, high = views.clip_hu
@@ -109,7 +114,7 @@ def _scale_input(stream: Stream, gain: Tensor) -> None:
 
 
 def _pool_first(stream: Stream, image_px: int) -> None:
-    """Where maps are averaged before the slices meet: the pyramid's last convolutions."""
+    """Replace the pyramid's last convolutions if maps are averaged before slices are fused."""
     if stream.spatial or stream.pyramid is None:
         return
     blocks = stream.pyramid.layer_blocks

@@ -1,4 +1,4 @@
-"""A network without its heads: what pretraining makes and a later stage starts from."""
+"""The body: a network without its heads. Pretraining makes it; a later stage starts from it."""
 
 import hashlib
 from pathlib import Path
@@ -14,14 +14,14 @@ HEADS = ("fused_head", "local_head", "global_head")
 
 
 def swap_heads(network: nn.Module, outputs: int) -> None:
-    """Give every head as many outputs; its dropout stays."""
+    """Replace the last layer of every head by one with `outputs` outputs; keep the dropout."""
     for name in HEADS:
         if (head := getattr(network, name, None)) is not None:
             head[-1] = nn.Linear(head[-1].in_features, outputs)
 
 
 def body_weights(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers outside the heads."""
+    """Return the parameters and buffers outside the heads."""
     return {
         name: value.detach().cpu().contiguous()
         for name, value in network.state_dict().items()
@@ -30,7 +30,7 @@ def body_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def save_body(network: nn.Module, file: Path) -> str:
-    """Write the body as safetensors.
+    """Write the body of a network to a safetensors file.
 
     Returns:
         SHA-256 of the file.
@@ -41,24 +41,24 @@ def save_body(network: nn.Module, file: Path) -> str:
 
 
 def is_body(file: Path) -> bool:
-    """Whether a safetensors file, whose hash was checked, is what `save_body` wrote."""
+    """Tell whether `save_body` wrote a safetensors file; the caller has checked the file's hash."""
     with safetensors.safe_open(file, framework="pt") as opened:
         return (opened.metadata() or {}).get("lnscore") == "body"
 
 
 def load_body(network: nn.Module, weights: dict[str, Tensor], name: str) -> frozenset[str]:
-    """Start from a pretrained body.
+    """Load a pretrained body into a network.
 
     Args:
-        network: Changed in place.
-        weights: Of `save_body`.
-        name: The file's, for the message.
+        network: The network; it is changed in place.
+        weights: Tensors that `save_body` wrote, by name.
+        name: Name of the file, for the error message.
 
     Returns:
-        Names of the parameters that stay fresh: the heads'.
+        Names of the parameters that were not loaded: those of the heads.
 
     Raises:
-        TrainerError: T03 the body is of another network; nothing was changed.
+        TrainerError: T03 the body belongs to another network; nothing was changed.
     """
     wanted = body_weights(network)
     unfit = [
@@ -69,7 +69,7 @@ def load_body(network: nn.Module, weights: dict[str, Tensor], name: str) -> froz
     if unfit or weights.keys() - wanted.keys():
         raise TrainerError(
             "T03",
-            f"'{name}' without a fitting {(unfit or ['set of layers'])[0]}",
+            f"'{name}' has no fitting {(unfit or ['set of layers'])[0]}",
             "weights of the same network and the same knobs",
             "Pretrain this network, or train the one that the file was made for.",
         )
@@ -78,5 +78,5 @@ def load_body(network: nn.Module, weights: dict[str, Tensor], name: str) -> froz
 
 
 def heads_of(network: nn.Module) -> frozenset[str]:
-    """Names of the heads' parameters."""
+    """Return the names of the parameters of the heads."""
     return frozenset(key for key, _ in network.named_parameters() if key.split(".")[0] in HEADS)

@@ -1,4 +1,7 @@
-"""Every knob of the networks, frozen; the value is the record of what was built."""
+"""The configs of the networks: every setting ("knob") of a network, as a frozen record.
+
+A run and a bundle store the config, so that the same network can be built again.
+"""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -6,25 +9,25 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from engines.patch import SPEC
 
-SLICES_PER_GROUP = 3  # the backbones are 2D networks for RGB images
+SLICES_PER_GROUP = 3  # the 2D backbones expect RGB images, which have three channels
 NATURAL_PRIOR = 188 / (188 + 3447)
-"""Share of positive nodes among the labelled ones (paper Sec. 3.1)."""
+"""Share of positive nodes among the labelled nodes (paper Sec. 3.1)."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class _Network(BaseModel):
-    """What every network has.
+    """Knobs that every network has.
 
     Attributes:
-        clip_hu: Window; its ends become 0 and 1.
-        bn_momentum: Of every BatchNorm of the backbone (0.1 for training from scratch).
-        dropout: Before each head.
-        head_prior: Training prior; the heads' bias starts at its logit.
+        clip_hu: Window in HU (low, high); values are clipped to it and scaled to 0..1.
+        bn_momentum: Momentum of each BatchNorm of the backbone; 0.1 for training from scratch.
+        dropout: Dropout rate before each head.
+        head_prior: Share of positives in training; the bias of each head starts at its logit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     needs_mask: ClassVar[bool] = False
-    """Whether it sees the node's own outline beside the HU."""
+    """Whether the network needs the mask of the node in addition to the HU."""
 
     clip_hu: tuple[float, float] = (-160.0, 240.0)
     bn_momentum: float = Field(default=0.1, gt=0, le=1)
@@ -40,17 +43,21 @@ class _Network(BaseModel):
 
 
 class GroupedConfig(_Network):
-    """2.5D: groups of three slices are the colour images of a 2D backbone.
+    """Knobs of a 2.5D network: each group of three slices is one RGB image for a 2D backbone.
 
     Attributes:
-        group_stride: Step between 3-slice groups: 1, 2, 3 give 14, 7, 5 groups of 16 slices.
-        edge_pad: Repeat the first and the last slice, so that every slice is used (16, 8, 6).
-        fpn_channels: F: width of every fusion, of the heads' input and of the pyramid if any.
-        input_upsample: Factor on the 64-pixel images (2 keeps C5 at 4x4; 0.5, for trials on a
-            CPU, leaves the local stream its own pixels and halves the global one's).
-        local_px: Side of the central square that the local stream zooms to full size.
-        channel_mean: Subtracted from each slice of a group.
-        channel_std: Divides each slice of a group.
+        group_stride: Step between 3-slice groups: 1, 2, 3 give 14, 7, 5 groups from 16 slices.
+        edge_pad: Repeat the first and the last slice, so that every slice is used; the groups are
+            then 16, 8, 6.
+        fpn_channels: Number of channels (F) of every fusion, of the heads' input and of the
+            pyramid, if there is one.
+        input_upsample: Factor by which the 64-pixel images are resized. With 2, the last level (C5)
+            is 4x4. 0.5 is for trials on a CPU: the local images keep their 32 pixels, the
+            global images are halved.
+        local_px: Side in pixels of the central square that the local stream enlarges to the
+            full image size.
+        channel_mean: Mean that is subtracted from each slice of a group.
+        channel_std: Standard deviation that each slice of a group is divided by.
     """
 
     group_stride: Literal[1, 2, 3] = 1
@@ -70,28 +77,29 @@ class GroupedConfig(_Network):
 
     @property
     def groups(self) -> int:
-        """G: 3-slice images of one node."""
+        """Number of 3-slice groups of one node (G)."""
         depth = SPEC.crop_vox[0] + 2 * self.edge_pad
         return (depth - SLICES_PER_GROUP) // self.group_stride + 1
 
     @property
     def image_px(self) -> int:
-        """Side of the images that the backbones see."""
+        """Side in pixels of the images that the backbones get."""
         return int(SPEC.crop_vox[1] * self.input_upsample)
 
 
 class TwoStreamConfig(GroupedConfig):
-    """The two-stream network (Li et al., MICCAI 2024, Sec. 2.1; gaps filled by us).
+    """Knobs of the two-stream network (Li et al., MICCAI 2024, Sec. 2.1; gaps filled by us).
 
     Attributes:
-        kind: Which network this is the config of.
-        variant: MobileNetV3 Large or Small.
-        backbone_width: Share of its channels; below 1 for trials on a CPU, which no published
-            weights fit.
-        multi_scale: Pyramid over three levels; off, the last level alone.
-        two_stream: Local and global stream; off, the global stream alone, with one head.
-        slice_fusion: `pooled` averages each map before the slices meet; `spatial` after.
-        bn_momentum: Of the backbones (torchvision's 0.01; 0.1 for training from scratch).
+        kind: Name of the network type.
+        variant: Backbone: MobileNetV3 Large or Small.
+        backbone_width: Share of the backbone's channels to use. Values below 1 are for trials on a
+            CPU; no published weights fit them.
+        multi_scale: Use a pyramid over three levels; if off, the last level alone.
+        two_stream: Use a local and a global stream; if off, the global stream alone, with one head.
+        slice_fusion: `pooled` averages each map before the slices are fused, `spatial` after.
+        bn_momentum: BatchNorm momentum of the backbones: torchvision's 0.01, or 0.1 for training
+            from scratch.
     """
 
     kind: Literal["two-stream"] = "two-stream"
@@ -104,14 +112,14 @@ class TwoStreamConfig(GroupedConfig):
 
 
 class SlicesConfig(GroupedConfig):
-    """A 2.5D baseline of Table 1: one view, the backbone's last level, one head.
+    """Knobs of a 2.5D baseline of Table 1: one view, the last level of the backbone, one head.
 
     MobileNetV3 2.5D is `TwoStreamConfig` with one stream and one scale.
 
     Attributes:
-        kind: Which network this is the config of.
+        kind: Name of the network type.
         backbone: torchvision's ResNet18 or timm's `mobilevitv2_100`. The second was
-            pretrained on images in 0..1: its mean is 0, its deviation 1.
+            pretrained on images in 0..1; it needs a mean of 0 and a standard deviation of 1.
     """
 
     two_stream: ClassVar[bool] = False
@@ -121,16 +129,21 @@ class SlicesConfig(GroupedConfig):
 
 
 class _VolumeConfig(_Network):
-    """3D, from scratch (paper Sec. 3.2), on the window scaled like one ImageNet channel."""
+    """Knobs of a 3D network, which is always trained from scratch (paper Sec. 3.2).
+
+    Attributes:
+        channel_mean: Mean that is subtracted from the scaled window, as for one ImageNet channel.
+        channel_std: Standard deviation that the scaled window is divided by.
+    """
 
     two_stream: ClassVar[bool] = False
 
-    channel_mean: float = 0.449  # the mean over ImageNet's three
+    channel_mean: float = 0.449  # mean over the three ImageNet channels
     channel_std: float = Field(default=0.226, gt=0)
 
     @model_validator(mode="before")
     @classmethod
-    def _streams_need_slices(cls, given: Any) -> Any:  # noqa: ANN401 (whatever pydantic got)
+    def _streams_need_slices(cls, given: Any) -> Any:  # noqa: ANN401 (pydantic passes any value)
         asked = [
             knob
             for knob in ("two_stream", "multi_scale")
@@ -142,12 +155,12 @@ class _VolumeConfig(_Network):
 
 
 class ResNet3dConfig(_VolumeConfig):
-    """ResNet18 3D.
+    """Knobs of ResNet18 3D.
 
     Attributes:
-        kind: Which network this is the config of.
-        stem_stride: Of the first convolution; 2 costs an eighth.
-        backbone_width: Share of its channels; below 1 for trials on a CPU.
+        kind: Name of the network type.
+        stem_stride: Stride of the first convolution; 2 needs an eighth of the computation.
+        backbone_width: Share of the channels to use; values below 1 are for trials on a CPU.
     """
 
     kind: Literal["resnet18-3d"] = "resnet18-3d"
@@ -156,12 +169,13 @@ class ResNet3dConfig(_VolumeConfig):
 
 
 class MobileNet3dConfig(_VolumeConfig):
-    """MobileNetV3-Large 3D: torchvision's layers, inflated.
+    """Knobs of MobileNetV3-Large 3D, made from torchvision's 2D layers.
 
     Attributes:
-        kind: Which network this is the config of.
-        bn_momentum: 0.1, not torchvision's 0.01, for it always starts from scratch.
-        backbone_width: Share of its channels; below 1 for trials on a CPU.
+        kind: Name of the network type.
+        bn_momentum: BatchNorm momentum: 0.1, not torchvision's 0.01, because this network is
+            always trained from scratch.
+        backbone_width: Share of the channels to use; values below 1 are for trials on a CPU.
     """
 
     kind: Literal["mobilenetv3-3d"] = "mobilenetv3-3d"
@@ -169,11 +183,12 @@ class MobileNet3dConfig(_VolumeConfig):
 
 
 class MobileViT3dConfig(_VolumeConfig):
-    """MobileViTv2 3D.
+    """Knobs of MobileViTv2 3D.
 
     Attributes:
-        kind: Which network this is the config of.
-        backbone_width: Share of its channels (the original's smallest network has 0.5).
+        kind: Name of the network type.
+        backbone_width: Share of the channels to use (the smallest network of the original
+            authors has 0.5).
     """
 
     kind: Literal["mobilevitv2-3d"] = "mobilevitv2-3d"
@@ -181,18 +196,20 @@ class MobileViT3dConfig(_VolumeConfig):
 
 
 class DualNetConfig(_VolumeConfig):
-    """3D DualNet (Kann et al. 2018, 2023; code MIT), with the node's own outline.
+    """Knobs of 3D DualNet (Kann et al. 2018, 2023; MIT licence), which needs the node's mask.
 
     Attributes:
-        kind: Which network this is the config of.
-        clip_hu: Kann's window.
-        dilate_mm: Rim around the outline that stays visible, in plane.
-        box_dropout: Of BoxNet, after each group and each dense layer.
-        small_dropout: Of SmallNet.
-        backbone_width: Share of the channels of both; below 1 for trials on a CPU.
-        channel_mean: 0, so that outside the outline and the window's low end are one value.
-        channel_std: 1.
-        dropout: None before the one-logit head, which sees four numbers.
+        kind: Name of the network type.
+        clip_hu: Window in HU that Kann et al. use.
+        dilate_mm: In-plane width in mm of the rim around the outline that stays visible.
+        box_dropout: Dropout rate in BoxNet, after each group of layers and each dense layer.
+        small_dropout: Dropout rate in SmallNet.
+        backbone_width: Share of the channels of both networks to use; values below 1 are for
+            trials on a CPU.
+        channel_mean: Mean that is subtracted. It is 0, so that voxels outside the outline have the
+            same value as the lower end of the window.
+        channel_std: Standard deviation that the scaled window is divided by.
+        dropout: Dropout rate before the head; 0, because the head has only four inputs.
     """
 
     needs_mask: ClassVar[bool] = True
@@ -217,4 +234,4 @@ NetworkConfig = Annotated[
     | DualNetConfig,
     Field(discriminator="kind"),
 ]
-"""The config of any network; `kind` says of which."""
+"""The config of any network; `kind` names the network type."""

@@ -1,7 +1,7 @@
-"""What a network costs: parameters, and multiplications of one node.
+"""The computational cost of a network: parameters, and multiplications for one node.
 
-Convolutions and linear layers are counted, as papers do; normalisation, pooling, activations
-and the products inside an attention are not.
+Only convolutions and linear layers are counted, as is usual in papers. Normalisation, pooling,
+activations and the products inside an attention are not counted.
 """
 
 from dataclasses import dataclass
@@ -16,22 +16,29 @@ COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one node's forward pass in evaluation mode."""
+    """Cost of the forward pass of one node in evaluation mode.
+
+    Attributes:
+        parameters: Number of parameters of the network.
+        macs: Number of multiplications, each with one addition.
+    """
 
     parameters: int
     macs: int
 
     @property
     def flops(self) -> int:
-        """A multiplication and its addition are two operations."""
+        """Number of operations: a multiplication and its addition count as two."""
         return 2 * self.macs
 
 
 def cost(network: nn.Module) -> Cost:
-    """Count one node's forward pass, on the device of the weights (`meta` computes nothing).
+    """Count the cost of the forward pass of one node.
+
+    It runs on the device of the weights; on the device `meta` nothing is really computed.
 
     Args:
-        network: Takes HU of shape (node, 16, 64, 64), and the outline if it needs one.
+        network: A network that takes HU of shape (node, 16, 64, 64), and the mask if it needs one.
     """
     counts: list[int] = []
 

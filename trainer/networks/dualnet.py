@@ -1,9 +1,9 @@
-"""3D DualNet: the node in its box and the node rescaled to a cube, inside its outline.
+"""3D DualNet: one network for the masked crop, one for the node rescaled to a cube.
 
 After Kann et al. (Sci Rep 2018; Lancet Digit Health 2023), whose code is under the MIT
-licence (Copyright (c) 2022 bhkann). Ours: BoxNet takes the 16x64x64 crop as it is and so has
-no pooling along z before its first layer; one logit; a fixed window for every node, where the
-original lets one node's range leak into the next.
+licence (Copyright (c) 2022 bhkann). We changed three things: BoxNet takes the 16x64x64 crop as it
+is, and so its first pooling does not pool along z; the output is one logit; the window is
+the same for every node, while in the original the HU range of one node affects the next node.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ POOL, IN_PLANE, KEEP = (2, 2, 2), (1, 2, 2), (1, 1, 1)
 
 
 class DualNet(nn.Module):
-    """BoxNet and SmallNet, joined by a dense layer of four units."""
+    """The network: BoxNet and SmallNet, joined by a dense layer of four units."""
 
     needs_mask = True
 
     def __init__(self, config: DualNetConfig) -> None:
-        """Build both networks; weights He normal, as in the original."""
+        """Build both networks; initialise the weights by He normal, as in the original."""
         super().__init__()
         self.config = config
         self.views = MaskedInput(config)
@@ -52,18 +52,19 @@ class DualNet(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the weights; what is before them stays float32."""
+        """Precision of the weights; the preprocessing stays float32."""
         return self.fused_head[1].weight.dtype  # pyright: ignore[reportReturnType]
 
     def forward(self, hu: Tensor, mask: Tensor) -> Logits:
-        """Score HU crops inside their outlines.
+        """Compute the logits of HU crops, masked by the outlines of their nodes.
 
         Args:
             hu: HU, shape (node, 16, 64, 64), z first.
-            mask: Occupancy by the node, 0..1, same shape; none of it zero everywhere.
+            mask: Part of each voxel that the node fills, 0..1, same shape; every node has a part
+                above 0.
 
         Returns:
-            Fused logits of shape (node,); no side heads.
+            Fused logits of shape (node,); there is no local and no global head.
         """
         box, cube = self.views(hu, mask)
         of_cube = self.backbone["small"](cube.to(self.dtype))
@@ -73,37 +74,38 @@ class DualNet(nn.Module):
 
 
 class MaskedInput(nn.Module):
-    """HU and outline to what BoxNet and SmallNet see, in float32."""
+    """Layer that makes the inputs of BoxNet and SmallNet from HU and mask, in float32."""
 
     def __init__(self, config: DualNetConfig) -> None:
-        """Fix the window and the rim."""
+        """Set the window and the width of the rim."""
         super().__init__()
         self.window = HuWindow(config.clip_hu, config.channel_mean, config.channel_std)
         self.rim_px = round(config.dilate_mm / SPEC.spacing_mm[1])
 
     def forward(self, hu: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Mask the crop; mask the node's box, rescaled.
+        """Mask the crop, and mask the bounding box of the node rescaled to a cube.
 
         Args:
             hu: HU, shape (node, 16, 64, 64).
-            mask: Occupancy, 0..1, same shape.
+            mask: Part of each voxel that the node fills, 0..1, same shape.
 
         Returns:
-            (node, 1, 16, 64, 64) and (node, 1, 32, 32, 32), 0 outside the widened outline.
+            Crops (node, 1, 16, 64, 64) and cubes (node, 1, 32, 32, 32); both are 0 outside the
+            widened outline.
         """
         outline = self.widen(mask.float())
         volume = self.window(hu)
         places = box_grid(outline)
-        # Linear for the image, nearest for the outline, as in the original.
+        # Linear interpolation for the image, nearest for the outline, as in the original.
         image = functional.grid_sample(volume, places, align_corners=True)
         inside = functional.grid_sample(outline[:, None], places, "nearest", align_corners=True)
         return volume * outline[:, None], image * inside
 
     def widen(self, mask: Tensor) -> Tensor:
-        """Outline with its rim, in plane: 1 inside, 0 outside.
+        """Return the outline, widened in plane by the rim: 1 inside, 0 outside.
 
-        The outline is where at least half of the node's own largest occupancy is: a node
-        thinner than a slice fills no voxel by half and has an outline all the same.
+        The outline holds the voxels with at least half of the largest mask value of this node.
+        So a node thinner than a slice, which fills no voxel by half, has an outline too.
         """
         largest = mask.amax(dim=(1, 2, 3), keepdim=True)
         core = ((mask >= largest / 2) & (mask > 0)).float()
@@ -111,7 +113,9 @@ class MaskedInput(nn.Module):
 
 
 def box_grid(outline: Tensor) -> Tensor:
-    """Places of a 32-cube that spans each outline's bounding box, first to last voxel.
+    """Return the sampling points of a 32-cube that spans the bounding box of each outline.
+
+    The cube reaches from the first to the last voxel of the outline on every axis.
 
     Args:
         outline: 0 or 1, shape (node, z, y, x).
@@ -129,7 +133,7 @@ def box_grid(outline: Tensor) -> Tensor:
 
 
 def _span(outline: Tensor, axis: int) -> Tensor:
-    """First voxel of the box and its length along one axis, both in -1..1: (node, 2)."""
+    """Return start and length of the bounding box on one axis, in -1..1: shape (node, 2)."""
     others = [a for a in (1, 2, 3) if a != axis]
     size = outline.shape[axis]
     filled = outline.amax(dim=others)
@@ -141,14 +145,14 @@ def _span(outline: Tensor, axis: int) -> Tensor:
 
 
 def refuse_points(masks: Tensor, names: Sequence[str]) -> None:
-    """Refuse nodes that are a point only: DualNet sees nothing outside an outline.
+    """Refuse nodes that are marked by a point only: DualNet needs an outline.
 
     Args:
-        masks: Occupancy, any type, shape (node, z, y, x).
-        names: What the nodes are called, one each.
+        masks: Masks of the nodes, any type, shape (node, z, y, x).
+        names: Name of each node, for the error message.
 
     Raises:
-        TrainerError: T40.
+        TrainerError: T40 a node has no outline.
     """
     points = [name for name, mask in zip(names, masks, strict=True) if not mask.any()]
     if points:
@@ -162,7 +166,7 @@ def refuse_points(masks: Tensor, names: Sequence[str]) -> None:
 
 
 def layer(wide: int, narrow: int, pool: tuple[int, int, int] = KEEP) -> list[nn.Module]:
-    """Convolution, BatchNorm, LeakyReLU, and the largest of each `pool` where it is more."""
+    """Return convolution, BatchNorm and LeakyReLU, then max pooling if `pool` is above 1x1x1."""
     layers: list[nn.Module] = [
         nn.Conv3d(wide, narrow, 3, padding=1),
         nn.BatchNorm3d(narrow, eps=1e-3),
@@ -172,7 +176,7 @@ def layer(wide: int, narrow: int, pool: tuple[int, int, int] = KEEP) -> list[nn.
 
 
 def box_net(dropout: float, width: float = 1) -> nn.Sequential:
-    """The crop (node, 1, 16, 64, 64) to three numbers."""
+    """Build BoxNet: crops (node, 1, 16, 64, 64) to three numbers for each node."""
     c64, c128, c256, c512 = channels(width)
     units = int(DENSE * width)
     return nn.Sequential(
@@ -196,18 +200,18 @@ def box_net(dropout: float, width: float = 1) -> nn.Sequential:
 
 
 def channels(width: float) -> list[int]:
-    """Of the four widths of layers, a share."""
+    """Return the channels of the four widths of layers, multiplied by the share `width`."""
     return [int(full * width) for full in (64, 128, 256, 512)]
 
 
 def dense(wide: int, units: int, dropout: float) -> list[nn.Module]:
-    """A linear layer with its BatchNorm, LeakyReLU and dropout."""
+    """Return a linear layer with its BatchNorm, LeakyReLU and dropout."""
     norm = nn.BatchNorm1d(units, eps=1e-3)
     return [nn.Linear(wide, units), norm, nn.LeakyReLU(SLOPE), nn.Dropout(dropout)]
 
 
 def small_net(dropout: float, width: float = 1) -> nn.Sequential:
-    """The cube (node, 1, 32, 32, 32) to one number."""
+    """Build SmallNet: cubes (node, 1, 32, 32, 32) to one number for each node."""
     c64, c128, c256, c512 = channels(width)
     return nn.Sequential(
         nn.AvgPool3d((2, 1, 1)),

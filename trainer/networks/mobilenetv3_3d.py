@@ -1,7 +1,7 @@
 """MobileNetV3-Large in 3D: torchvision's own layers with cubic kernels (ours; Sec. 3.2).
 
-Every square of a 2D layer, kernel, stride, padding, becomes a cube; the stem takes one
-channel. Weights are drawn anew: the paper trains its 3D networks from scratch.
+Kernel, stride and padding of every 2D layer become cubic, and the first convolution takes one
+channel. The weights start at random: the paper trains its 3D networks from scratch.
 """
 
 import torch
@@ -10,7 +10,14 @@ from torchvision.models import mobilenet_v3_large
 
 
 def trunk(width: float = 1) -> tuple[nn.Module, int]:
-    """Volumes (node, 1, 16, 64, 64) to maps (node, 960, 1, 2, 2), and those 960 or a share."""
+    """Build the trunk: volumes (node, 1, 16, 64, 64) to maps (node, channels, 1, 2, 2).
+
+    Args:
+        width: Share of the usual channels to use.
+
+    Returns:
+        The trunk, and the number of channels of its maps (960 for width 1).
+    """
     features = mobilenet_v3_large(weights=None, width_mult=width).features
     inflate(features)
     convolutions = [m for m in features.modules() if isinstance(m, nn.Conv3d)]
@@ -24,7 +31,7 @@ def trunk(width: float = 1) -> tuple[nn.Module, int]:
 
 
 def inflate(network: nn.Module) -> None:
-    """Replace every 2D layer of a network by its cubic one, in place."""
+    """Replace every 2D layer of a network by the same layer in 3D, in place."""
     for name, module in list(network.named_children()):
         if isinstance(module, nn.Conv2d):
             setattr(network, name, _convolution(module))
@@ -56,5 +63,5 @@ def _convolution(flat: nn.Conv2d) -> nn.Conv3d:
 def _cubic(sides: tuple[int, ...] | str) -> tuple[int, int, int]:
     side, other = sides
     if isinstance(side, str) or side != other:
-        raise ValueError(f"sides {sides}; wanted a square, which has a cube")
+        raise ValueError(f"sides {sides}; wanted two equal sides")
     return side, side, side

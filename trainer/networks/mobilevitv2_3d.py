@@ -1,8 +1,8 @@
-"""MobileViTv2 in 3D, from its formulas (Mehta and Rastegari, TMLR 2023).
+"""MobileViTv2 in 3D, written from the formulas of Mehta and Rastegari (TMLR 2023).
 
-Own code: inverted residuals, and blocks where separable self-attention (their Sec. 3.2) runs
-over the patches of a map. Kernels are cubes, patches 2x2x2. In z only the stem, layer 2 and
-layer 3 halve, so that two slices are left for the patches to span (ours).
+The network has inverted residuals, and blocks that apply separable self-attention (their
+Sec. 3.2) to the patches of a map. A patch here is 2x2x2 pixels of a map; kernels are cubes. Only
+the stem, layer 2 and layer 3 halve the z axis, so that two slices are left for a patch (ours).
 """
 
 from torch import Tensor, nn
@@ -11,15 +11,15 @@ from torch.nn import functional
 WIDTHS = (64, 128, 256, 384, 512)
 STEM_WIDTH = 32
 DEPTHS = (2, 4, 3)
-"""Transformer layers of the last three maps; each attends in half of its map's channels."""
+"""Transformer layers on each of the last three maps; they use half of the map's channels."""
 EXPANSION = 2
-"""Of inverted residuals and of feed-forward layers."""
+"""Factor by which inverted residuals and feed-forward layers widen their channels."""
 PATCH = 2
 HALVE, IN_PLANE, KEEP = (2, 2, 2), (1, 2, 2), (1, 1, 1)
 
 
 def trunk(width: float = 1) -> nn.Module:
-    """Volumes (node, 1, 16, 64, 64) to maps (node, 512, 2, 2, 2), or a share of the 512."""
+    """Build the trunk: volumes (node, 1, 16, 64, 64) to maps (node, 512 * width, 2, 2, 2)."""
     stem, layer1, layer2, layer3, layer4, layer5 = channels(width)
     depth3, depth4, depth5 = DEPTHS
     network = nn.Sequential(
@@ -41,7 +41,7 @@ def trunk(width: float = 1) -> nn.Module:
 
 
 def channels(width: float) -> list[int]:
-    """Of the stem and of each layer, for a share of the usual ones."""
+    """Return the channels of the stem and of each layer, multiplied by the share `width`."""
     return [int(full * width) for full in (STEM_WIDTH, *WIDTHS)]
 
 
@@ -54,7 +54,7 @@ def convolution(
     groups: int = 1,
     activate: bool = True,
 ) -> nn.Sequential:
-    """Convolution without bias, BatchNorm, and SiLU unless the map is a linear one."""
+    """Return convolution without bias, BatchNorm, and SiLU if `activate`."""
     cube = nn.Conv3d(
         wide, narrow, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
     )
@@ -62,10 +62,13 @@ def convolution(
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter each channel, narrow; the input is added where shapes agree."""
+    """Block that widens the channels, filters each one, and narrows them again.
+
+    The input is added to the output if both have the same shape.
+    """
 
     def __init__(self, wide: int, narrow: int, stride: tuple[int, int, int]) -> None:
-        """Build the three convolutions."""
+        """Build the three convolutions, from `wide` input to `narrow` output channels."""
         super().__init__()
         hidden = wide * EXPANSION
         self.residual = stride == KEEP and wide == narrow
@@ -76,36 +79,37 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps (node, wide, z, y, x) to (node, narrow, z', y', x')."""
+        """Turn maps (node, wide, z, y, x) into maps (node, narrow, z', y', x')."""
         return maps + self.layers(maps) if self.residual else self.layers(maps)
 
 
 class SeparableAttention(nn.Module):
-    """One context score for each patch; cost linear in the number of patches (Sec. 3.2).
+    """Separable self-attention; its cost is linear in the number of patches (Sec. 3.2).
 
-    softmax over patches of one query channel weighs the keys to one context vector; it
-    multiplies relu(value) of every patch. Each pixel of a patch attends to its own kind.
+    The softmax of one query channel over the patches gives each patch a score. The sum of the
+    keys, weighted by the scores, is one context vector, which multiplies relu(value) of every
+    patch. All this is done separately for each pixel position within a patch.
     """
 
     def __init__(self, width: int) -> None:
-        """Project to query (1), key and value (width each), and back."""
+        """Build the projections to query (1 channel), key and value (`width` each), and back."""
         super().__init__()
         self.sizes = [1, width, width]
         self.project = nn.Conv2d(width, sum(self.sizes), 1)
         self.back = nn.Conv2d(width, width, 1)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Shape (node, width, pixel of the patch, patch), in and out."""
+        """Apply the attention to patches (node, width, pixel of the patch, patch)."""
         query, key, value = self.project(patches).split(self.sizes, dim=1)
         context = (functional.softmax(query, dim=-1) * key).sum(dim=-1, keepdim=True)
         return self.back(functional.relu(value) * context)
 
 
 class TransformerLayer(nn.Module):
-    """Attention, then two linear layers, each on the normalised input and added to it."""
+    """Attention, then two linear layers; each part gets the normalised input and is added to it."""
 
     def __init__(self, width: int) -> None:
-        """Build both halves; the norm is over channels, pixels and patches together."""
+        """Build both parts; the norm is over channels, pixels and patches together."""
         super().__init__()
         self.attention = nn.Sequential(nn.GroupNorm(1, width), SeparableAttention(width))
         self.feed_forward = nn.Sequential(
@@ -116,16 +120,16 @@ class TransformerLayer(nn.Module):
         )
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Shape (node, width, pixel of the patch, patch), in and out."""
+        """Transform patches (node, width, pixel of the patch, patch); the shape stays."""
         patches = patches + self.attention(patches)
         return patches + self.feed_forward(patches)
 
 
 class PatchAttention(nn.Module):
-    """Filter locally, let the patches attend to one another, project back (their Fig. 2)."""
+    """Block of a local convolution, attention between patches, and a projection (their Fig. 2)."""
 
     def __init__(self, channels: int, depth: int) -> None:
-        """Build the block of a map of so many channels."""
+        """Build the block for maps with `channels` channels and `depth` transformer layers."""
         super().__init__()
         width = channels // 2
         self.local = nn.Sequential(
@@ -137,7 +141,7 @@ class PatchAttention(nn.Module):
         self.back = convolution(width, channels, 1, activate=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps (node, channels, z, y, x), in and out; sides are multiples of the patch's."""
+        """Transform maps (node, channels, z, y, x); each side is a multiple of the patch's, 2."""
         local = self.local(maps)
         sides = local.shape[-3:]
         attended = self.norm(self.layers(unfold(local)))
@@ -145,14 +149,14 @@ class PatchAttention(nn.Module):
 
 
 def unfold(maps: Tensor) -> Tensor:
-    """Maps (node, width, z, y, x) to patches (node, width, 8 pixels, patches)."""
+    """Cut maps (node, width, z, y, x) into patches (node, width, 8 pixels, patches)."""
     width, z, y, x = maps.shape[1:]
     split = maps.reshape(-1, width, z // PATCH, PATCH, y // PATCH, PATCH, x // PATCH, PATCH)
     return split.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(-1, width, PATCH**3, z * y * x // PATCH**3)
 
 
 def fold(patches: Tensor, sides: tuple[int, int, int]) -> Tensor:
-    """The inverse of `unfold`."""
+    """Put patches together to maps (node, width, z, y, x): the inverse of `unfold`."""
     width, (z, y, x) = patches.shape[1], sides
     split = patches.reshape(-1, width, PATCH, PATCH, PATCH, z // PATCH, y // PATCH, x // PATCH)
     return split.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(-1, width, z, y, x)

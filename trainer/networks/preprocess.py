@@ -1,6 +1,7 @@
-"""HU to the images that the backbones see; part of the network, so of the exported graph.
+"""Layers that turn HU crops into the inputs of the backbones.
 
-Training and scoring both go through here and cannot drift apart.
+They are part of the network and so of the exported graph: training and scoring use the same
+preprocessing.
 """
 
 import torch
@@ -12,14 +13,14 @@ from trainer.networks.config import SLICES_PER_GROUP, GroupedConfig
 
 
 class Views(nn.Module):
-    """Window, scale, zoom, group: HU crops to the images of both streams.
+    """Layer that turns HU crops into the images of both streams: window, scale, zoom, group.
 
-    Always float32, whatever the precision of the network behind it: a window edge or an
-    interpolation weight in float16 would move probabilities by percents.
+    It computes in float32 whatever the precision of the network: a window edge or an
+    interpolation weight in float16 would change probabilities by some percent.
     """
 
     def __init__(self, config: GroupedConfig) -> None:
-        """Fix the window, the zoom and the groups."""
+        """Set the window, the zoom and the groups."""
         super().__init__()
         self.clip_hu = config.clip_hu
         self.image_px = config.image_px
@@ -37,7 +38,7 @@ class Views(nn.Module):
             hu: HU, shape (node, 16, 64, 64), z first.
 
         Returns:
-            Two float32 tensors of shape (node * G, 3, side, side): local, global.
+            Local and global images, float32, shape (node * G, 3, side, side) each.
         """
         low, high = self.clip_hu
         scaled = hu.float().clamp(low, high).sub_(low).div_(high - low)
@@ -57,10 +58,10 @@ class Views(nn.Module):
 
 
 def group_slices(config: GroupedConfig) -> Tensor:
-    """Slice numbers of every group, one group after the other, shape (G * 3,).
+    """Return the slice numbers of every group, one group after the other, shape (G * 3,).
 
-    Stride 1 uses every slice with both its neighbours; 2 and 3 leave the last slice out
-    unless `edge_pad` repeats the ends.
+    Stride 1 makes a group of every inner slice and its two neighbours. Strides 2 and 3 leave the
+    last slice out, unless `edge_pad` repeats the first and the last slice.
     """
     depth = SPEC.crop_vox[0]
     starts = torch.arange(config.groups) * config.group_stride - int(config.edge_pad)
@@ -69,18 +70,18 @@ def group_slices(config: GroupedConfig) -> Tensor:
 
 
 class HuWindow(nn.Module):
-    """Window and scale: HU crops to volumes of one channel, for the 3D networks.
+    """Layer that turns HU crops into volumes of one channel, for the 3D networks.
 
-    Float32 for the same reason as `Views`.
+    It computes in float32 for the same reason as `Views`.
     """
 
     def __init__(self, clip_hu: tuple[float, float], mean: float, std: float) -> None:
-        """Fix the window and what is subtracted and divided by after it."""
+        """Set the window, and the mean and standard deviation that normalise its scaled values."""
         super().__init__()
         self.clip_hu, self.mean, self.std = clip_hu, mean, std
 
     def forward(self, hu: Tensor) -> Tensor:
-        """HU of shape (node, 16, 64, 64) to float32 volumes (node, 1, 16, 64, 64)."""
+        """Turn HU of shape (node, 16, 64, 64) into float32 volumes (node, 1, 16, 64, 64)."""
         low, high = self.clip_hu
         scaled = (hu.float().clamp(low, high) - low) / (high - low)
         return (scaled[:, None] - self.mean) / self.std

@@ -1,8 +1,8 @@
-"""Backbone weights from a file or from a library's own cache; nothing is ever unpickled here.
+"""Pretrained weights of backbones, read from a file or got from torchvision or timm.
 
-Where they came from is a short text that manifests and tables keep: `none`,
+The source of the weights is a short text that manifests and tables record: `none`,
 `file:<sha256>`, `torchvision:<weights>` or `timm:<name>`. Only the last two may download, and
-only because the user named them.
+only if the user named them. This module itself never unpickles a file.
 """
 
 import hashlib
@@ -19,26 +19,27 @@ NONE = "none"
 
 
 def load_backbones(network: nn.Module, file: Path, sha256: str) -> str:
-    """Give every backbone of a network the weights of a file.
+    """Load the weights of a file into every backbone of a network.
 
     Args:
         network: The network, changed in place.
-        file: Safetensors: a whole torchvision or timm model (its classifier is not used),
-            which every stream gets; or what `backbone_weights` gave, each stream its own.
-        sha256: What the file's bytes must hash to.
+        file: Safetensors file of a whole torchvision or timm model, which is loaded into every
+            stream (its classifier is not used); or of the result of `backbone_weights`.
+        sha256: SHA-256 that the file must have.
 
     Returns:
         The source, `file:<sha256>`.
 
     Raises:
-        TrainerError: T03 the file is missing, other, no safetensors, or of another network.
+        TrainerError: T03 the file is missing, has another hash, is no safetensors file, or is of
+            another network.
     """
     fill_backbones(network, read_weights(file, sha256), f"'{file.name}'")
     return f"file:{sha256.lower()}"
 
 
 def load_source(network: nn.Module, source: str) -> str:
-    """Give every backbone the weights that a library has, or none.
+    """Load the weights of a library into every backbone; `none` loads nothing.
 
     Args:
         network: The network, changed in place.
@@ -50,7 +51,8 @@ def load_source(network: nn.Module, source: str) -> str:
         The source.
 
     Raises:
-        TrainerError: T43 no such weights, or not to be had; T03 of another network.
+        TrainerError: T43 there are no such weights, or they cannot be downloaded; T03 they are of
+            another network.
     """
     library, _, name = source.partition(":")
     if source == NONE:
@@ -66,10 +68,10 @@ def load_source(network: nn.Module, source: str) -> str:
 
 
 def backbone_weights(network: nn.Module) -> dict[str, Tensor]:
-    """Weights of a network's backbones, for a file that `load_backbones` reads.
+    """Return the weights of a network's backbones, for a file that `load_backbones` reads.
 
-    Of one backbone the names are its own, so that any stream can take them; of two they carry
-    the stream's.
+    If there is one backbone, the names are those inside it, so that any stream can load them. If
+    there are two, each name begins with the name of the stream.
     """
     found = backbones(network)
     alone = len(found) == 1
@@ -81,7 +83,7 @@ def backbone_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def backbones(network: nn.Module) -> dict[str, nn.Module]:
-    """The parts called `backbone`, by their place in the network."""
+    """Return the parts called `backbone`, by their place in the network."""
     return {
         name: part for name, part in network.named_modules() if name.split(".")[-1] == "backbone"
     }
@@ -108,10 +110,10 @@ def _unavailable(found: str, wanted: str) -> TrainerError:
 
 
 def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
-    """The tensors of a safetensors file whose bytes hash to `sha256`.
+    """Read the tensors of a safetensors file, after a check of its SHA-256.
 
     Raises:
-        TrainerError: T03 the file is missing, other or no safetensors.
+        TrainerError: T03 the file is missing, has another hash, or is no safetensors file.
     """
     fix = "Save the model's state dict with safetensors.torch.save_file and name its hash."
     if not file.is_file():
@@ -127,15 +129,15 @@ def read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
 
 
 def fill_backbones(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
-    """Fill all backbones or, where one does not fit, none.
+    """Load weights into all backbones or, if one does not fit, into none.
 
     Args:
         network: The network, changed in place.
-        weights: Under a backbone's own names, or under its place in the network.
-        name: What the message calls them.
+        weights: Tensors, named as inside a backbone or as in the whole network.
+        name: Name of the weights, for the error message.
 
     Raises:
-        TrainerError: T03 a weight is missing or of another shape.
+        TrainerError: T03 a weight is missing or has another shape.
     """
     fitting = [
         (backbone, _of_place(weights, place, backbone, name))
@@ -160,7 +162,7 @@ def _of_place(
     if unfit:
         raise TrainerError(
             "T03",
-            f"{name} without a fitting {unfit[0]} ({len(unfit)} of {len(wanted)} do not fit)",
+            f"{name} has no fitting {unfit[0]} ({len(unfit)} of {len(wanted)} weights do not fit)",
             "weights of the network's own backbone",
             "Choose the other variant or another file.",
         )

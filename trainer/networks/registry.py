@@ -1,4 +1,4 @@
-"""Every network by the name that the command line and the tables use."""
+"""The list of all networks, by the names that the command line and the tables use."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -30,7 +30,7 @@ from trainer.networks.volumes_3d import (
 )
 
 Network = TwoStream | SliceNetwork | VolumeNetwork | DualNet
-"""What `build` gives: all have `config`, `views`, `fused_head` and `needs_mask`."""
+"""Any network that `build` returns; each has `config`, `views`, `fused_head` and `needs_mask`."""
 
 _2_5D = TwoStreamConfig(two_stream=False, multi_scale=False)
 _MOBILEVIT = SlicesConfig(
@@ -54,8 +54,8 @@ NETWORKS: Mapping[str, NetworkConfig] = MappingProxyType(
         "dualnet-3d": DualNetConfig(),
     }
 )
-"""Table 1's rows and Table 2's. `mobilenetv3-2.5d` and `2.5d` are one network: both tables
-print the same figures for it."""
+"""The networks of Tables 1 and 2. `mobilenetv3-2.5d` and `2.5d` are the same network: both
+tables print the same figures for it."""
 
 _BUILD: dict[str, Callable[[Any], Network]] = {
     "two-stream": TwoStream,
@@ -69,10 +69,10 @@ _PARSER: TypeAdapter[NetworkConfig] = TypeAdapter(NetworkConfig)
 
 
 def named(name: str) -> NetworkConfig:
-    """The config of a network by its name.
+    """Return the config of the network with this name.
 
     Raises:
-        TrainerError: T41 no network has the name.
+        TrainerError: T41 no network has this name.
     """
     if name not in NETWORKS:
         known = ", ".join(NETWORKS)
@@ -81,36 +81,39 @@ def named(name: str) -> NetworkConfig:
 
 
 def build(config: NetworkConfig) -> Network:
-    """A network with drawn weights; `forward(hu)`, or `forward(hu, mask)` if it `needs_mask`."""
+    """Build a network with random weights.
+
+    Call it with `(hu)`, or with `(hu, mask)` if it `needs_mask`.
+    """
     return _BUILD[config.kind](config)
 
 
 def placed(network: Network, device: torch.device) -> Network:
-    """The network on a device, in the memory format that its steps are fastest in."""
+    """Move a network to a device, in the memory format in which its steps are fastest."""
     network.to(device)
     if isinstance(network.config, GroupedConfig):
-        # Measured: 4 times as fast on a CPU. 5D tensors have a format of their own, no faster.
+        # Measured: 4 times as fast on a CPU. The format for 5D tensors is not faster.
         network.to(memory_format=torch.channels_last)
     return network
 
 
 def parse(given: dict[str, Any]) -> NetworkConfig:
-    """The config that a manifest or a run directory holds.
+    """Read a network config that a manifest or a run directory holds.
 
     Args:
-        given: Without `kind` it is a two-stream network's.
+        given: The config as a dictionary; without `kind` it is that of a two-stream network.
 
     Raises:
-        ValidationError: Pydantic's, naming each knob that does not fit.
+        ValidationError: A knob does not fit; pydantic's message names each such knob.
     """
     return _PARSER.validate_python({"kind": "two-stream"} | given)
 
 
 def ablation(*, slices: bool, two_stream: bool, multi_scale: bool) -> NetworkConfig:
-    """The network of a row of Table 2 (its columns 2.5D, TS, MS).
+    """Return the config of a row of Table 2, given by its columns 2.5D, TS and MS.
 
     Raises:
-        TrainerError: T42 streams or scales without 2.5D: both work on groups of slices.
+        TrainerError: T42 TS or MS without 2.5D: both need groups of slices.
     """
     if slices:
         return TwoStreamConfig(two_stream=two_stream, multi_scale=multi_scale)
@@ -121,5 +124,5 @@ def ablation(*, slices: bool, two_stream: bool, multi_scale: bool) -> NetworkCon
 
 
 def head_parameters(network: nn.Module) -> list[str]:
-    """Names of the parameters outside the backbones: what no pretrained file fills."""
+    """Return the names of the parameters outside the backbones, which no backbone file fills."""
     return [name for name, _ in network.named_parameters() if "backbone" not in name.split(".")]

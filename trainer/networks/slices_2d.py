@@ -1,7 +1,8 @@
-"""The 2.5D baselines of Table 1 but MobileNetV3's, which is `two_stream` with one of each.
+"""The 2.5D baselines of Table 1 with ResNet18 and MobileViTv2.
 
-A 2D backbone sees every 3-slice group of the global view; its last level (C5) is averaged,
-narrowed, and the slices are fused as in the two-stream network.
+The 2.5D baseline with MobileNetV3 is in `two_stream`: one stream and one scale. Here a 2D backbone
+gets every 3-slice group of the global view. Its last level (C5) is averaged and narrowed, and the
+slices are fused as in the two-stream network.
 """
 
 from collections import OrderedDict
@@ -17,16 +18,16 @@ from trainer.networks.preprocess import Views
 from trainer.networks.two_stream import Logits, head, pointwise, set_momentum, squeeze
 
 C5_CHANNELS = 512
-"""Of both backbones."""
+"""Number of channels of the last level (C5), the same for both backbones."""
 
 
 class SliceNetwork(nn.Module):
-    """Backbone on each group, C5 averaged, 1x1 to F, slices fused by 1x1, head (Sec. 3.2)."""
+    """2.5D network: backbone, average of C5, 1x1 to F, fusion of the slices, head (Sec. 3.2)."""
 
     needs_mask = False
 
     def __init__(self, config: SlicesConfig) -> None:
-        """Build it; no weights are ever downloaded."""
+        """Build the network with random weights; nothing is downloaded."""
         super().__init__()
         self.config = config
         width = config.fpn_channels
@@ -39,11 +40,11 @@ class SliceNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the weights; the views before them stay float32."""
+        """Precision of the weights; the preprocessing stays float32."""
         return self.fused_head[1].weight.dtype  # pyright: ignore[reportReturnType]
 
     def forward(self, hu: Tensor) -> Logits:
-        """Score HU crops of shape (node, 16, 64, 64); logits of shape (node,)."""
+        """Compute logits of shape (node,) of HU crops of shape (node, 16, 64, 64)."""
         _, whole = self.views(hu)
         level = self.backbone(whole.to(self.dtype))  # (node * G, 512, 2, 2)
         groups = self.scale_fusion(functional.adaptive_avg_pool2d(level, 1))
@@ -52,17 +53,17 @@ class SliceNetwork(nn.Module):
 
 
 def resnet18_trunk() -> nn.Module:
-    """ResNet18 of torchvision up to `layer4`, under its own names."""
+    """Build torchvision's ResNet18 up to `layer4`, with torchvision's names of the layers."""
     layers = OrderedDict(resnet18(weights=None).named_children())
     del layers["avgpool"], layers["fc"]
     return nn.Sequential(layers)
 
 
 def mobilevitv2_trunk() -> nn.Module:
-    """MobileViTv2 of width 1.0 from timm, without its classifier.
+    """Build timm's MobileViTv2 of width 1.0, without its classifier.
 
-    At 64 pixels its last stage has one patch, so its attention is a softmax over one
-    element; `input_upsample` 2 gives it four.
+    With images of 64 pixels its last stage has one patch, so its attention is a softmax over one
+    element; with `input_upsample` 2 it has four patches.
     """
     import timm
 

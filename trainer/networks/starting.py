@@ -1,4 +1,4 @@
-"""Where a network's weights come from before the first step."""
+"""The weights that a network starts with: random, from a library, or from a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,13 @@ from trainer.networks.registry import head_parameters
 
 @dataclass(frozen=True)
 class Start:
-    """Drawn weights, a library's, or a file's.
+    """Source of the weights that a network starts with.
 
     Attributes:
-        source: `none`, `torchvision:<weights>`, `timm:<name>`; not read where there is a file.
-        file: Safetensors: backbones, or what `--stage pretrain` wrote.
-        sha256: Of the file.
+        source: `none` (random weights), `torchvision:<weights>` or `timm:<name>`; not used if there
+            is a file.
+        file: Safetensors file of backbones, or the body that `--stage pretrain` wrote.
+        sha256: SHA-256 that the file must have.
     """
 
     source: str = NONE
@@ -33,18 +34,21 @@ class Start:
 
     @classmethod
     def named(cls, text: str, sha256: str) -> "Start":
-        """What a user names: `none`, a library's weights, or else a file."""
+        """Return the start that the user named: `none`, weights of a library, or else a file."""
         if text == NONE or text.partition(":")[0] in LIBRARIES:
             return cls(text)
         return cls(text, Path(text), sha256)
 
     def fill(self, network: nn.Module) -> tuple[frozenset[str], str]:
-        """Fill what there is; (parameters that learn faster, the source in words).
+        """Load the weights into a network.
 
-        Faster learn the layers that no file fills; of a network that none fills, its heads.
+        Returns:
+            Names of the parameters that get the higher learning rate, and the source as a text.
+            These are the parameters that were not loaded; with source `none`, those of the heads.
 
         Raises:
-            TrainerError: T03, T43 the weights cannot be had or do not fit; T45 no SHA-256.
+            TrainerError: T03, T43 the weights are not available or do not fit; T45 the SHA-256 of
+                the file was not given.
         """
         if self.file is None:
             source = load_source(network, self.source)

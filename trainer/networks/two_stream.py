@@ -1,6 +1,6 @@
-"""The two-stream network: local and global view, multi-scale, slices fused (Sec. 2.1).
+"""The two-stream network: a local and a global view, several scales, fused slices (Sec. 2.1).
 
-It takes HU crops and gives logits; it knows nothing of losses, of files, of the database.
+It takes HU crops and returns logits. It does not depend on losses, files or the database.
 """
 
 import math
@@ -17,14 +17,14 @@ from torchvision.ops import FeaturePyramidNetwork
 from trainer.networks.config import NetworkConfig, TwoStreamConfig
 from trainer.networks.preprocess import Views
 
-# torchvision's own detection helper taps two levels of stride 32; these are 8, 16 and 32.
+# Layers with strides 8, 16 and 32; torchvision's own detection helper takes two with stride 32.
 TAPS = {"large": (6, 12, 16), "small": (3, 8, 12)}
 BATCHNORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BUILD = {"large": mobilenet_v3_large, "small": mobilenet_v3_small}
 
 
 class Logits(NamedTuple):
-    """Logits of the three heads, shape (node,) each; the side heads need two streams."""
+    """Logits of the three heads, shape (node,) each; local and global only with two streams."""
 
     fused: Tensor
     local: Tensor | None
@@ -32,10 +32,10 @@ class Logits(NamedTuple):
 
 
 class Stream(nn.Module):
-    """One view of the node: X_l or X_g of the paper."""
+    """Network of one view of the node, which gives the features X_l or X_g of the paper."""
 
     def __init__(self, config: TwoStreamConfig) -> None:
-        """Build backbone, pyramid and the two fusions; no weights are ever downloaded."""
+        """Build backbone, pyramid and both fusions with random weights; nothing is downloaded."""
         super().__init__()
         self.groups, self.spatial = config.groups, config.slice_fusion == "spatial"
         width = config.fpn_channels
@@ -50,13 +50,13 @@ class Stream(nn.Module):
         self.slice_fusion = pointwise(self.groups * width, width)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Fuse the groups of every node.
+        """Compute the features of every node from the images of its groups.
 
         Args:
-            images: Shape (node * G, 3, side, side).
+            images: Images of shape (node * G, 3, side, side).
 
         Returns:
-            Shape (node, F, 1, 1).
+            Features of shape (node, F, 1, 1).
         """
         levels: dict[str, Tensor] = self.backbone(images)
         if self.pyramid is not None:
@@ -74,12 +74,12 @@ class Stream(nn.Module):
 
 
 class TwoStream(nn.Module):
-    """The network of Sec. 2.1; with `two_stream` off, its global stream alone."""
+    """The network of Sec. 2.1; if `two_stream` is off, the global stream alone."""
 
     needs_mask = False
 
     def __init__(self, config: TwoStreamConfig) -> None:
-        """Build the streams, their fusion and the heads, bias at the training prior."""
+        """Build the streams, their fusion and the heads, with bias at the training prior."""
         super().__init__()
         self.config = config
         width = config.fpn_channels
@@ -93,14 +93,14 @@ class TwoStream(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the weights; the views before them stay float32."""
+        """Precision of the weights; the preprocessing stays float32."""
         return self.fused_head[1].weight.dtype  # pyright: ignore[reportReturnType]
 
     def forward(self, hu: Tensor) -> Logits:
-        """Score HU crops.
+        """Compute the logits of HU crops.
 
         Args:
-            hu: HU, shape (node, 16, 64, 64), z first, any float type.
+            hu: HU crops of shape (node, 16, 64, 64), z first, any float type.
 
         Returns:
             Logits of shape (node,).
@@ -119,31 +119,31 @@ class TwoStream(nn.Module):
 
 
 def channels(layer: nn.Module) -> int:
-    """What a layer of torchvision's MobileNetV3 gives to the next."""
+    """Return the number of output channels of a layer of torchvision's MobileNetV3."""
     return layer.out_channels  # pyright: ignore[reportReturnType]
 
 
 def pointwise(wide: int, narrow: int) -> nn.Sequential:
-    """Fusion by "a single 1x1 convolution", then BatchNorm and Hardswish (ours)."""
+    """Build a fusion: "a single 1x1 convolution" (paper), then BatchNorm and Hardswish (ours)."""
     convolution = nn.Conv2d(wide, narrow, kernel_size=1)
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out")
     return nn.Sequential(convolution, nn.BatchNorm2d(narrow), nn.Hardswish())
 
 
 def head(width: int, config: NetworkConfig) -> nn.Sequential:
-    """Dropout and one linear unit whose bias is the logit of the training prior."""
+    """Build a head: dropout and one linear unit whose bias is the logit of the training prior."""
     unit = nn.Linear(width, 1)
     nn.init.constant_(unit.bias, math.log(config.head_prior / (1 - config.head_prior)))
     return nn.Sequential(nn.Dropout(config.dropout), unit)
 
 
 def set_momentum(network: nn.Module, momentum: float) -> None:
-    """Set how fast the running statistics of every BatchNorm follow."""
+    """Set the momentum of every BatchNorm, the speed at which its running statistics change."""
     for module in network.modules():
         if isinstance(module, BATCHNORMS):
             module.momentum = momentum
 
 
 def squeeze(column: Tensor) -> Tensor:
-    """(node, 1) to (node,)."""
+    """Remove the second axis: (node, 1) to (node,)."""
     return column.squeeze(1)

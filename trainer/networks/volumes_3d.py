@@ -1,4 +1,7 @@
-"""The 3D baselines of Table 1 that see the crop alone: a trunk, an average, one head."""
+"""The 3D baselines of Table 1 that need no mask: ResNet18, MobileNetV3 and MobileViTv2.
+
+Each is a trunk, an average over the last maps, and one head.
+"""
 
 from collections import OrderedDict
 
@@ -14,7 +17,7 @@ RESNET_CHANNELS = 512
 
 
 class VolumeNetwork(nn.Module):
-    """A 3D network with one head on the average of its last maps; trained from scratch."""
+    """A 3D network with one head on the average of its last maps, trained from scratch."""
 
     needs_mask = False
 
@@ -24,12 +27,12 @@ class VolumeNetwork(nn.Module):
         backbone: nn.Module,
         channels: int,
     ) -> None:
-        """Put a trunk between the window and a head.
+        """Build the network from the window, a trunk and a head.
 
         Args:
-            config: The network's.
-            backbone: Volumes (node, 1, 16, 64, 64) to maps (node, channels, z, y, x).
-            channels: Of the trunk's maps.
+            config: Config of the network.
+            backbone: Trunk: volumes (node, 1, 16, 64, 64) to maps (node, channels, z, y, x).
+            channels: Number of channels of the trunk's maps.
         """
         super().__init__()
         self.config = config
@@ -41,17 +44,17 @@ class VolumeNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the weights; the window before them stays float32."""
+        """Precision of the weights; the preprocessing stays float32."""
         return self.fused_head[1].weight.dtype  # pyright: ignore[reportReturnType]
 
     def forward(self, hu: Tensor) -> Logits:
-        """Score HU crops of shape (node, 16, 64, 64); logits of shape (node,)."""
+        """Compute logits of shape (node,) of HU crops of shape (node, 16, 64, 64)."""
         maps = self.backbone(self.views(hu).to(self.dtype))
         return Logits(squeeze(self.fused_head(self.pool(maps).flatten(1))), None, None)
 
 
 def resnet18_3d(config: ResNet3dConfig) -> VolumeNetwork:
-    """MONAI's ResNet18 3D, shortcut type B; its classifier is our head of the same size."""
+    """Build MONAI's ResNet18 3D, shortcut type B; our head replaces its classifier."""
     from monai.networks.nets.resnet import resnet18
 
     whole = resnet18(
@@ -64,16 +67,16 @@ def resnet18_3d(config: ResNet3dConfig) -> VolumeNetwork:
     )
     layers = OrderedDict(whole.named_children())
     del layers["avgpool"], layers["fc"]
-    channels = int(RESNET_CHANNELS * config.backbone_width)  # as MONAI rounds
+    channels = int(RESNET_CHANNELS * config.backbone_width)  # rounded as MONAI does
     return VolumeNetwork(config, nn.Sequential(layers), channels)
 
 
 def mobilenetv3_3d_network(config: MobileNet3dConfig) -> VolumeNetwork:
-    """MobileNetV3-Large, inflated."""
+    """Build MobileNetV3-Large with its 2D layers turned into 3D layers."""
     return VolumeNetwork(config, *mobilenetv3_3d.trunk(config.backbone_width))
 
 
 def mobilevitv2_3d_network(config: MobileViT3dConfig) -> VolumeNetwork:
-    """MobileViTv2 in 3D."""
+    """Build MobileViTv2 in 3D."""
     width = config.backbone_width
     return VolumeNetwork(config, mobilevitv2_3d.trunk(width), mobilevitv2_3d.channels(width)[-1])

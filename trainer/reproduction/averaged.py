@@ -1,7 +1,7 @@
-"""Figures averaged over seeds: one set of patient draws serves every seed and every row.
+"""Figures averaged over seeds, with the same patient draws for every seed and row.
 
-Seeds are averaged inside each draw, so that an interval is of the mean, and two rows differ in a
-draw by what they said of the same patients.
+Seeds are averaged within each draw. The interval is therefore that of the mean, and within a
+draw two rows are compared on the same patients.
 """
 
 from collections.abc import Sequence
@@ -16,28 +16,28 @@ from trainer.evaluation.bootstrap import Interval, PairedDifference, PatientDraw
 from trainer.evaluation.scored import OutOfFoldScores
 
 FIGURES = ("auroc", "s_at_r75", "r_at_s75", "a_at_r75", "a_at_s75")
-"""Of `metrics.all_of`, in the order of the paper's columns."""
+"""Names of the figures from `metrics.all_of`, in the order of the paper's columns."""
 
 
 @dataclass(frozen=True)
 class SharedDraws:
-    """Draws of all patients that any row scored.
+    """Bootstrap draws of all patients that any row scored.
 
     Attributes:
-        patients: Numbers, ascending; shape (patient,).
-        times: How often each draw holds each patient, shape (draw, patient).
+        patients: Ids of the patients, ascending; shape (patient,).
+        times: How often each draw contains each patient, shape (draw, patient).
     """
 
     patients: np.ndarray
     times: np.ndarray
 
     def of(self, model: OutOfFoldScores) -> PatientDraws:
-        """The same draws, for the nodes of one model."""
+        """Return the same draws for the nodes of one model."""
         return PatientDraws(self.times, np.searchsorted(self.patients, model.rows.patient_id))
 
 
 def shared_draws(models: Sequence[OutOfFoldScores], draws: int, seed: int) -> SharedDraws:
-    """Draw the patients of all models; without a model there is nobody to draw."""
+    """Draw the patients of all models; without models the draws are empty."""
     if not models:
         return SharedDraws(np.empty(0, np.int64), np.empty((draws, 0)))
     patients = np.unique(np.concatenate([model.rows.patient_id for model in models]))
@@ -45,21 +45,21 @@ def shared_draws(models: Sequence[OutOfFoldScores], draws: int, seed: int) -> Sh
 
 
 def auroc(model: OutOfFoldScores) -> float:
-    """Pooled out of fold."""
+    """Compute the AUROC, pooled out of fold."""
     return float(metrics.auroc(metrics.count(model.rows.label, model.score))[0])
 
 
 def mean_auroc(models: Sequence[OutOfFoldScores]) -> float:
-    """Mean over the seeds of one row."""
+    """Compute the mean AUROC over the seeds of one row."""
     return float(np.mean([auroc(model) for model in models]))
 
 
 def figures(models: Sequence[OutOfFoldScores], shared: SharedDraws) -> dict[str, Interval]:
-    """Mean over the seeds of each pooled figure, with its interval.
+    """Compute the mean over the seeds of each pooled figure, with its interval.
 
     Args:
-        models: One row's, a seed each; both classes in each.
-        shared: Draws that hold their patients.
+        models: Models of one row, one per seed, each with both classes.
+        shared: Draws that contain their patients.
     """
     points = [metrics.all_of(metrics.count(one.rows.label, one.score)) for one in models]
     drawn = [bootstrap.ranking(one.rows.label, one.score, shared.of(one)) for one in models]
@@ -75,33 +75,33 @@ def figures(models: Sequence[OutOfFoldScores], shared: SharedDraws) -> dict[str,
 def difference(
     first: Sequence[OutOfFoldScores], second: Sequence[OutOfFoldScores], shared: SharedDraws
 ) -> PairedDifference:
-    """AUROC(first) - AUROC(second), each the mean over its seeds; p as in `bootstrap.difference`.
+    """Compute AUROC(first) - AUROC(second), each the mean over its seeds, with interval and p.
 
     Args:
-        first: One row's, a seed each.
-        second: The other's, on the same nodes, both classes among them.
-        shared: Draws that hold their patients.
+        first: Models of one row, one per seed.
+        second: Models of the other row, on the same nodes, which include both classes.
+        shared: Draws that contain their patients.
     """
     value = mean_auroc(first) - mean_auroc(second)
     return bootstrap.difference(value, _drawn(first, shared) - _drawn(second, shared))
 
 
 def on_common_nodes(rows: Sequence[Sequence[OutOfFoldScores]]) -> list[list[OutOfFoldScores]]:
-    """Every model of every row on the nodes that all of them have, in one order."""
+    """Reduce every model of every row to the nodes that all of them have, in the same order."""
     nodes = reduce(np.intersect1d, [model.rows.node_id for row in rows for model in row])
     return [[_on(model, nodes) for model in row] for row in rows]
 
 
 def has_both_classes(model: OutOfFoldScores) -> bool:
-    """Whether AUROC is defined on its nodes."""
+    """Return whether the model's nodes include both classes, so that AUROC is defined."""
     return bool(0 < model.rows.label.sum() < len(model.rows))
 
 
 def check_one_cohort(models: Sequence[OutOfFoldScores]) -> None:
-    """Refuse models that know different things of one node.
+    """Refuse models with different facts about the same node.
 
     Raises:
-        TrainerError: T25.
+        TrainerError: T25 tracking UIDs, patients or labels differ.
     """
     for column, found in (
         ("tracking_uid", "other tracking UIDs"),
@@ -117,7 +117,8 @@ def check_one_cohort(models: Sequence[OutOfFoldScores]) -> None:
             if differ:
                 raise TrainerError(
                     "T25",
-                    f"{model.name} has {found} than earlier runs for {differ} nodes of one number",
+                    f"{model.name} has {found} than earlier runs for {differ} nodes "
+                    "with the same id",
                     "runs on one database and one reader's labels",
                     "Reproduce each cohort in a folder of its own.",
                 )

@@ -1,4 +1,7 @@
-"""Rows against each other: the planned tests, and gains as a share of the room there is."""
+"""Compare rows: the planned tests, and gains as a share of the room.
+
+The room is AUROC(all labels) - AUROC(supervised): the gain if all nodes were labelled.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,25 +16,25 @@ from trainer.reproduction.averaged import SharedDraws
 from trainer.reproduction.rows import ROWS, Comparison, PaperTable, Training
 
 Runs = Mapping[str, Mapping[int, OutOfFoldScores]]
-"""Row to seed to its test nodes."""
+"""Scores of the test nodes, by name of the row and by seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonResult:
-    """A planned test on the seeds and nodes that both rows have; None where it could not be run.
+    """Result of a planned test on the seeds and nodes of both rows; None if it was not tested.
 
     Attributes:
-        comparison: Which rows.
-        seeds: Common to both.
-        nodes: Common to both, in every seed.
-        patients: Whose nodes they are.
-        difference: Of the AUROCs, each the mean over the seeds.
-        low: Of its 95 % interval.
-        high: Of its 95 % interval.
-        p: Paired patient-cluster bootstrap, two-sided.
-        p_holm: The same over the table's planned tests that could be run.
-        p_delong: DeLong's of the probabilities averaged over the seeds.
-        note: Why it was not tested.
+        comparison: The two rows.
+        seeds: Seeds that both rows have.
+        nodes: Number of nodes that both rows have in every seed.
+        patients: Number of patients of these nodes.
+        difference: Difference of the AUROCs, each the mean over the seeds.
+        low: Lower bound of its 95 % interval.
+        high: Upper bound of its 95 % interval.
+        p: Two-sided p value of the paired patient-cluster bootstrap.
+        p_holm: The same p, corrected by Holm for the tests of the table that could be run.
+        p_delong: p value of DeLong's test on probabilities averaged over the seeds.
+        note: Reason why it was not tested.
     """
 
     comparison: Comparison
@@ -49,14 +52,14 @@ class ComparisonResult:
 
 @dataclass(frozen=True)
 class Gain:
-    """What one row adds to the supervised one.
+    """Gain of one row over the supervised row.
 
     Attributes:
-        row: Which.
-        seeds: Common to it, the supervised and the all-labels row; to the first two where the
-            third shares none.
-        gain: AUROC(row) - AUROC(supervised); None where one of them was not run.
-        share: Of the room on the same seeds and nodes; None where there is no room.
+        row: The row.
+        seeds: Seeds that it has in common with the supervised and the all-labels row; with the
+            supervised row alone if all three have none in common.
+        gain: AUROC(row) - AUROC(supervised); None if one of them was not run.
+        share: Gain divided by the room on the same seeds and nodes; None if there is no room.
     """
 
     row: Training
@@ -67,12 +70,12 @@ class Gain:
 
 @dataclass(frozen=True)
 class LabelHeadroom:
-    """What the unlabelled nodes could add if all of them were labelled.
+    """The gain that would be possible if all unlabelled nodes were labelled.
 
     Attributes:
-        seeds: Common to the supervised and the all-labels row.
-        room: AUROC(all labels) - AUROC(supervised), None where one was not run.
-        gains: Of every other row, the all-labels one included.
+        seeds: Seeds that the supervised and the all-labels row have in common.
+        room: AUROC(all labels) - AUROC(supervised); None if one was not run.
+        gains: Gains of all other rows, the all-labels row included.
     """
 
     seeds: tuple[int, ...]
@@ -83,14 +86,14 @@ class LabelHeadroom:
 def run_tests(
     planned: Sequence[Comparison], runs: Runs, shared: SharedDraws
 ) -> list[ComparisonResult]:
-    """Every planned test in order; Holm's p counts those that could be run."""
+    """Run the planned tests in order; Holm's correction counts those that could be run."""
     tests = [_tested(comparison, runs, shared) for comparison in planned]
     adjusted = iter(significance.holm([test.p for test in tests if test.p is not None]))
     return [test if test.p is None else replace(test, p_holm=next(adjusted)) for test in tests]
 
 
 def find_room(table: PaperTable, runs: Runs, shared: SharedDraws) -> LabelHeadroom:
-    """The room of a table, and the gain of every row that starts from its supervised one."""
+    """Compute the room of a table and the gain of every row that starts from its supervised row."""
     top = _gain(table.all_labels, table, runs, shared)
     others = [name for name in table.rows if ROWS[name].start == table.supervised]
     gains = tuple(_gain(name, table, runs, shared) for name in others)

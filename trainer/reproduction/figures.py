@@ -1,6 +1,6 @@
-"""The pictures of a reproduced table: ROC, the sweeps of Fig. 2, and the ladders.
+"""Draw the figures of a reproduced table: ROC, the sweeps of Fig. 2, and the AUROC by row.
 
-A row that was not run is said to be missing, or is not drawn; no line is led across it.
+A row that was not run is marked as missing or not drawn; no line is drawn across the gap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,22 +27,22 @@ SWEPT_FIGURES = ("auroc", "a_at_s75")
 MEANINGS: Mapping[str, str] = MappingProxyType(
     {"beta": "threshold of malignant", "omega": "loss weight", "gamma": "threshold of benign"}
 )
-"""Of what is swept."""
+"""Meaning of each swept parameter."""
 
 
 LADDERS = ("networks", "table2")
-"""Tables whose rows are networks that are compared as bars."""
+"""Tables whose rows are networks, which are compared as bars."""
 
 
 def draw(
     made: TableResult, runs: Runs, baseline: OutOfFoldScores | None = None
 ) -> dict[str, bytes]:
-    """Every picture of a table, as PNG by file name; none where nothing was run.
+    """Draw every figure of a table, as PNG by file name; none if nothing was run.
 
     Args:
-        made: Of `results.summarise`.
-        runs: What it was made of.
-        baseline: What it was made of.
+        made: The table as returned by `results.summarise`.
+        runs: Runs that the table was made from.
+        baseline: Scores of the short axis that the table was made from.
     """
     if not any(one.figures for one in made.found):
         return {}
@@ -59,9 +59,10 @@ def draw(
 
 
 def mean_curve(models: Sequence[OutOfFoldScores]) -> np.ndarray:
-    """Sensitivity at each of `FALSE_RATES`, the mean over the seeds of one row.
+    """Compute the sensitivity at each of `FALSE_RATES`, the mean over the seeds of one row.
 
-    A seed's is the highest that it reaches with no more false positives; nothing is interpolated.
+    For each seed it is the highest sensitivity with no more false positives than the given rate;
+    nothing is interpolated.
     """
     curves = []
     for model in models:
@@ -102,7 +103,7 @@ def _named(made: TableResult, one: RowResult) -> str:
 
 
 def _sweeps(made: TableResult) -> Figure:
-    """A column a parameter, a row a figure: as the paper's Fig. 2, two by two."""
+    """Draw one column per parameter and one row per figure, like the paper's Fig. 2."""
     found = {one.row.name: one for one in made.found}
     names = sweeps(made.table)
     figure = Figure(figsize=(4.6 * len(names) + 0.4, 7.2), layout="constrained")
@@ -119,7 +120,7 @@ def _sweeps(made: TableResult) -> Figure:
 
 
 def _panel(axes: Axes, rows: Sequence[RowResult], value: np.ndarray, what: str) -> None:
-    """Ours with intervals, a gap where not run, and the paper's dots where it can be read."""
+    """Draw our values with intervals, a gap if not run, and the paper's values if readable."""
     middle, below, above = ladders.percents([one.figures.get(what) for one in rows])
     axes.errorbar(
         value, middle, [below, above], fmt="o-", color=OURS, capsize=4,

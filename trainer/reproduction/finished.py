@@ -1,4 +1,4 @@
-"""The finished runs of a reproduction: their out-of-fold scores, all of one cohort."""
+"""Read the finished runs of a reproduction: their out-of-fold scores, all of one cohort."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ COLUMNS = ("run", "seed", "fold", "best_epoch", "epochs", "validation_auroc", "s
 
 @dataclass(frozen=True)
 class FinishedRuns:
-    """Scores by row and seed; a row without a finished run is absent.
+    """Scores of the finished runs; a row without a finished run is absent.
 
     Attributes:
-        runs: Row to seed to its scores.
-        baseline: The short axis on the same nodes, None where nodes lack it.
-        folders: Of these runs, in the order of the plan.
+        runs: Scores by name of the row and by seed.
+        baseline: Scores of the short axis on the same nodes; None if it cannot be scored.
+        folders: Folders of these runs, in the order of the plan.
     """
 
     runs: dict[str, dict[int, OutOfFoldScores]]
@@ -33,11 +33,11 @@ class FinishedRuns:
 
 
 def read(out: Path, names: Iterable[str], recipe: Recipe) -> FinishedRuns:
-    """Read the runs of some rows that have all folds of the recipe.
+    """Read the runs of the named rows, if they have all folds of the recipe.
 
     Raises:
-        TrainerError: T62 two of them were trained on different cohorts; T20 to T24 predictions
-            that do not fit.
+        TrainerError: T62 two of them were trained on different cohorts; T20 to T24 the predictions
+                cannot be used.
     """
     found: dict[str, dict[int, OutOfFoldScores]] = {}
     folders: list[Path] = []
@@ -69,7 +69,7 @@ def _check_cohort(folders: Sequence[Path]) -> None:
 
 
 def training_csv(folders: Sequence[Path]) -> str:
-    """One line a run and fold: what it reached on validation, and how long it took."""
+    """Return a CSV with one row per run and fold: validation results and training time."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""What a row is called in a table, and what stands in its columns beside the figures."""
+"""Labels of rows in a table, and the content of the columns beside the figures."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,13 +17,13 @@ from trainer.reproduction.rows import (
 
 SYMBOLS: Mapping[str, str] = MappingProxyType({"beta": "β", "omega": "ω", "gamma": "γ"})
 HEADINGS: Mapping[str, str] = MappingProxyType({name: RANKING[name] for name in FIGURES})
-"""Figure to the paper's heading, in the paper's order."""
+"""The paper's heading of each figure, in the paper's order."""
 
 PARTS = ("2.5D", "TS", "MS", "MT", "PGLS")
-"""The columns of the paper's Table 2."""
+"""The columns of the paper's Table 2 that name the parts of a network or method."""
 
 MARKED = ("table2",)
-"""Tables that say of what parts a row consists."""
+"""Tables that show which parts a row has."""
 
 _OF_NETWORK: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -39,17 +39,17 @@ _OF_METHOD: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def parts(row: Training) -> tuple[str, ...]:
-    """Which of `PARTS` a row has."""
+    """Return the `PARTS` that a row has."""
     return _OF_NETWORK.get(row.network, ()) + _OF_METHOD.get(row.method or "", ())
 
 
 def sweeps(table: PaperTable) -> tuple[str, ...]:
-    """The parameters that a table sweeps, as `SWEEPS` names them."""
+    """Return the parameters that a table sweeps, as named in `SWEEPS`."""
     return tuple(name for name, rows in SWEEPS.items() if set(rows) <= set(table.rows))
 
 
 def label(table: PaperTable, row: Training) -> str:
-    """As the table prints a row; in a sweep, the default row is called by its values."""
+    """Return the label of a row in a table; in a sweep it is the value of the parameter."""
     swept = [
         f"{SYMBOLS[name]} = {dict(zip(SWEEPS[name], SWEPT[name], strict=True))[row.name]:g}"
         for name in sweeps(table)
@@ -59,10 +59,10 @@ def label(table: PaperTable, row: Training) -> str:
 
 
 def label_of(table: PaperTable, name: str) -> str:
-    """The same by a row's name."""
+    """Return the label of a row, given its name."""
     return label(table, ROWS[name])
 
 
 def paper(row: Training, figure: str) -> float | None:
-    """What the paper prints for a figure of `HEADINGS`, percent."""
+    """Return the paper's value of a figure in `HEADINGS`, percent; None if there is none."""
     return None if row.paper is None else getattr(row.paper, figure.replace("_at_", "_"))

@@ -1,4 +1,4 @@
-"""A table as a ladder: a line a row, top down, with its AUROC."""
+"""Draw a table as a figure with one line per row, from top to bottom, showing its AUROC."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ from trainer.reproduction.results import RowResult, TableResult
 from trainer.reproduction.rows import Training
 
 OURS, PAPER, SHADE, FAINT = COLOURS[0], COLOURS[1], COLOURS[2], "#999999"
-CHANCE = 50  # percent of AUROC: where a bar begins
+CHANCE = 50  # AUROC of a random score, percent; bars begin here
 WIDE_IN, LINE_IN = 10.6, 0.5
-"""Width of a ladder and height of one line of it, inches."""
+"""Width of the figure and height of one of its lines, inches."""
 
 
 def of_networks(made: TableResult) -> Figure:
-    """Bars from chance with intervals; the paper's figures and the short axis as marks."""
+    """Draw bars with intervals; the paper's figures and the short axis are marked."""
     names = [_composed(made, one.row) for one in made.found]
     figure, axes = _lines(names)
     middle, below, above = percents(_aurocs(made.found))
@@ -45,7 +45,10 @@ def of_networks(made: TableResult) -> Figure:
 
 
 def with_room(made: TableResult, room: LabelHeadroom) -> Figure:
-    """Points with intervals and each seed; between the supervised and the all-labels row, shade."""
+    """Draw points with intervals and each seed; the room is shaded.
+
+    The room lies between the supervised and the all-labels row.
+    """
     figure, axes = _lines([label(made.table, one.row) for one in made.found])
     _shade(axes, made)
     middle, below, above = percents(_aurocs(made.found))
@@ -65,13 +68,13 @@ def with_room(made: TableResult, room: LabelHeadroom) -> Figure:
 
 
 def explain(figure: Figure, axes: Axes) -> None:
-    """One legend above all axes; the paper, or the room, last."""
+    """Add one legend above all axes, with the paper or the room as its last entry."""
     handles, names = axes.get_legend_handles_labels()
     figure.legend(handles[::-1], names[::-1], loc="outside upper center", ncols=len(names))
 
 
 def percents(figures: Sequence[Interval | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, and the lengths of their error bars below and above; NaN where there is none."""
+    """Return values and the lengths of their lower and upper error bars; NaN if there is none."""
     nothing = Interval(np.nan)
     rows = [
         (one.value, one.value if one.low is None else one.low,
@@ -83,7 +86,7 @@ def percents(figures: Sequence[Interval | None]) -> tuple[np.ndarray, np.ndarray
 
 
 def _composed(made: TableResult, row: Training) -> str:
-    """What it is made of, in the ablation; elsewhere its label."""
+    """Return the parts of a row in the ablation table; its label in other tables."""
     if row.truth or made.table.name not in MARKED:
         return label(made.table, row)
     return " + ".join(parts(row)) or "3D"
@@ -94,7 +97,7 @@ def _aurocs(found: Sequence[RowResult]) -> list[Interval | None]:
 
 
 def _lines(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """Axes with a line a name, first at the top."""
+    """Make axes with one line per name, the first at the top."""
     size_in = (WIDE_IN, 1.5 + LINE_IN * len(names))
     figure = Figure(figsize=size_in, layout="constrained")
     axes = figure.subplots()
@@ -110,7 +113,7 @@ def _beside(axes: Axes, line: int, text: str) -> None:
 
 
 def _shade(axes: Axes, made: TableResult) -> None:
-    """The room, between the two rows as they are drawn."""
+    """Shade the room, between the values of the two rows as they are drawn."""
     ends = [
         100 * one.figures["auroc"].value
         for name in (made.table.supervised, made.table.all_labels)
@@ -122,7 +125,7 @@ def _shade(axes: Axes, made: TableResult) -> None:
 
 
 def _told(one: RowResult, gain: Gain | None) -> str:
-    """The value, the gain in points and its share of the room."""
+    """Return the text beside a row: the value, the gain in points and its share of the room."""
     if not one.figures:
         return "not run"
     text = f"{100 * one.figures['auroc'].value:.1f}"

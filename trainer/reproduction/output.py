@@ -1,4 +1,4 @@
-"""From finished runs to the files of a table, and to what a terminal shows of it."""
+"""Write the files of a table from its finished runs, and show it in the terminal."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +14,17 @@ from trainer.reproduction.rows import PaperTable
 
 @dataclass(frozen=True)
 class TableFiles:
-    """What was written, and tables for a terminal: (title, headings, lines)."""
+    """Names of the written files, and tables for the terminal as (title, headings, rows)."""
 
     files: tuple[str, ...]
     screen: tuple[tuple[str, list[str], list[list[str]]], ...]
 
 
 def make(out: Path, table: PaperTable, recipe: Recipe, draws: int) -> TableFiles:
-    """Write a table's Markdown, CSV and pictures from the runs that are finished.
+    """Write a table's Markdown, CSV and figures from the runs that are finished.
 
     Raises:
-        TrainerError: T62 runs of two cohorts; T20 to T25 predictions that do not fit.
+        TrainerError: T62 runs of two cohorts; T20 to T25 the predictions cannot be used.
     """
     done = finished.read(out, table.rows, recipe)
     if not done.runs:

@@ -1,4 +1,4 @@
-"""Which runs a table needs, in what order, and which of them are done."""
+"""Plan the runs that a table needs, in their order, and find which of them are done."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ RUNS = "runs"
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """One call of `lnscore train`.
+    """One run, made by one call of `lnscore train`.
 
     Attributes:
-        name: Folder in `OUT/runs`.
-        row: Of the table; "" for pretraining.
-        seed: Of initialisation, sampling, augmentation.
+        name: Name of its folder in `OUT/runs`.
+        row: Name of the row; "" for pretraining.
+        seed: Random seed of initialisation, sampling and augmentation.
         needs: Names of the runs that it starts from.
-        options: Of `lnscore train`, without folders and database.
-        folds: How many it trains; 0 for pretraining.
+        options: Options of `lnscore train`, without folders and database.
+        folds: Number of folds that it trains; 0 for pretraining.
     """
 
     name: str
@@ -40,17 +40,20 @@ class PlannedRun:
     folds: int
 
     def folder(self, out: Path) -> Path:
-        """Where it is."""
+        """Return the folder of the run."""
         return out / RUNS / self.name
 
     def is_done(self, out: Path) -> bool:
-        """Whether every fold of it was finished."""
+        """Return whether every fold of the run is finished."""
         folder = self.folder(out)
         places = [folder / f"fold-{fold}" for fold in range(self.folds)] or [folder]
         return all((place / DONE).exists() for place in places)
 
     def arguments(self, out: Path, db: str) -> list[str]:
-        """Arguments of `lnscore`, begun or not; what it starts from must be done."""
+        """Return the arguments of `lnscore` that begin or resume the run.
+
+        The runs that it starts from must be done.
+        """
         words = ["train", *self.options, "--name", self.name, "--out", str(out / RUNS)]
         words += ["--resume", "--no-engine", "--db", db]
         words += [word for fold in range(self.folds) for word in ("--fold", str(fold))]
@@ -68,11 +71,11 @@ BODY_PREFIX = "body-"
 
 
 def plan(names: Iterable[str], recipe: Recipe) -> list[PlannedRun]:
-    """Every run that the rows need, each once, those that others start from first.
+    """Return every run that the rows need, each once; runs that others start from come first.
 
     Args:
-        names: Rows.
-        recipe: Theirs.
+        names: Names of the rows.
+        recipe: Recipe of these rows.
     """
     runs: dict[str, PlannedRun] = {}
     for name in possible(names, recipe):
@@ -83,12 +86,12 @@ def plan(names: Iterable[str], recipe: Recipe) -> list[PlannedRun]:
 
 
 def possible(names: Iterable[str], recipe: Recipe) -> list[str]:
-    """The rows without those for which the recipe knows no truth."""
+    """Return the rows that can be run: rows that train on all labels need a truth reader."""
     return [name for name in names if recipe.truth_reader is not None or not ROWS[name].truth]
 
 
 def _turn(run: PlannedRun, recipe: Recipe) -> int:
-    """All rows of one seed before the next seed: an unfinished table compares what it can."""
+    """Order by seed: all rows of one seed come first, so that a partial table can be compared."""
     return recipe.seeds.index(run.seed) if run.row else -1
 
 
@@ -97,7 +100,7 @@ def _depth(run: PlannedRun, runs: dict[str, PlannedRun]) -> int:
 
 
 def run_name(row: str, seed: int) -> str:
-    """Folder of a row's run."""
+    """Return the folder name of a row's run."""
     return f"{row}-s{seed}"
 
 
@@ -109,7 +112,7 @@ def _with_sources(row: Training, seed: int, recipe: Recipe) -> list[PlannedRun]:
 
 
 def _has_body(row: Training, recipe: Recipe) -> bool:
-    """3D networks start from drawn weights whatever the others do (paper Sec. 3.2)."""
+    """Return whether a row starts from a pretrained body; 3D networks do not (paper Sec. 3.2)."""
     return recipe.pretrain is not None and isinstance(named(row.network), GroupedConfig)
 
 
@@ -167,16 +170,16 @@ def _network(row: Training, recipe: Recipe) -> list[str]:
 
 
 def _knobs(row: Training, recipe: Recipe) -> dict[str, Any]:
-    """The recipe's knobs as far as the row's network has them, and the row's own."""
+    """Return the row's knobs and those knobs of the recipe that the row's network has."""
     has = type(named(row.network)).model_fields
     return {k: v for k, v in recipe.network.items() if k in has} | dict(row.knobs)
 
 
 def check(names: Iterable[str], recipe: Recipe) -> None:
-    """Try every row's values before the first run.
+    """Validate every row's values before the first run.
 
     Raises:
-        TrainerError: T60 a knob, a value or a network that there is not.
+        TrainerError: T60 a knob, a value or a network does not exist or does not fit.
     """
     known = {knob for config in NETWORKS.values() for knob in type(config).model_fields}
     try:
@@ -190,7 +193,7 @@ def check(names: Iterable[str], recipe: Recipe) -> None:
         wrong = error.errors()[0]
         raise unfit(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
     if strangers := sorted(recipe.pretrained.keys() - NETWORKS.keys()):
-        raise unfit(f"pretrained.{strangers[0]}, a network that there is not")
+        raise unfit(f"pretrained.{strangers[0]}, an unknown network")
     if strange := sorted(set(recipe.network) - known):
         raise unfit(f"network.{strange[0]}, a knob that no network has")
 

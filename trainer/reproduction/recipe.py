@@ -1,27 +1,28 @@
-"""What all rows of a reproduction have in common: profile, seeds, sizes (ours)."""
+"""The recipe of a reproduction: profile, seeds and sizes that all its rows share (ours)."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.data.folds import FOLDS
 from trainer.errors import TrainerError
+from trainer.names import Precision, Profile
 from trainer.runs.directory import OLDER, put_json, read_json
 
 FILE = "recipe.json"
 MAY_GROW = ("seeds", "folds")
-"""More seeds and folds add runs and change none that is there."""
+"""Fields that may get more values: they add runs and change no finished one."""
 
 
 class Values(BaseModel):
-    """Values of a stage instead of its profile's; None leaves the profile's.
+    """Values that replace those of a stage's profile; None keeps the profile's.
 
     Attributes:
-        epochs: Passes over the nodes.
-        batch: Nodes of a step; not of `ssl`, whose parts have knobs of their own.
-        learning_rate: Peak.
+        epochs: Number of passes over the nodes.
+        batch: Nodes per step; not for `ssl`, which sets labelled and unlabelled nodes apart.
+        learning_rate: Peak learning rate.
         precision: `auto`, `fp32` or `bf16`.
     """
 
@@ -30,7 +31,7 @@ class Values(BaseModel):
     epochs: int | None = Field(default=None, ge=1)
     batch: int | None = Field(default=None, ge=2)
     learning_rate: float | None = Field(default=None, gt=0)
-    precision: Literal["auto", "fp32", "bf16"] | None = None
+    precision: Precision | None = None
 
 
 class Weights(BaseModel):
@@ -38,7 +39,7 @@ class Weights(BaseModel):
 
     Attributes:
         source: `torchvision:...`, `timm:...`, or a safetensors file.
-        sha256: Of the file.
+        sha256: SHA-256 of the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,28 +49,28 @@ class Weights(BaseModel):
 
 
 class Recipe(BaseModel):
-    """One configuration for all rows.
+    """The configuration that all rows share.
 
     Attributes:
-        profile: Of every stage.
-        seeds: One run a row and seed.
-        folds: The first so many of the four.
-        split_seed: Of the division of patients, the same for all seeds.
-        labelled_share: Of each fold's training patients, those whose labels are used.
-        reader: Whose labels.
-        truth_reader: Who knows the nodes of unlabelled patients, as `phantom-truth`; None leaves
-            out the row that trains on all labels.
-        network: Knobs for every network that has them; a row's own go before them.
+        profile: Profile of every stage.
+        seeds: Random seeds; each row has one run per seed.
+        folds: Number of folds to train, from the first, at most four.
+        split_seed: Random seed of the division of patients, the same for all seeds.
+        labelled_share: Share of each fold's training patients whose labels are used.
+        reader: Name of the reader of the labels.
+        truth_reader: Reader who labelled the nodes of unlabelled patients, such as
+            `phantom-truth`; None leaves out the row that trains on all labels.
+        network: Knobs for every network that has them; the knobs of a row come first.
         supervised: Values of the supervised stage.
-        ssl: Values of the semi-supervised stage, by any name that it has; a row's own go before.
-        pretrain: Values of pretraining; each 2.5D network's body is pretrained once, without
-            labels, and 3D networks start from drawn weights. None starts from `pretrained`.
-        pretrained: Weights by the network's name; one that is not named starts from drawn ones.
+        ssl: Values of the semi-supervised stage, any that it has; the values of a row come first.
+        pretrain: Values of pretraining: the body of each 2.5D network is pretrained once without
+            labels, and 3D networks start from random weights. None starts from `pretrained`.
+        pretrained: Weights by name of the network; a network without them starts from random ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    profile: Literal["paper", "default", "scratch"] = "paper"
+    profile: Profile = "paper"
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     folds: int = Field(default=FOLDS, ge=1, le=FOLDS)
     split_seed: int = Field(default=0, ge=0)
@@ -93,7 +94,7 @@ def read(file: Path) -> Recipe:
     """Read a recipe, YAML or JSON.
 
     Raises:
-        TrainerError: T60 it cannot be read, or a value does not fit.
+        TrainerError: T60 the file cannot be read, or a value does not fit.
     """
     try:
         return Recipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
@@ -106,7 +107,7 @@ def read(file: Path) -> Recipe:
 
 
 def changed(recipe: Recipe, given: dict[str, Any]) -> Recipe:
-    """The same recipe with some values changed, checked again.
+    """Return the recipe with some values changed, and validate it again.
 
     Raises:
         TrainerError: T60 a value does not fit.
@@ -119,10 +120,10 @@ def changed(recipe: Recipe, given: dict[str, Any]) -> Recipe:
 
 
 def keep(recipe: Recipe, out: Path) -> None:
-    """Write the recipe beside its runs; a folder never mixes two.
+    """Write the recipe beside its runs; a folder holds the runs of one recipe only.
 
     Raises:
-        TrainerError: T61 the folder's runs were made by another recipe.
+        TrainerError: T61 the runs in the folder were made with another recipe.
     """
     file, now = out / FILE, recipe.model_dump(mode="json")
     if file.exists():
@@ -142,7 +143,7 @@ def keep(recipe: Recipe, out: Path) -> None:
 
 
 def unfit(found: str) -> TrainerError:
-    """T60: what of a recipe cannot be."""
+    """Return the error T60 for a recipe that is not valid."""
     return TrainerError(
         "T60",
         found,

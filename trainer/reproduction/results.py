@@ -1,4 +1,4 @@
-"""The runs of a table to what stands in it: means over seeds, planned tests, the room there is.
+"""Compute the content of a table from its runs: means over seeds, planned tests, the room.
 
 What was not run stays empty; nothing is interpolated.
 """
@@ -20,17 +20,17 @@ BASELINE = Training(name=SHORT_AXIS, label="Short axis", group="reference", netw
 
 @dataclass(frozen=True, kw_only=True)
 class RowResult:
-    """One row of a table; without seeds, and without figures, where it was not run.
+    """Results of one row of a table; without seeds and figures if the row was not run.
 
     Attributes:
-        row: Which.
-        seeds: Those with all folds, ascending; none for the short axis.
-        figures: `averaged.FIGURES` to the mean over seeds and its interval.
-        sd: Of AUROC over seeds (n - 1), None for fewer than two.
-        per_seed: Seed to AUROC.
-        nodes: Out of fold, of any seed.
-        positives: Malignant ones among them.
-        patients: Whose nodes they are.
+        row: The row.
+        seeds: Seeds with all folds, ascending; none for the short axis.
+        figures: Mean over seeds and its interval, for each name in `averaged.FIGURES`.
+        sd: Standard deviation of AUROC over seeds (n - 1), None for fewer than two.
+        per_seed: AUROC by seed.
+        nodes: Number of nodes with an out-of-fold score in any seed.
+        positives: Number of malignant nodes among them.
+        patients: Number of patients of these nodes.
     """
 
     row: Training
@@ -45,17 +45,17 @@ class RowResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult:
-    """A table with everything in it.
+    """All results of a table.
 
     Attributes:
-        table: What was asked.
-        found: Every row of it, in order.
-        tests: Every planned one, in order.
-        room: None for a table without an all-labels row.
-        baseline: The short axis, None where nothing has one.
-        notes: What a reader should know, in sentences.
-        draws: Of the bootstrap.
-        seed: Of the bootstrap.
+        table: The definition of the table.
+        found: Results of every row, in order.
+        tests: Results of every planned test, in order.
+        room: The room and the gains; None for a table without an all-labels row.
+        baseline: Results of the short axis, None if no run has it.
+        notes: Warnings for the reader, in sentences.
+        draws: Number of bootstrap draws.
+        seed: Random seed of the bootstrap.
     """
 
     table: PaperTable
@@ -75,17 +75,18 @@ def summarise(
     seed: int = 0,
     baseline: OutOfFoldScores | None = None,
 ) -> TableResult:
-    """Compute a table from the runs that there are.
+    """Compute a table from its finished runs.
 
     Args:
-        table: Which; runs of other rows are ignored.
-        runs: Row to seed to `scored.of_run`; a seed with fewer folds than others is left out.
-        draws: Of the bootstrap.
-        seed: Of the bootstrap.
-        baseline: `scored.by_short_axis` of any of the runs.
+        table: The definition of the table; runs of other rows are ignored.
+        runs: Scores (`scored.of_run`) by row and seed; a seed with fewer folds than others is left
+            out.
+        draws: Number of bootstrap draws.
+        seed: Random seed of the bootstrap.
+        baseline: Scores of the short axis (`scored.by_short_axis`) on any of the runs.
 
     Raises:
-        TrainerError: T25 runs that cannot be of one database, or labelled otherwise.
+        TrainerError: T25 the runs are of different databases or have different labels.
     """
     whole, left_out = _whole(table, runs)
     models = [model for seeds in whole.values() for model in seeds.values()]
@@ -107,7 +108,7 @@ def summarise(
 def _whole(
     table: PaperTable, runs: Runs
 ) -> tuple[dict[str, dict[int, OutOfFoldScores]], list[str]]:
-    """The runs of every row that have all folds, seeds ascending, and what was left out."""
+    """Return the runs that have all folds, seeds ascending, and notes on runs left out."""
     given = {name: dict(sorted(runs.get(name, {}).items())) for name in table.rows}
     asked = {fold for seeds in given.values() for one in seeds.values() for fold in one.rows.folds}
     notes = []
@@ -143,7 +144,7 @@ def _reference(baseline: OutOfFoldScores, shared: SharedDraws) -> RowResult:
 
 
 def _unlike(runs: Runs) -> list[str]:
-    """Runs that were not scored on the nodes, or not in the folds, of the first."""
+    """Return notes on runs whose nodes or folds differ from those of the first run."""
     named = [(f"{name}, seed {s}", one) for name, seeds in runs.items() for s, one in seeds.items()]
     notes = []
     for name, model in named[1:]:

@@ -1,6 +1,7 @@
-"""The rows of the paper's tables and figure, and ours that ask whether the method is true.
+"""Rows of the paper's tables and of its Fig. 2, and our own rows that test the method.
 
-A row is a training; tables share rows. Paper figures are percent (Tables 1 and 2, Fig. 2).
+A row is a training; several tables may show the same row. The paper's figures are in percent
+(Tables 1 and 2, Fig. 2).
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Paper:
-    """What the paper prints, percent; None where its copy cannot be read or it has none."""
+    """Figures that the paper prints, percent; None if not printed or not readable in our copy."""
 
     auroc: float | None
     s_r75: float | None = None
@@ -22,20 +23,20 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """One training of four folds.
+    """One training, with all its folds: a row of the tables.
 
     Attributes:
-        name: Part of the run folder's name, and what `--only` takes.
-        label: As the table prints it.
-        group: Rows of one group stand together.
-        network: A name of `trainer.networks.registry`.
-        knobs: Of the network, over the recipe's.
-        method: Of the semi-supervised stage; None is the supervised stage.
-        values: Of the stage, over the recipe's.
-        start: The supervised row whose weights a semi-supervised one starts from.
-        paper: What the paper prints.
-        truth: It trains on what the recipe's `truth_reader` knows of unlabelled patients, and is
-            left out without one.
+        name: Name of the row in folder names and for `--only`.
+        label: Name of the row in the printed table.
+        group: Group of the row; rows of one group are printed together.
+        network: Name of the network in `trainer.networks.registry`.
+        knobs: Knobs of the network, which replace the recipe's.
+        method: Method of the semi-supervised stage; None is the supervised stage.
+        values: Values of the stage, which replace the recipe's.
+        start: Supervised row whose weights a semi-supervised row starts from.
+        paper: Figures that the paper prints.
+        truth: Whether it trains on the labels of the recipe's `truth_reader` for unlabelled
+            patients; without such a reader the row is left out.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A planned paired test: AUROC(first) - AUROC(second), one of a family for Holm."""
+    """A planned paired test of AUROC(first) - AUROC(second); Holm's correction is per table."""
 
     first: str
     second: str
@@ -60,15 +61,15 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTable:
-    """What one `lnscore reproduce` makes.
+    """Definition of a table that `lnscore reproduce` makes.
 
     Attributes:
-        name: `table1`, ...
-        title: Above it.
-        rows: Names, in order.
-        planned: Tests.
-        supervised: The row that gains are counted from, "" for none.
-        all_labels: The row that says how much room there is, "" for none.
+        name: Name of the table, such as `table1`.
+        title: Title above the table.
+        rows: Names of the rows, in order.
+        planned: Planned tests.
+        supervised: Row over which gains are computed, "" for none.
+        all_labels: Row that shows the largest possible gain, "" for none.
     """
 
     name: str
@@ -202,13 +203,13 @@ _ALL = (
         "mean-teacher",
         Paper(91.92, 89.86, 89.89, 89.15, 77.37),
     ),
-    # Fig. 2 cannot be read in our copy beyond the AUROC of beta and the ends.
+    # In our copy of Fig. 2 only the AUROC for beta and the end points can be read.
     _ssl("pgls-beta-0.6", "β = 0.6", "pgls", Paper(92.29), beta=0.6),
     _ssl("pgls-beta-0.8", "β = 0.8", "pgls", beta=0.8),
     _ssl("pgls-beta-0.9", "β = 0.9", "pgls", Paper(92.15), beta=0.9),
     *(_ssl(f"pgls-omega-{w:g}", f"ω = {w:g}", "pgls", omega=w) for w in (0.2, 0.4, 0.8, 1.0)),
     *(_ssl(f"pgls-gamma-{g:g}", f"γ = {g:g}", "pgls", gamma=g) for g in (0.1, 0.2, 0.4, 0.5)),
-    # Ours: what the two-stream network's other knobs are worth.
+    # Our rows: the effect of other knobs of the two-stream network.
     Training(
         name="two-stream-7-groups",
         label="Ours, seven slice groups",
@@ -230,7 +231,7 @@ _ALL = (
         network=TWO_STREAM,
         knobs={"input_upsample": 2},
     ),
-    # Ours: is it true?
+    # Our rows: tests whether the gain comes from pathology.
     _ssl("null", "supervised, trained on as long", "supervised"),
     Training(
         name=ALL_LABELS,
@@ -308,7 +309,7 @@ _SWEEPS = {
     "gamma": ("pgls-gamma-0.1", "pgls-gamma-0.2", "pgls", "pgls-gamma-0.4", "pgls-gamma-0.5"),
 }
 SWEEPS: Mapping[str, tuple[str, ...]] = MappingProxyType(_SWEEPS)
-"""Rows of each panel of Fig. 2 in order of the value; gamma is ours."""
+"""Rows of each panel of Fig. 2, in order of the value; the panel gamma is ours."""
 
 SWEPT: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {

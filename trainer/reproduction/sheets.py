@@ -1,4 +1,4 @@
-"""A reproduced table as CSV for a spreadsheet: shares at full precision, empty where not run."""
+"""Write a reproduced table as CSV: shares at full precision, empty if not run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from trainer.reproduction.results import TableResult
 
 
 def as_csv(made: TableResult) -> dict[str, str]:
-    """File name to content: figures, seeds, tests and gains, each where there is any."""
+    """Return CSV contents by file name: figures, seeds, tests and gains, if there are any."""
     name = made.table.name
     sheets = {
         f"{name}.csv": _figure_lines(made),
@@ -22,7 +22,7 @@ def as_csv(made: TableResult) -> dict[str, str]:
 
 
 def _figure_lines(made: TableResult) -> list[dict[str, Any]]:
-    """A line a row and figure, as shares; the paper's in percent, as it prints them."""
+    """Return one line per row and figure, as shares; the paper's figures stay in percent."""
     return [
         {
             "table": made.table.name,

@@ -1,6 +1,6 @@
-"""A reproduced table as Markdown, in the paper's layout, and with its CSV sheets.
+"""Format a reproduced table as Markdown in the paper's layout, and collect its CSV files.
 
-An empty cell was not run, or the paper does not print it.
+A cell is empty if the row was not run, or if the paper does not print the figure.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ from trainer.reproduction.labels import HEADINGS, MARKED, PARTS, label, label_of
 from trainer.reproduction.results import RowResult, TableResult
 
 GROUPED = ("table1", "networks")
-"""Tables whose rows stand under the names of their groups."""
+"""Tables with a heading for each group of rows."""
 
 LEAST_ROOM = 0.04
-"""Of AUROC; a cohort with less shows nothing."""
+"""Smallest room, in AUROC, with which a cohort can show a gain."""
 
 Lines = list[list[str]]
 
 
 def as_texts(made: TableResult) -> dict[str, str]:
-    """File name to content: the Markdown, and the CSV of `sheets.as_csv`."""
+    """Return file contents by file name: the Markdown, and the CSV of `sheets.as_csv`."""
     return {f"{made.table.name}.md": as_markdown(made), **sheets.as_csv(made)}
 
 
 def as_markdown(made: TableResult) -> str:
-    """The table, its tests, the room where it has one, its seeds and nodes, and notes."""
+    """Return the table, its tests, its room if it has one, seeds and nodes, and notes."""
     sections = [
         (f"# {made.table.title}", _explained(made) + _main(made)),
         ("## Paired tests of AUROC", _tests(made)),
@@ -121,7 +121,7 @@ def _room(made: TableResult) -> str:
 def _room_line(made: TableResult, room: LabelHeadroom) -> str:
     top, base = (label_of(made.table, n) for n in (made.table.all_labels, made.table.supervised))
     if room.room is None:
-        return f"The room, {top} − {base}, is not known: not both were run."
+        return f"The room, {top} − {base}, is not known: one of the two was not run."
     enough = room.room.value >= LEAST_ROOM
     verdict = "so this cohort can show a gain" if enough else "so this cohort cannot show a gain"
     return (

@@ -1,4 +1,4 @@
-"""Checkpoints: weights and optimiser state as safetensors, written whole or not at all."""
+"""Checkpoints: weights and optimiser state as safetensors files, each written as a whole."""
 
 import json
 from pathlib import Path
@@ -16,9 +16,9 @@ WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 
 
 def save(file: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write tensors and a JSON document beside them in one file.
+    """Write tensors and a JSON document into one file.
 
-    A reader never sees half a file: it is written under another name, synced, renamed.
+    A reader never sees a part of a file: it is written under another name, synced and renamed.
     """
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     data = safetensors.torch.save(plain, metadata={"facts": json.dumps(facts, sort_keys=True)})
@@ -29,7 +29,7 @@ def load(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a checkpoint.
 
     Raises:
-        TrainerError: T09 it is not one.
+        TrainerError: T09 the file is not a checkpoint.
     """
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
@@ -45,12 +45,12 @@ def load(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers of a network."""
+    """Return the parameters and buffers of a network, by prefixed name."""
     return {WEIGHTS + name: value for name, value in network.state_dict().items()}
 
 
 def optimizer_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimiser remembers of every parameter, under the parameter's name."""
+    """Return the optimiser's state of every parameter, under the name of the parameter."""
     return {
         f"{OPTIMIZER}{name}/{key}": value if isinstance(value, Tensor) else torch.tensor(value)
         for name, parameter in network.named_parameters()
@@ -62,7 +62,7 @@ def optimizer_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[s
 def restore(
     tensors: dict[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer | None = None
 ) -> None:
-    """Put back what `weights_of` and `optimizer_of` took."""
+    """Restore what `weights_of` and `optimizer_of` returned."""
     network.load_state_dict(under(tensors, WEIGHTS))
     if optimizer is not None:
         restore_optimizer(tensors, network, optimizer)
@@ -71,7 +71,7 @@ def restore(
 def restore_optimizer(
     tensors: dict[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Put back what `optimizer_of` took."""
+    """Restore what `optimizer_of` returned."""
     remembered = under(tensors, OPTIMIZER)
     for name, parameter in network.named_parameters():
         mine = {key: value for key, value in remembered.items() if key.rsplit("/", 1)[0] == name}
@@ -81,7 +81,7 @@ def restore_optimizer(
 
 
 def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose name begins with a prefix, without it."""
+    """Return the tensors whose name begins with a prefix, and remove the prefix."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
@@ -90,7 +90,7 @@ def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _placed(value: Tensor, parameter: Tensor) -> Tensor:
-    """A step count stays on the CPU, where torch keeps it; moments go to their parameter."""
+    """Move an optimiser tensor to its parameter's device; torch keeps step counts on the CPU."""
     if value.ndim == 0:
         return value
     return value.to(parameter.device).to(memory_format=_format_of(parameter))

@@ -1,16 +1,16 @@
-"""A run's folder: everything that says what was done, and enough to go on after a kill.
+"""The folder of a run: it records what was done and allows to resume after an interruption.
 
 runs/NAME/run.json                 stage, network, configuration, data, folds
          cohort.json               counts of patients and nodes
          engine/                   the bundle of the best fold
          fold-0/split.json         patient pseudonym to part
                 environment.json   versions, machine, seeds
-                log.jsonl          one line an epoch
-                last.safetensors   weights and optimiser: where `--resume` goes on
+                log.jsonl          one line per epoch
+                last.safetensors   weights and optimiser state, from which `--resume` continues
                 best.safetensors   weights that validation selected
                 predictions.parquet, predictions-last.parquet
                 curves.png, tensorboard/
-         training.lock             held while it is trained
+         training.lock             locked during training
 """
 
 import json
@@ -31,22 +31,22 @@ LOCK = "training.lock"
 CURVES = "curves.png"
 FACTS = "run.json"
 ADDED = ("from_sha256",)
-"""Facts that a run begun by an older version does not state, and so cannot contradict."""
+"""Facts that runs of older versions do not record; they are not compared with such a run."""
 OLDER = {"labelled_share": 1.0}
-"""What a run or a recipe of an older version does not state, but was so."""
+"""Facts that older versions did not record, with the value that always applied then."""
 PACKAGES = ("lnscore", "torch", "torchvision", "timm", "monai", "numpy", "scikit-learn")
 
 
 def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
-    """Begin a run, or go on with one whose facts are the same.
+    """Begin a new run, or resume one with the same facts.
 
     Args:
-        root: `runs/NAME`.
-        facts: Stage, network, configuration, data: what must be equal to go on.
-        resume: Go on; a run that does not exist yet is begun.
+        root: Folder `runs/NAME`.
+        facts: Stage, network, configuration and data; a run is only resumed if all are equal.
+        resume: Whether to resume; a run that does not exist yet is begun.
 
     Raises:
-        TrainerError: T10 the folder holds a run and `resume` is off; T11 it is another run.
+        TrainerError: T10 the folder holds a run and `resume` is False; T11 its facts differ.
     """
     file = root / FACTS
     if not file.exists():
@@ -75,15 +75,15 @@ def open_run(root: Path, facts: dict[str, Any], *, resume: bool) -> Path:
 
 
 def read_facts(root: Path) -> dict[str, Any]:
-    """What a run is: its `run.json`, with what older versions left unsaid."""
+    """Read `run.json`, and add what older versions did not record."""
     return OLDER | read_json(root / FACTS)
 
 
 def refuse_foreign(root: Path) -> None:
-    """Refuse a folder that holds something else than a run.
+    """Refuse a folder that holds something other than a run.
 
     Raises:
-        TrainerError: T10.
+        TrainerError: T10 the folder holds other files.
     """
     if not root.exists() or (root / FACTS).exists():
         return
@@ -92,13 +92,13 @@ def refuse_foreign(root: Path) -> None:
 
 
 def undone(root: Path) -> list[int]:
-    """Folds of a run that are still to be trained."""
+    """Return the folds of a run that are not trained yet."""
     folds = read_facts(root)["folds"]
     return [fold for fold in range(folds) if not (root / f"fold-{fold}" / DONE).exists()]
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions and machine; nothing that names a person or a place."""
+    """Return versions and machine, nothing that names a person or a place."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -119,7 +119,7 @@ def _version(package: str) -> str | None:
 
 
 def put_json(file: Path, value: Any) -> None:  # noqa: ANN401
-    """Write a JSON document whole or not at all."""
+    """Write a JSON document as a whole or not at all."""
     put(file, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 
 
@@ -127,7 +127,7 @@ def read_json(file: Path) -> Any:  # noqa: ANN401
     """Read a JSON document of a run.
 
     Raises:
-        TrainerError: T09 it cannot be read.
+        TrainerError: T09 the file cannot be read.
     """
     try:
         return json.loads(file.read_text())
@@ -147,7 +147,7 @@ def append_log(file: Path, line: dict[str, Any]) -> None:
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:
-    """Every whole line of a log; the last may be cut short."""
+    """Read every complete line of a log; the last line may be cut off."""
     lines = []
     for text in file.read_text(encoding="utf-8").splitlines():
         try:
@@ -160,7 +160,7 @@ def read_log(file: Path) -> list[dict[str, Any]]:
 
 
 def cut_log(file: Path, epochs: int) -> list[dict[str, Any]]:
-    """Drop what a killed run logged after its last checkpoint; what is left."""
+    """Remove the log lines after the last checkpoint of a killed run; return the other lines."""
     if not file.exists():
         return []
     kept = [line for line in read_log(file) if line["epoch"] < epochs]

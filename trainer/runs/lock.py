@@ -1,4 +1,7 @@
-"""One training at a time in a run's folder: a lock that the kernel drops when its holder dies."""
+"""Lock of a run's folder, so that only one training writes to it.
+
+The operating system releases the lock when the process ends, however it ends.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +16,15 @@ from trainer.steps.distributed import Ranks
 
 @contextmanager
 def held(root: Path, ranks: Ranks) -> Iterator[None]:
-    """Hold a run's folder, all folds of it; of several processes the first does.
+    """Lock a run's folder with all its folds; of several processes only the first takes the lock.
 
     Args:
-        root: `runs/NAME`; made where it is missing.
-        ranks: This process among all.
+        root: Folder `runs/NAME`; it is created if missing.
+        ranks: Rank of this process and number of processes.
 
     Raises:
-        TrainerError: T10 the folder holds something else; T14, at once, another training
-            holds it.
+        TrainerError: T10 the folder holds something other than a run; T14 another training has
+            locked it (there is no waiting).
     """
     if not ranks.writes:
         yield

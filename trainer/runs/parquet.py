@@ -1,4 +1,4 @@
-"""Parquet files of a run, whole or not there."""
+"""Write the Parquet files of a run."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def put_parquet(file: Path, table: "pl.DataFrame") -> None:
-    """Write a table (see `ground.whole_files.put`)."""
+    """Write a table as a whole or not at all (see `ground.whole_files.put`)."""
     written = io.BytesIO()
     table.write_parquet(written)
     put(file, written.getvalue())

@@ -1,4 +1,4 @@
-"""A trained network's predictions of a fold's validation and test nodes."""
+"""Compute a trained network's predictions of a fold's validation and test nodes."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -15,7 +15,7 @@ from trainer.steps.guards import autocast_of
 
 
 def predict(network: nn.Module, cohort: Cohort, fold: Fold, device: torch.device) -> Predictions:
-    """Validation and test rows of a fold, in fp32 as the engine that is made of the network."""
+    """Predict the validation and test nodes of a fold, in fp32 like the engine made from it."""
     return concat([_of_part(network, cohort, fold, part, device) for part in (VALIDATION, TEST)])
 
 

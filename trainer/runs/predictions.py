@@ -1,7 +1,8 @@
-"""What a network said of each node, beside what evaluation needs to know of the node.
+"""Predictions of a network for each node, with the node's facts that evaluation needs.
 
-One Parquet file a fold: its validation part, which calibration and operating points are fitted
-on, and its test part, which is reported. Missing measures are NaN, a missing station is empty.
+There is one Parquet file per fold. Calibration and operating points are fitted on its
+validation part; results are reported on its test part. A missing measure is NaN, a missing
+station is empty.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,16 @@ from trainer.runs.parquet import put_parquet
 VALIDATION, TEST = "validation", "test"
 PROBABILITY_TOLERANCE = 0.01  # half-precision logits are rounded
 FILE = "predictions.parquet"
-"""Of the weights that validation selected."""
+"""Predictions of the weights that validation selected."""
 
 LAST_FILE = "predictions-last.parquet"
-"""Of the last epoch's weights."""
+"""Predictions of the weights of the last epoch."""
 
-NETWORK_FILES = {"student": "predictions-student.parquet", "teacher": "predictions-teacher.parquet"}
-"""Of the network that a semi-supervised run does not report, of the same epoch; one a fold."""
+ROLE_FILES = {"student": "predictions-student.parquet", "teacher": "predictions-teacher.parquet"}
+"""Predictions of the network that a semi-supervised run does not report, at the same epoch.
+
+Each fold has one of these files.
+"""
 
 DTYPES: dict[str, type[pl.DataType]] = {
     "node_id": pl.Int64,
@@ -46,24 +50,24 @@ DTYPES: dict[str, type[pl.DataType]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """One row a node and part; every array has shape (row,).
+    """Predictions with one row per node and part; every array has shape (row,).
 
     Attributes:
-        node_id: `lymph_node.id`.
-        tracking_uid: The node's tracking UID, which tells two databases apart.
-        patient_id: `patient.id`; nodes of one patient correlate.
-        fold: Cross-validation fold whose network spoke.
+        node_id: Database id of the node, `lymph_node.id`.
+        tracking_uid: Tracking UID of the node, which differs between databases.
+        patient_id: Database id of the patient, `patient.id`; nodes of one patient correlate.
+        fold: Cross-validation fold whose network made the prediction.
         part: `validation` or `test`.
         label: 1 malignant, 0 benign.
         logit: Raw fused logit.
-        probability: sigmoid(logit), the score that thresholds act on.
-        local: Logit of the local stream's head, NaN without one.
-        global_: Logit of the global stream's head, NaN without one.
-        short_axis_mm: NaN for a point.
-        long_axis_mm: NaN for a point.
-        volume_mm3: NaN for a point.
-        slice_mm: Source slice spacing, NaN where unknown.
-        station: `SYSTEM:CODE`, empty where unknown.
+        probability: sigmoid(logit), the score that thresholds apply to.
+        local: Logit of the local head, NaN if the network has none.
+        global_: Logit of the global head, NaN if the network has none.
+        short_axis_mm: Short axis, NaN if the node is marked by a point only.
+        long_axis_mm: Long axis, NaN if the node is marked by a point only.
+        volume_mm3: Volume, NaN if the node is marked by a point only.
+        slice_mm: Slice spacing of the source series, NaN if unknown.
+        station: Station as `SYSTEM:CODE`, empty if unknown.
     """
 
     node_id: np.ndarray
@@ -83,10 +87,11 @@ class Predictions:
     station: np.ndarray
 
     def __post_init__(self) -> None:
-        """Refuse what no network could have said.
+        """Refuse values that no network can give.
 
         Raises:
-            TrainerError: T22 columns that do not fit; T23 a node or patient where it may not be.
+            TrainerError: T22 columns that do not fit together; T23 a node or patient occurs in two
+                parts that must not share it.
         """
         lengths = {len(getattr(self, name)) for name in DTYPES}
         if len(lengths) != 1:
@@ -99,22 +104,22 @@ class Predictions:
         return len(self.node_id)
 
     def take(self, rows: np.ndarray) -> "Predictions":
-        """Some of the rows, by index or by a bool mask of shape (row,)."""
+        """Return some of the rows, by index or by a bool mask of shape (row,)."""
         return Predictions(**{name: getattr(self, name)[rows] for name in DTYPES})
 
     def of(self, part: str, fold: int | None = None) -> "Predictions":
-        """The rows of one part, of all folds or of one."""
+        """Return the rows of one part, of all folds or of one fold."""
         wanted = self.part == part
         return self.take(wanted if fold is None else wanted & (self.fold == fold))
 
     @property
     def folds(self) -> tuple[int, ...]:
-        """Every fold that is here, in order."""
+        """Folds of these rows, in ascending order."""
         return tuple(int(fold) for fold in np.unique(self.fold))
 
 
 def concat(parts: Sequence[Predictions]) -> Predictions:
-    """The rows of all, checked again together."""
+    """Join the rows of several predictions and check them together."""
     columns = {
         name: np.concatenate([getattr(one, name) for one in parts])
         for name in (field.name for field in fields(Predictions))
@@ -123,7 +128,7 @@ def concat(parts: Sequence[Predictions]) -> Predictions:
 
 
 def write(path: Path, predictions: Predictions) -> None:
-    """Write a Parquet file; it appears whole or not at all."""
+    """Write a Parquet file as a whole or not at all."""
     columns = {name: getattr(predictions, name) for name in DTYPES}
     put_parquet(path, pl.DataFrame(columns, schema=DTYPES))
 
@@ -132,7 +137,8 @@ def read(path: Path) -> Predictions:
     """Read a Parquet file.
 
     Raises:
-        TrainerError: T22 unreadable or other columns; T23 a node or patient in two places.
+        TrainerError: T22 unreadable, or other columns; T23 a node or patient in two parts that
+            must not share it.
     """
     try:
         table = pl.read_parquet(path)
@@ -155,7 +161,7 @@ def read(path: Path) -> Predictions:
 
 
 def sigmoid(logit: np.ndarray) -> np.ndarray:
-    """Probability of a logit, float64, without overflow; same shape."""
+    """Return the probability of a logit, float64, without overflow; same shape."""
     small = np.exp(-np.abs(logit.astype(np.float64)))
     return np.where(logit >= 0, 1.0, small) / (1.0 + small)
 
@@ -180,7 +186,11 @@ def _check_values(rows: Predictions) -> None:
 
 
 def _check_places(rows: Predictions) -> None:
-    """One node once per part (and fold: validation parts overlap); no patient leaks."""
+    """Check that a node occurs once per part and that parts share no patient.
+
+    Validation parts of different folds may overlap. A patient may be in the test part of one fold
+    only, and there not in its validation part.
+    """
     keys = np.stack([rows.node_id, np.where(rows.part == TEST, -1, rows.fold)])
     _, first, count = np.unique(keys, axis=1, return_index=True, return_counts=True)
     if (count > 1).any():

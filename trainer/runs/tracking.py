@@ -1,4 +1,4 @@
-"""Curves while a stage runs: TensorBoard where it is installed, beside the JSONL log."""
+"""Live curves of a training in TensorBoard, if it is installed, beside the JSONL log."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,10 +9,10 @@ NO_CURVE = ("epoch", "seconds")
 
 
 class Tracker:
-    """Sends the numbers of a log line to TensorBoard."""
+    """Writer of the numbers of log lines to TensorBoard."""
 
     def __init__(self, place: Path, *, writes: bool) -> None:
-        """Open the curves of a fold; silent in all processes but the first."""
+        """Open the curves of a fold; only the first process writes."""
         self._writer: Any = None
         if writes and find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
@@ -20,7 +20,7 @@ class Tracker:
             self._writer = SummaryWriter(str(place / "tensorboard"))
 
     def add(self, line: dict[str, Any]) -> None:
-        """Show the numbers of one epoch."""
+        """Write the numbers of one epoch."""
         if self._writer is None:
             return
         for name in sorted(line.keys() - set(NO_CURVE)):

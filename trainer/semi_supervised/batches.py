@@ -1,7 +1,7 @@
-"""The batches of the semi-supervised stage: which nodes, and the views of them.
+"""The batches of the semi-supervised stage: their nodes and the augmented views of them.
 
-Every process draws the whole batch and keeps its share, one part labelled to seven parts
-unlabelled as in the whole. Student and teacher see independent views.
+Every process draws the whole batch and keeps its share, in which the ratio of labelled to
+unlabelled nodes (1 to 7) is that of the whole. Student and teacher see independent views.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,12 @@ from trainer.steps.distributed import Ranks
 
 @dataclass(frozen=True)
 class NodeView:
-    """HU crops of this process's nodes, shape (node, 16, 64, 64), and their masks or None."""
+    """Augmented crops of this process's nodes.
+
+    Attributes:
+        hu: HU crops, shape (node, 16, 64, 64).
+        mask: Outlines, same shape; None if the network needs none.
+    """
 
     hu: Tensor
     mask: Tensor | None
@@ -42,14 +47,14 @@ class NodeView:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """One step.
+    """The batch of one step.
 
     Attributes:
-        slots: Which nodes.
+        slots: The nodes of the step.
         target: Labels of this process's labelled nodes, shape (node,).
-        labelled: Their view.
-        unlabelled: The student's view of the unlabelled nodes; None without such slots.
-        second: An independent weak view of the same, for the teacher or the Pi-model.
+        labelled: View of these labelled nodes.
+        unlabelled: The student's view of the unlabelled nodes; None if the step has none.
+        second: Independent weak view of the same nodes, for the teacher or the Pi-model.
     """
 
     slots: Slots
@@ -61,18 +66,18 @@ class TrainingBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Pools:
-    """Where batches are drawn from, in one fold.
+    """The nodes that batches are drawn from, in one fold.
 
     Attributes:
-        cohort: Patches.
-        labelled: Places in the cohort of the labelled training nodes.
-        labels: Theirs, 0 or 1.
-        unlabelled: Places of the unlabelled nodes.
-        config: The stage's values.
-        fold: Its number.
-        needs: The method's.
-        device: Of the views.
-        ranks: This process among all.
+        cohort: Cohort with its patches.
+        labelled: Indices in the cohort of the labelled training nodes.
+        labels: Labels of these nodes, 0 or 1.
+        unlabelled: Indices in the cohort of the unlabelled nodes.
+        config: Configuration of the stage.
+        fold: Number of the fold.
+        needs: What the method needs in each step.
+        device: Device of the views.
+        ranks: Rank of this process and number of processes.
     """
 
     cohort: Cohort
@@ -87,12 +92,15 @@ class Pools:
 
     @property
     def steps(self) -> int:
-        """Of an epoch: one pass over the unlabelled nodes; what is left over changes."""
+        """Number of steps per epoch, which is one pass over the unlabelled nodes.
+
+        The remaining nodes that do not fill a step are other ones in each epoch.
+        """
         return max(1, len(self.unlabelled) // self.config.unlabelled_batch)
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Labelled and unlabelled slots of a step."""
+        """Number of labelled and of unlabelled nodes per step."""
         config = self.config
         if self.needs.unlabelled:
             return config.labelled_batch, config.unlabelled_batch
@@ -100,7 +108,7 @@ class Pools:
 
 
 def labelled_pool(cohort: Cohort, fold: Fold, known: Unlabelled) -> tuple[np.ndarray, np.ndarray]:
-    """(places in the cohort, labels) of the nodes that train with labels."""
+    """Return the indices in the cohort and the labels of the nodes that train with labels."""
     training = fold.nodes(cohort, TRAIN)
     if known.truth is None:
         return training, cohort.labels[training]
@@ -110,7 +118,7 @@ def labelled_pool(cohort: Cohort, fold: Fold, known: Unlabelled) -> tuple[np.nda
 
 
 def draw(pools: Pools, epoch: int) -> Iterator[TrainingBatch]:
-    """The batches of an epoch; all randomness follows from (seed, fold, epoch)."""
+    """Draw the batches of an epoch; all random numbers follow from (seed, fold, epoch)."""
     config, (known, hidden) = pools.config, pools.sizes
     rng = partial(stream, config.seed, pools.fold, epoch)
     first, other = (
@@ -147,7 +155,7 @@ def _batch(pools: Pools, slots: Slots, first: Generator, other: Generator) -> Tr
 
 
 def _view(pools: Pools, places: np.ndarray, drawn: Generator, *, strong: bool = False) -> NodeView:
-    """Augmented crops of this process's share; the whole is drawn, so that every process agrees."""
+    """Augment the whole batch, so that processes agree, and keep this process's share."""
     cohort, mine = pools.cohort, pools.ranks.share(len(places))
     index = torch.from_numpy(places).to(cohort.patches.device)
     masks = None if cohort.masks is None else cohort.masks[index].to(pools.device)

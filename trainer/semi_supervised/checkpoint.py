@@ -1,4 +1,7 @@
-"""Checkpoints of the semi-supervised stage: both networks, the optimiser, the method's state."""
+"""Checkpoints of the semi-supervised stage.
+
+They hold both networks, the optimiser and the state of the method.
+"""
 
 from typing import Any
 
@@ -12,11 +15,19 @@ from trainer.semi_supervised.fold import SemiSupervisedProgress, SslJob, Student
 from trainer.semi_supervised.methods.method import Method
 
 STUDENT, TEACHER, STATE, OTHER = "student/", "teacher/", "state/", "other/"
-"""Prefixes: projections of both, the method's state, the network that is not reported."""
+"""Prefixes of tensor names.
+
+They mark the projections of student and teacher, the state of the method, and the network that
+is not reported.
+"""
 
 
 def both(pair: StudentAndTeacher) -> dict[str, Tensor]:
-    """The reported network where every reader of checkpoints looks, and the other beside it."""
+    """Return the weights of both networks.
+
+    The reported network has the names that every reader of checkpoints expects; the names of the
+    other one have a prefix.
+    """
     other = {OTHER + name: value for name, value in pair.other.state_dict().items()}
     return checkpoint.weights_of(pair.reported) | other
 
@@ -29,7 +40,10 @@ def keep(
     progress: SemiSupervisedProgress,
     line: dict[str, Any],
 ) -> None:
-    """The log first: a line that no checkpoint follows is cut when the run goes on."""
+    """Write the log line of an epoch, then the checkpoint.
+
+    The log comes first: when the run is resumed, log lines without a checkpoint are removed.
+    """
     run_directory.append_log(job.place / LOG, line)
     job.track(line)
     tensors = both(pair) | checkpoint.optimizer_of(pair.student, optimizer)
@@ -44,7 +58,7 @@ def keep(
 def resume(
     job: SslJob, pair: StudentAndTeacher, optimizer: torch.optim.Optimizer, method: Method
 ) -> SemiSupervisedProgress:
-    """Put back what `keep` kept; a fold that has none begins."""
+    """Restore what `keep` wrote; without a checkpoint the fold starts from the beginning."""
     if not (job.place / LAST).exists():
         return SemiSupervisedProgress()
     tensors, facts = checkpoint.load(job.place / LAST)

@@ -1,7 +1,8 @@
-"""What the semi-supervised stage trains with, named as in the paper (Sec. 2.2, 3.1).
+"""Configuration of the semi-supervised stage, named as in the paper (Sec. 2.2, 3.1).
 
-`paper` fills every gap by the plainest reading; `default` adds our changes; `scratch` is for
-networks that were trained without ImageNet weights. An ablation is a changed value.
+The profile `paper` takes the plainest choice where the paper is silent; `default` adds our
+changes; `scratch` is for networks trained without ImageNet weights. An ablation changes a
+single value.
 """
 
 from collections.abc import Iterable
@@ -11,13 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainer.data.augment import WEAK, Weak
 from trainer.data.augment_strong import STRONG, Strong
+from trainer.names import Method, Precision, Profile, Role
 from trainer.steps.schedule import Schedule
 
-Method = Literal["pgls", "mean-teacher", "pi", "temporal-ensembling", "simmatch", "supervised"]
-Reported = Literal["teacher", "student"]
-
 PAPER_RAMP = 80 / 300
-"""Epochs of ramp-up among all: Laine and Aila's, and Tarvainen and Valpola's share."""
+"""Share of the epochs in which the weight rises (Laine and Aila; Tarvainen and Valpola)."""
 W_MAX = {
     ("pgls", "kl"): 10.0,
     ("pgls", "mse"): 100.0,
@@ -26,7 +25,10 @@ W_MAX = {
     ("pi", "mse"): 100.0,
     ("temporal-ensembling", "mse"): 30.0,
 }
-"""From the sources' code; the paper states none. Others weigh by `lambda_u` and `lambda_in`."""
+"""Default of `w_max` by method and consistency loss, from the code of the methods' authors.
+
+The paper states none. SimMatch has `lambda_u` and `lambda_in` as its weights instead.
+"""
 WITH_TEACHER = ("pgls", "mean-teacher", "simmatch")
 WITH_RAMP = ("pgls", "mean-teacher", "pi", "temporal-ensembling")
 
@@ -43,65 +45,71 @@ READ_BY: dict[tuple[Method, ...], tuple[str, ...]] = {
     ("pgls", "mean-teacher"): ("consistency",),
     WITH_RAMP: ("w_max", "ramp"),
 }
-"""Values that these methods alone read; every method reads all others."""
+"""Values that only these methods read; every method reads all other values."""
 
 
 class SslConfig(BaseModel):
-    """The semi-supervised stage.
+    """Configuration of the semi-supervised stage.
 
     Attributes:
-        method: Whose unsupervised term.
-        profile: The name of the set of values that this one started from.
-        epochs: Passes over the unlabelled nodes.
-        labelled_batch: Labelled nodes of a step, over all processes.
-        unlabelled_batch: Unlabelled nodes of a step, over all processes.
-        positive_fraction: Share of positives among the labelled; None draws naturally.
+        method: Name of the semi-supervised method, which sets the unsupervised loss.
+        profile: Name of the set of values that this configuration started from.
+        epochs: Number of passes over the unlabelled nodes.
+        labelled_batch: Labelled nodes per step, over all processes.
+        unlabelled_batch: Unlabelled nodes per step, over all processes.
+        positive_fraction: Share of positives among the labelled nodes of a step; None keeps the
+            share of the cohort.
         optimizer: `sgd` with momentum (paper) or `adamw`.
-        learning_rate: Peak, for the whole batch.
-        momentum: Of SGD.
-        weight_decay: On convolution and linear weights only.
-        schedule: Per step, see `schedule`.
-        head_lr_mult: Factor for layers that the supervised run did not train.
-        alpha: Smoothing of the teacher (eq. 2).
-        ema_warmup: The teacher is the plain mean of the first 1/(1-alpha) students.
-        consistency: `kl` (paper) or `mse`; pi and temporal-ensembling have `mse`.
-        w_max: Weight of the consistency term after the ramp; None is the method's own.
+        learning_rate: Peak learning rate, for the whole batch.
+        momentum: Momentum of SGD.
+        weight_decay: Weight decay, on convolution and linear weights only.
+        schedule: Learning rate of each step, see `schedule`.
+        head_lr_mult: Learning rate factor for layers that the supervised run did not train.
+        alpha: Smoothing coefficient of the teacher (eq. 2).
+        ema_warmup: Whether the teacher is the plain mean of the first 1/(1-alpha) students.
+        consistency: Consistency loss, `kl` (paper) or `mse`; pi and temporal-ensembling always
+            use `mse`.
+        w_max: Weight of the consistency loss after the ramp-up; None is the method's default.
         ramp: Share of the epochs in which that weight rises.
-        beta: In a malignant station, scores above it are labelled malignant.
-        gamma: In a benign station, scores below it are labelled benign.
+        beta: Threshold in malignant stations: higher scores get the pseudo-label malignant.
+        gamma: Threshold in benign stations: lower scores get the pseudo-label benign.
         omega: Weight of the label sharpening loss.
-        selected_per_batch: K is so many times the steps of an epoch.
+        selected_per_batch: Selected pseudo-labels per step; K is this times the steps of an epoch.
         benign_rule: `gamma` (paper), or `all` nodes of a benign station (ours).
-        malignant_rule: `beta` (paper), or `top1`: also the best of each station (ours).
-        select: K `uniform`ly, or `stratified`: up to half of K malignant (ours).
-        ensemble: Momentum of temporal ensembling's targets.
-        alignment: SimMatch's target: the labelled `prior` (ours), or `uniform` (source).
-        temperature: SimMatch's, of similarities.
-        smoothing: SimMatch's share of the teacher's own probability.
-        tau: SimMatch's threshold of confidence.
-        queue: Batches that SimMatch's alignment remembers.
+        malignant_rule: `beta` (paper), or `top1`: also the best-scored node of each station (ours).
+        select: How K nodes are selected: `uniform` (paper), or `stratified`, up to half of K
+            malignant (ours).
+        ensemble: Momentum of the targets of temporal ensembling.
+        alignment: Target of SimMatch's alignment: the labelled `prior` (ours), or `uniform`
+            (its authors).
+        temperature: Temperature of SimMatch's similarities.
+        smoothing: Share of the teacher's own probability in SimMatch's pseudo-labels.
+        tau: Confidence threshold of SimMatch.
+        queue: Number of batches that SimMatch's alignment remembers.
         projection: Width of SimMatch's features.
-        lambda_u: Weight of SimMatch's pseudo-label term.
-        lambda_in: Weight of SimMatch's similarity term.
-        truth_reader: Whose labels of unlabelled patients' nodes to train on, with `supervised`:
-            the 'all labels' row, an upper bound.
-        station_noise: Share of stations whose status is turned round (experiments only).
+        lambda_u: Weight of SimMatch's pseudo-label loss.
+        lambda_in: Weight of SimMatch's similarity loss.
+        truth_reader: Reader whose labels of unlabelled patients' nodes are trained on, with the
+            method `supervised` only: the 'all labels' row, an upper bound.
+        station_noise: Share of stations whose status is inverted (experiments only).
         station_shuffle: Share of stations that exchange their status (experiments only).
         station_drop: Share of stations that become unknown (experiments only).
-        station_seed: Of those three.
-        reported: The network that is validated, selected and reported; None is the method's own.
+        station_seed: Random seed of those three experiments.
+        reported: The network that is validated, selected and reported; None is the method's
+            default.
         augment: Ranges of the weak augmentation.
         strong: Ranges of SimMatch's strong augmentation.
-        precision: Of the forward pass; `auto` is bf16 on a GPU. Losses and the teacher are fp32.
-        validate_every: Epochs between two validations.
-        smooth: Validations whose median selects the checkpoint.
-        seed: Of sampling, augmentation, dropout and selection.
+        precision: Precision of the forward pass; `auto` is bf16 on a GPU. Losses and the teacher
+            are fp32.
+        validate_every: Number of epochs between two validations.
+        smooth: Number of validations whose median selects the checkpoint.
+        seed: Random seed of sampling, augmentation, dropout and selection.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = "pgls"
-    profile: Literal["paper", "default", "scratch"] = "paper"
+    profile: Profile = "paper"
     epochs: int = Field(default=300, ge=1)
     labelled_batch: int = Field(default=16, ge=2)
     unlabelled_batch: int = Field(default=112, ge=1)
@@ -138,10 +146,10 @@ class SslConfig(BaseModel):
     station_shuffle: float = Field(default=0.0, ge=0, le=1)
     station_drop: float = Field(default=0.0, ge=0, le=1)
     station_seed: int = Field(default=0, ge=0)
-    reported: Reported | None = None
+    reported: Role | None = None
     augment: Weak = WEAK
     strong: Strong = STRONG
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     validate_every: int = Field(default=5, ge=1)
     smooth: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -156,31 +164,31 @@ class SslConfig(BaseModel):
 
     @property
     def batch(self) -> int:
-        """Nodes of a step."""
+        """Number of nodes per step, labelled and unlabelled."""
         return self.labelled_batch + self.unlabelled_batch
 
     @property
     def weight(self) -> float:
-        """w_max, the method's own where none is given."""
+        """Value of w_max; the method's default if the configuration gives none."""
         if self.w_max is not None:
             return self.w_max
         fixed = self.method in ("pi", "temporal-ensembling")
         return W_MAX.get((self.method, "mse" if fixed else self.consistency), 0.0)
 
     @property
-    def network(self) -> Reported:
-        """Which of the two networks is reported: methods without a teacher report the student."""
+    def network(self) -> Role:
+        """The network that is reported: the student if the method has no teacher."""
         return self.reported or ("teacher" if self.method in WITH_TEACHER else "student")
 
 
 def unread(config: SslConfig, names: Iterable[str]) -> list[str]:
-    """Which of these values the method does not read, so that changing them changes nothing."""
+    """Return those of the given values that the method ignores."""
     readers = {name: methods for methods, listed in READ_BY.items() for name in listed}
     return [name for name in names if config.method not in readers.get(name, (config.method,))]
 
 
 def with_values(config: SslConfig, **values: Any) -> SslConfig:  # noqa: ANN401
-    """The same configuration with some values changed, checked again."""
+    """Return the configuration with some values changed, and validate it again."""
     return SslConfig.model_validate(config.model_dump() | values)
 
 
@@ -202,7 +210,7 @@ SCRATCH = with_values(
     learning_rate=3e-4,
     schedule="onecycle",
     head_lr_mult=5.0,
-    alpha=0.99,  # a thousand steps are the whole run here
+    alpha=0.99,  # this profile has only about a thousand steps in all
     validate_every=1,
 )
 PROFILES = {config.profile: config for config in (PAPER, DEFAULT, SCRATCH)}

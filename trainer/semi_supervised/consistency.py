@@ -1,4 +1,4 @@
-"""The consistency term and its weight (eq. 3): pure functions of logits."""
+"""The consistency loss and its weight (eq. 3), as pure functions of logits."""
 
 import math
 
@@ -8,17 +8,17 @@ from torch.nn import functional
 
 
 def kl_loss(teacher: Tensor, student: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of the student from the teacher, per node (eq. 3).
+    """Return the Kullback-Leibler divergence of the student from the teacher, per node (eq. 3).
 
-    p(log p - log q) + (1 - p)(log(1 - p) - log(1 - q)), in float32 from logits: finite at any
-    logit. No gradient reaches the teacher.
+    p(log p - log q) + (1 - p)(log(1 - p) - log(1 - q)), computed in float32 from logits so that
+    it is finite for every logit. The teacher gets no gradient.
 
     Args:
-        teacher: Fused logits, shape (node,).
-        student: Fused logits, same shape.
+        teacher: Fused logits of the teacher, shape (node,).
+        student: Fused logits of the student, same shape.
 
     Returns:
-        Same shape, at least 0.
+        Divergence of each node, same shape, never negative.
     """
     t, s = teacher.detach().float(), student.float()
     p = torch.sigmoid(t)
@@ -28,24 +28,27 @@ def kl_loss(teacher: Tensor, student: Tensor) -> Tensor:
 
 
 def mse_loss(one: Tensor, other: Tensor) -> Tensor:
-    """Squared difference of two probabilities, per node; both may have gradients.
+    """Return the squared difference of two probabilities, per node; both may have gradients.
 
-    Equal to the mean over two classes of a softmax's squared difference (Laine and Aila 2017).
+    This equals the mean squared difference of the two softmax outputs (Laine and Aila 2017).
 
     Args:
         one: Probabilities, shape (node,).
-        other: Same shape.
+        other: Probabilities, same shape.
     """
     return (one.float() - other.float()).square()
 
 
 def ramp(epoch: int, w_max: float, length: float) -> float:
-    """w(k) of eq. 3: w_max exp(-5 (1 - k/T)^2), then w_max (Tarvainen and Valpola 2017).
+    """Return the weight w(k) of eq. 3.
+
+    It rises as w_max exp(-5 (1 - k/T)^2) and is w_max from epoch T on (Tarvainen and Valpola
+    2017).
 
     Args:
-        epoch: k, from 0.
-        w_max: The weight after the ramp.
-        length: T in epochs; 0 has no ramp.
+        epoch: k, counted from 0.
+        w_max: Weight after the ramp-up.
+        length: T, the length of the ramp-up in epochs; 0 means no ramp-up.
     """
     if epoch >= length:
         return w_max

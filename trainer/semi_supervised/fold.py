@@ -1,4 +1,4 @@
-"""One fold of the semi-supervised stage: what is trained, with what, and how far it is."""
+"""Data classes of one semi-supervised fold: its inputs, its two networks, its progress."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ from trainer.steps.guards import Watch, autocast_of
 
 @dataclass
 class SemiSupervisedProgress:
-    """What a fold has reached; stored in every checkpoint.
+    """Progress of a fold; stored in every checkpoint.
 
     Attributes:
-        epoch: Epochs done.
-        validations: Validation AUROC of every validation, of the reported network.
-        best: Highest median so far.
-        best_epoch: The epoch of that checkpoint, from 1; 0 before the first.
-        thin: Epochs in a row with fewer than ten malignant pseudo-labels to choose from.
+        epoch: Number of finished epochs.
+        validations: AUROC of the reported network at each validation so far.
+        best: Highest median of validation AUROCs so far.
+        best_epoch: Epoch of the best checkpoint, from 1; 0 before the first.
+        thin: Number of latest successive epochs with fewer than ten malignant pseudo-labels.
     """
 
     epoch: int = 0
@@ -42,19 +42,19 @@ class SemiSupervisedProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class SslJob:
-    """One fold to train.
+    """Inputs for the training of one fold.
 
     Attributes:
-        network: With the weights of the supervised run; on the device.
-        config: The stage's values.
-        cohort: Patches and labels.
+        network: Network with the weights of the supervised run, on the device.
+        config: Configuration of the stage.
+        cohort: Cohort with patches and labels.
         unlabelled: The unlabelled nodes and their stations.
-        fold: Whose patients train and validate.
-        place: The fold's folder.
-        device: Where the network is.
-        ranks: This process among all.
-        watch: Told of every step.
-        track: Told of every epoch's numbers.
+        fold: Division of the patients into training, validation and test.
+        place: Folder of the fold.
+        device: Device of the network.
+        ranks: Rank of this process and number of processes.
+        watch: Callback, called after every step.
+        track: Callback, called with the log line of every epoch.
     """
 
     network: nn.Module
@@ -70,20 +70,20 @@ class SslJob:
 
     @property
     def autocast(self) -> Callable[[], torch.autocast]:
-        """The precision of a forward pass."""
+        """Context manager that sets the precision of a forward pass."""
         return partial(autocast_of, self.device, self.config.precision)
 
 
 @dataclass(frozen=True)
 class StudentAndTeacher:
-    """Student and teacher.
+    """The two networks of a fold: student and teacher.
 
     Attributes:
-        student: Trained; its plain form, which the teacher follows.
-        stepped: The same as the step calls it, over several processes.
-        teacher: The student's moving average.
-        reported: The one of the two that is validated and reported.
-        other: The other.
+        student: The trained network without a wrapper; the teacher averages it.
+        stepped: The student wrapped for several processes; the training step calls it.
+        teacher: Moving average of the student.
+        reported: The one of the two networks that is validated and reported.
+        other: The network that is not reported.
     """
 
     student: Student
@@ -94,7 +94,7 @@ class StudentAndTeacher:
 
 
 def make_pair(job: SslJob) -> StudentAndTeacher:
-    """Both start from the supervised network (Sec. 2.2)."""
+    """Make student and teacher, which both start from the supervised network (Sec. 2.2)."""
     width = job.config.projection if needs_of(job.config).features else None
     torch.manual_seed(seed_of(stream(job.config.seed, job.fold.number, 0, SSL)))
     student = Student(job.network, width).to(job.device)
@@ -106,6 +106,6 @@ def make_pair(job: SslJob) -> StudentAndTeacher:
 
 
 def fresh_parameters(student: Student) -> frozenset[str]:
-    """What the supervised run did not train."""
+    """Return the names of the parameters that the supervised run did not train."""
     names = (name for name, _ in student.named_parameters())
     return frozenset(name for name in names if name.startswith("projection."))

@@ -1,4 +1,4 @@
-"""The forward passes of a step: the student's over all slots, the teacher's on its own view."""
+"""Forward passes of a step: the student on all nodes, the teacher on its own view of them."""
 
 import numpy as np
 import torch
@@ -15,7 +15,10 @@ from trainer.steps.forward import batch_of
 def answers(
     job: SslJob, pair: StudentAndTeacher, needs: StepNeeds, batch: TrainingBatch
 ) -> StepOutputs:
-    """One student forward over all slots, so that BatchNorm sees them as one batch."""
+    """Compute the outputs of student and teacher for a batch.
+
+    The student has one forward pass over all nodes, so that BatchNorm sees one batch.
+    """
     views = [batch.labelled]
     if batch.unlabelled is not None:
         views.append(batch.unlabelled)
@@ -36,7 +39,7 @@ def answers(
 
 @torch.no_grad()
 def _taught(job: SslJob, teacher: Student, said: StepOutputs, batch: TrainingBatch) -> StepOutputs:
-    """The teacher's answers on its own view; for SimMatch its features of the labelled too."""
+    """Add the teacher's outputs on its own view; for SimMatch also its labelled features."""
     assert batch.second is not None
     if teacher.projection is None:
         logits, _ = forward_with_features(teacher, batch.second.hu, batch.second.mask, job.autocast)
@@ -62,7 +65,7 @@ def _joined(views: list[NodeView]) -> tuple[Tensor, Tensor | None]:
 
 
 def _cut(logits: Logits, sizes: list[int]) -> list[Logits]:
-    """The logits of each view."""
+    """Split the logits by view."""
     fused, local, global_ = (
         [None] * len(sizes) if head is None else head.split(sizes) for head in logits
     )
@@ -74,7 +77,7 @@ def _cut(logits: Logits, sizes: list[int]) -> list[Logits]:
 
 @torch.no_grad()
 def bank_of(job: SslJob, teacher: Student, places: np.ndarray) -> Tensor:
-    """The teacher's features of the labelled nodes, without augmentation (SimMatch)."""
+    """Compute the teacher's features of the labelled nodes without augmentation (SimMatch)."""
     parts = []
     for part in np.array_split(places, max(1, len(places) // job.config.batch)):
         features = forward_with_features(

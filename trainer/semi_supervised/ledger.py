@@ -1,7 +1,7 @@
-"""The ledger: every pseudo-label decision of a fold, one row a node and epoch, as Parquet.
+"""The ledger: all pseudo-label decisions of a fold, one row per node and epoch, as Parquet.
 
-The file is replaced whole, so that a reader never sees half of it; what a killed run decided
-in an epoch that it did not finish is decided again and replaced.
+The file is always replaced as a whole, so that a reader never sees a part of it. If a run was
+killed during an epoch, the resumed run decides that epoch again and replaces its rows.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "label": pl.Int8(),
     "selected": pl.Boolean(),
 }
-"""`station` is the status of the node's station; `label` is -1 where none was given."""
+"""`station` is the status of the node's station; `label` is -1 for no pseudo-label."""
 
 
 def rows(
@@ -38,15 +38,15 @@ def rows(
     given: PseudoLabels,
     selected: np.ndarray,
 ) -> pl.DataFrame:
-    """The decisions of one epoch, a row a node.
+    """Return the decisions of one epoch, one row per node.
 
     Args:
-        cohort: The nodes' ids.
+        cohort: The cohort, for the ids of the nodes.
         known: The unlabelled nodes.
-        epoch: From 0.
+        epoch: Number of the epoch, from 0.
         score: The teacher's probabilities, shape (node,).
-        given: Pseudo-labels and their rules.
-        selected: Which train this epoch.
+        given: Pseudo-labels and the rules that gave them.
+        selected: True for nodes that are trained on in this epoch, shape (node,).
     """
     return pl.DataFrame(
         {
@@ -64,7 +64,7 @@ def rows(
 
 
 def append(file: Path, decided: pl.DataFrame) -> None:
-    """Add an epoch; the same or a later one that is there already is dropped."""
+    """Add the rows of an epoch; rows of the same or a later epoch in the file are dropped."""
     first = int(decided["epoch"][0])
     if file.exists():
         before = read(file).filter(pl.col("epoch") < first)
@@ -76,7 +76,7 @@ def read(file: Path) -> pl.DataFrame:
     """Read a ledger.
 
     Raises:
-        TrainerError: T54 it cannot be read.
+        TrainerError: T54 the file cannot be read.
     """
     try:
         return pl.read_parquet(file).select(

@@ -1,4 +1,4 @@
-"""Pictures of a ledger: pseudo-labels over the epochs, and nodes with and without one."""
+"""Figures of a ledger: pseudo-labels over the epochs, and example nodes of each group."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,11 +26,17 @@ GROUPS: Mapping[str, tuple[pl.Expr, bool]] = {
     "benign station, highest scores": (pl.col("station") == "benign", True),
     "labelled benign": (pl.col("label") == 0, False),
 }
-"""Rows of the picture of examples: whose nodes, and whether the highest scores come first."""
+"""Rows of the example figure: which nodes, and whether the highest scores come first."""
 
 
 def draw_counts(told: Sequence[FoldLedger]) -> bytes:
-    """Pools and, where truth is known, the share of right labels, by epoch, as PNG."""
+    """Draw, over the epochs, how many pseudo-labels there are and how many of them are right.
+
+    The second panel needs a known truth.
+
+    Returns:
+        The figure as PNG.
+    """
     judged = any(
         one.epochs[f"right_{name}"].count() for one in told for name in ("malignant", "benign")
     )
@@ -62,7 +68,7 @@ def _lines(axes: Axes, told: Sequence[FoldLedger], columns: Mapping[str, str]) -
 
 
 def examples(told: FoldLedger) -> dict[str, pl.DataFrame]:
-    """Rows of the last epoch for each group, at most a picture's row."""
+    """Return nodes of the last epoch for each group, at most as many as fit in one row."""
     return {
         name: told.last.filter(mask).sort("score", descending=highest).head(COLUMNS)
         for name, (mask, highest) in GROUPS.items()
@@ -70,11 +76,11 @@ def examples(told: FoldLedger) -> dict[str, pl.DataFrame]:
 
 
 def draw_examples(chosen: Mapping[str, pl.DataFrame], patches: Mapping[int, np.ndarray]) -> bytes:
-    """The middle slice of every example with its score, as PNG.
+    """Draw the middle slice of every example with its score, as PNG.
 
     Args:
-        chosen: As `examples` gives them.
-        patches: Node id to HU patch, shape (18, 80, 80).
+        chosen: Examples as returned by `examples`.
+        patches: HU patches by node id, shape (18, 80, 80) each.
     """
     with mpl.rc_context(PLAIN):
         figure = Figure(figsize=(1.35 * COLUMNS, 1.8 * len(chosen)), layout="constrained")
@@ -97,6 +103,6 @@ def _caption(row: dict) -> str:
 
 
 def _colour(row: dict) -> str:
-    """A label that is wrong stands out; so does a node that its score would have missed."""
+    """Return the colour of the caption: a wrong pseudo-label is highlighted."""
     wrong = row["truth"] is not None and row["label"] >= 0 and row["truth"] != row["label"]
     return COLOURS[1] if wrong else "#222222"

@@ -1,4 +1,4 @@
-"""What a ledger comes to: pseudo-labels by epoch, and how often they are right."""
+"""Summarise ledgers: the number of pseudo-labels in each epoch, and how many are right."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ PATIENCE = 5  # epochs
 
 @dataclass(frozen=True)
 class FoldLedger:
-    """The ledger of one fold.
+    """Summary of the ledger of one fold.
 
     Attributes:
-        fold: Its number.
-        epochs: One row an epoch: `malignant` and `benign` pseudo-labels, `selected_malignant`
-            and `selected_benign`, and with truth `right_malignant`, `right_benign`: shares,
-            null where there is none to judge.
-        rules: One row a station status and rule in the last epoch: `nodes`, and with truth
-            `right` and `malignant`, the share that is malignant.
-        last: The decisions of the last epoch, with a column `truth` (null unknown).
-        thin: Longest row of epochs with fewer than ten malignant pseudo-labels.
+        fold: Number of the fold.
+        epochs: One row per epoch with the counts `malignant` and `benign` of pseudo-labels,
+            `selected_malignant` and `selected_benign`; with a known truth also `right_malignant`
+            and `right_benign`, the share of right pseudo-labels (null if none can be judged).
+        rules: One row per station status and rule of the last epoch: `nodes`, and with a known
+            truth `right` and `malignant`, the share of malignant nodes.
+        last: Decisions of the last epoch, with a column `truth` (null if unknown).
+        thin: Largest number of successive epochs with fewer than ten malignant pseudo-labels.
     """
 
     fold: int
@@ -36,7 +36,7 @@ class FoldLedger:
 
     @property
     def warning(self) -> str | None:
-        """What a user should know of a pool that stays nearly empty."""
+        """Warning to the user if there are hardly any malignant pseudo-labels, else None."""
         if self.thin < PATIENCE:
             return None
         return (
@@ -47,14 +47,14 @@ class FoldLedger:
 
 
 def read_run(root: Path, truth: Mapping[int, int]) -> list[FoldLedger]:
-    """The ledgers of a run, fold by fold.
+    """Read and summarise the ledgers of a run, in the order of the folds.
 
     Args:
-        root: The run's folder.
-        truth: Node id to label, where it is known; may be empty.
+        root: Folder of the run.
+        truth: Known labels by node id; may be empty.
 
     Raises:
-        TrainerError: T54 a ledger cannot be read; T55 there is none.
+        TrainerError: T54 a ledger cannot be read; T55 the run has no ledger.
     """
     files = sorted(root.glob(f"fold-*/{ledger.FILE}"))
     if not files:
@@ -71,7 +71,7 @@ def read_run(root: Path, truth: Mapping[int, int]) -> list[FoldLedger]:
 
 
 def summarise(fold: int, told: pl.DataFrame, truth: Mapping[int, int]) -> FoldLedger:
-    """Count a ledger, and judge it where the truth is known."""
+    """Count the pseudo-labels of a ledger and compare them with the truth where it is known."""
     known = pl.DataFrame(
         {"node_id": list(truth), "truth": list(truth.values())},
         schema={"node_id": pl.Int64, "truth": pl.Int8},

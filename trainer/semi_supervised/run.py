@@ -1,4 +1,4 @@
-"""A semi-supervised run: every fold from the supervised run's weights of the same fold."""
+"""A semi-supervised run: each fold starts from the supervised weights of the same fold."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from trainer.runs import checkpoint, predictions
 from trainer.runs import directory as run_directory
 from trainer.runs.directory import BEST, CURVES, DONE, LAST
 from trainer.runs.predicting import predict
-from trainer.runs.predictions import FILE, LAST_FILE, NETWORK_FILES
+from trainer.runs.predictions import FILE, LAST_FILE, ROLE_FILES
 from trainer.runs.tracking import Tracker
 from trainer.semi_supervised.batches import labelled_pool
 from trainer.semi_supervised.checkpoint import OTHER
@@ -34,8 +34,8 @@ from trainer.steps.distributed import Ranks, wait
 from trainer.steps.guards import Watch
 from trainer.supervised.run import check_split, keep_split, refuse_unoutlined, within
 
-OTHER_FILE = {"teacher": NETWORK_FILES["student"], "student": NETWORK_FILES["teacher"]}
-"""By the reported network: the other's predictions, of the same weights' epoch."""
+OTHER_FILE = {"teacher": ROLE_FILES["student"], "student": ROLE_FILES["teacher"]}
+"""File for the predictions of the other network at the same epoch, by the reported network."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class SourceRun:
     """The supervised run that both networks start from.
 
     Attributes:
-        root: Its folder.
-        facts: Its `run.json`.
-        sha256: Of that file.
-        network: Its network's knobs, with the BatchNorm momentum that it trained with.
+        root: Folder of the run.
+        facts: Content of its `run.json`.
+        sha256: SHA-256 of that file.
+        network: Configuration of its network, with the BatchNorm momentum used in training.
     """
 
     root: Path
@@ -57,15 +57,15 @@ class SourceRun:
 
 @dataclass(frozen=True, kw_only=True)
 class SslRun:
-    """What to train.
+    """Inputs of a semi-supervised run.
 
     Attributes:
-        root: `runs/NAME`, begun.
+        root: Folder `runs/NAME`; its `run.json` is already written.
         source: The supervised run.
-        config: The stage's values.
-        device: Where to train.
-        ranks: This process among all.
-        watch: Told of every step of all folds.
+        config: Configuration of the stage.
+        device: Device to train on.
+        ranks: Rank of this process and number of processes.
+        watch: Callback, called after every step of all folds.
     """
 
     root: Path
@@ -77,7 +77,7 @@ class SslRun:
 
 
 def read_source(root: Path) -> SourceRun:
-    """Read the supervised run.
+    """Read the supervised run that a semi-supervised one starts from.
 
     Raises:
         TrainerError: T52 the folder holds no supervised run.
@@ -98,10 +98,10 @@ def read_source(root: Path) -> SourceRun:
 
 
 def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequence[Fold]) -> None:
-    """Train the folds that are not done; each leaves checkpoints and predictions.
+    """Train the folds that are not done, and write their checkpoints and predictions.
 
     Raises:
-        TrainerError: T08 a part of a fold lacks a class; T12, T13 from the loop; T52 the
+        TrainerError: T08 a part of a fold lacks a class; T12, T13 from the training loop; T52 the
             supervised run lacks a fold; T53 it trained on other patients.
     """
     for fold in folds:
@@ -119,10 +119,11 @@ def train_folds(run: SslRun, cohort: Cohort, unlabelled: Unlabelled, folds: Sequ
 
 
 def check_source(source: SourceRun, cohort: Cohort, fold: Fold) -> None:
-    """Make sure that the fold's weights are there and have seen no patient who now tests.
+    """Check that the fold's weights exist and never saw a patient who is now in the test part.
 
     Raises:
-        TrainerError: T52, T53.
+        TrainerError: T52 the supervised fold is not finished; T53 its patients were divided
+            otherwise.
     """
     place = source.root / f"fold-{fold.number}"
     if not (place / DONE).exists():
@@ -174,7 +175,11 @@ def _train(run: SslRun, cohort: Cohort, known: Unlabelled, fold: Fold, place: Pa
 
 
 def begin(run: SslRun, fold: Fold) -> tuple[nn.Module, str, dict[str, Any]]:
-    """The supervised network of a fold: (network, its file's hash in words, its `done.json`)."""
+    """Load the supervised network of a fold.
+
+    Returns:
+        The network, the name of its run with the hash of its weights file, its `done.json`.
+    """
     place = run.source.root / f"fold-{fold.number}"
     network = build(run.source.network)
     checkpoint.restore(checkpoint.load(place / BEST)[0], network)
@@ -184,7 +189,7 @@ def begin(run: SslRun, fold: Fold) -> tuple[nn.Module, str, dict[str, Any]]:
 
 
 def prior(config: SslConfig, cohort: Cohort, fold: Fold, known: Unlabelled) -> float:
-    """Share of positives among the labelled nodes that the network sees."""
+    """Return the share of positives among the labelled nodes that the network trains on."""
     if config.positive_fraction is not None:
         size = config.labelled_batch
         return positives_of(size, config.positive_fraction) / size
@@ -203,7 +208,10 @@ def _predict(job: SslJob, weights: Path, file: Path, *, other: bool = False) -> 
 
 
 def facts_of(source: SourceRun, config: SslConfig, cohort: Cohort) -> dict[str, Any]:
-    """What a run is, beside the cohort's digest: to go on, all of it must be equal."""
+    """Return the facts that identify a run, without the cohort's digest.
+
+    A run can only be resumed if all of them are equal.
+    """
     before = source.facts
     return {
         "stage": "ssl",

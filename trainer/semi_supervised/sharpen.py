@@ -1,6 +1,7 @@
-"""Pathology-guided label sharpening (Sec. 2.2): scores and station statuses to pseudo-labels.
+"""Pathology-guided label sharpening (Sec. 2.2): make pseudo-labels.
 
-Values in, values out: it knows nothing of networks, of files, of the database.
+They follow from the teacher's scores and the status of the stations. This module works on
+arrays alone; it uses no network, no file and no database.
 """
 
 from dataclasses import dataclass
@@ -9,25 +10,26 @@ from typing import Literal
 import numpy as np
 
 MALIGNANT, BENIGN, UNKNOWN = 1, 0, -1
-"""Status of a station; no finding is unknown, never benign: surgeons sample."""
+"""Status of a station; without a finding it is unknown, never benign, as surgeons only sample."""
 NO_LABEL = -1
 
 RULES = ("none", "malignant>beta", "malignant_top1", "benign<gamma", "benign_all")
 NONE, ABOVE_BETA, TOP1, BELOW_GAMMA, ALL_BENIGN = range(len(RULES))
 
 FEWEST_MALIGNANT = 10
-"""With fewer malignant pseudo-labels the loss is of benign nodes alone."""
+"""With fewer malignant pseudo-labels the sharpening loss hardly contains malignant nodes."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How a pseudo-label is given.
+    """Thresholds and rules that give the pseudo-labels.
 
     Attributes:
-        beta: Malignant station: label 1 strictly above it.
-        gamma: Benign station: label 0 strictly below it.
-        benign_rule: `gamma` (paper); `all` nodes of a benign station are 0 (ours).
-        malignant_rule: `beta` (paper); `top1` also labels the best of each station 1 (ours).
+        beta: In a malignant station, a score strictly above it gives label 1.
+        gamma: In a benign station, a score strictly below it gives label 0.
+        benign_rule: `gamma` (paper), or `all`: every node of a benign station gets 0 (ours).
+        malignant_rule: `beta` (paper), or `top1`: also the best-scored node of each station
+            gets 1 (ours).
     """
 
     beta: float = 0.7
@@ -38,34 +40,34 @@ class Rules:
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """One row a node; arrays of shape (node,).
+    """Pseudo-labels of nodes; arrays of shape (node,).
 
     Attributes:
-        label: 1, 0, or -1 for none.
-        rule: Place in `RULES`.
+        label: Pseudo-label 1 or 0, or -1 for none.
+        rule: Index into `RULES` of the rule that gave the label.
     """
 
     label: np.ndarray
     rule: np.ndarray
 
     def pool(self, label: int) -> int:
-        """How many nodes got this label."""
+        """Return the number of nodes with this label."""
         return int((self.label == label).sum())
 
 
 def sharpen(
     score: np.ndarray, status: np.ndarray, station: np.ndarray, rules: Rules
 ) -> PseudoLabels:
-    """Give pseudo-labels where the teacher and the pathology agree.
+    """Give pseudo-labels to nodes on which teacher and pathology agree.
 
-    A malignant station's node is never labelled 0; an unknown station's node gets no label.
+    Nodes of a malignant station are never labelled 0; nodes of an unknown station get no label.
 
     Args:
         score: Teacher's probabilities, shape (node,).
-        status: Of the node's station: 1, 0 or -1.
-        station: A number for each station of a patient and study, the same for its nodes; -1
-            where its nodes need not hold what made it malignant (no `top1` there).
-        rules: Thresholds and which rule.
+        status: Status of the node's station, 1, 0 or -1, same shape.
+        station: Station id of each node, unique per patient and study, same shape; -1 if the
+            positive node may not be segmented (`top1` is not applied there).
+        rules: Thresholds and the choice of rules.
     """
     rule = np.full(len(score), NONE, np.int8)
     if rules.benign_rule == "all":
@@ -81,9 +83,10 @@ def sharpen(
 
 
 def best_of_each(score: np.ndarray, station: np.ndarray) -> np.ndarray:
-    """Index of the best-scored node of every station, the first of equals; -1 is no station.
+    """Return the index of the best-scored node of every station, the first of equal ones.
 
-    A malignant station holds at least one malignant node (a multiple-instance rule, ours).
+    Station id -1 means no station. The rule is ours: a malignant station has at least one
+    malignant node, as in multiple-instance learning.
     """
     order = np.lexsort((np.arange(len(score)), -score, station))
     ordered = station[order]
@@ -98,16 +101,16 @@ def select(
     how: Literal["uniform", "stratified"],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Choose the pseudo-labelled nodes that train this epoch ("randomly select a fixed number").
+    """Select the pseudo-labelled nodes of this epoch ("randomly select a fixed number").
 
     Args:
-        label: 1, 0, or -1 for none, shape (node,).
-        count: K; fewer eligible are all taken.
-        how: `uniform` without replacement; `stratified` takes malignant up to K/2 first (ours).
-        rng: Of (seed, fold, epoch).
+        label: Pseudo-label 1 or 0, or -1 for none, shape (node,).
+        count: K, the number to select; if fewer are eligible, all are selected.
+        how: `uniform` without replacement, or `stratified`: malignant ones up to K/2 first (ours).
+        rng: Random generator, seeded from (seed, fold, epoch).
 
     Returns:
-        bool, shape (node,): min(K, eligible) are True.
+        Selection, bool, shape (node,); min(K, eligible) entries are True.
     """
     chosen = np.zeros(len(label), bool)
     if how == "uniform":

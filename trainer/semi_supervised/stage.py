@@ -1,6 +1,6 @@
-"""The semi-supervised stage: eq. 3, one fold.
+"""The training loop of the semi-supervised stage (eq. 3) for one fold.
 
-It reads from top to bottom; what differs between methods is in `trainer.methods`.
+What differs between methods is in `trainer.semi_supervised.methods`.
 """
 
 import statistics
@@ -40,16 +40,16 @@ from trainer.steps.losses import sharpening_loss, sup_loss
 from trainer.steps.optimizers import build_optimizer, set_rates
 
 THIN_EPOCHS = 5
-"""So many epochs with hardly a malignant pseudo-label are told to the user."""
+"""After so many epochs with hardly any malignant pseudo-label the user gets a note."""
 
 
 @dataclass(frozen=True)
 class EpochPseudoLabels:
-    """This epoch's pseudo-labels; arrays over the unlabelled nodes.
+    """Pseudo-labels of one epoch; arrays over the unlabelled nodes.
 
     Attributes:
-        label: 0 or 1 where selected, float32.
-        selected: bool.
+        label: Pseudo-label of selected nodes, 0 or 1, float32; 0 for other nodes.
+        selected: True for nodes that are trained on in this epoch, bool.
     """
 
     label: np.ndarray
@@ -57,11 +57,12 @@ class EpochPseudoLabels:
 
 
 def train_fold(job: SslJob) -> SemiSupervisedProgress:
-    """Train one fold, or go on with it; leaves `last` and `best` checkpoints in its folder.
+    """Train one fold, or resume it; write `last` and `best` checkpoints to its folder.
+
+    If an error stops the training, finished epochs are kept.
 
     Raises:
-        TrainerError: T12 the loss is not finite; T13 out of memory; T64 see `refresh`; what was
-            finished is kept.
+        TrainerError: T12 the loss is not finite; T13 out of memory; T64 see `refresh`.
     """
     config, ranks, needs = job.config, job.ranks, needs_of(job.config)
     pair = make_pair(job)
@@ -112,7 +113,7 @@ def _sharpen(
     pools: Pools,
     progress: SemiSupervisedProgress,
 ) -> tuple[EpochPseudoLabels | None, dict[str, int]]:
-    """Score all unlabelled nodes, label those on which station and teacher agree, choose K."""
+    """Score all unlabelled nodes, give pseudo-labels, and select K of these nodes."""
     config, known = job.config, job.unlabelled
     if not pools.needs.sharpen:
         return None, {}
@@ -134,17 +135,17 @@ def _sharpen(
 
 
 def refresh(job: SslJob, teacher: Student, session: TeacherSession | None) -> np.ndarray:
-    """The teacher's probabilities of all unlabelled nodes, float32, in evaluation mode.
+    """Compute the teacher's probabilities of all unlabelled nodes, float32, in evaluation mode.
 
-    Each process scores its part; all have the whole, and so choose the same nodes.
+    Each process scores a part; all get the whole and therefore select the same nodes.
 
     Args:
-        job: The fold.
-        teacher: As it is now.
-        session: What scores in its place; None is torch.
+        job: Inputs of the fold.
+        teacher: The current teacher.
+        session: ONNX Runtime session that scores; None if torch scores.
 
     Raises:
-        TrainerError: T64 the session answers otherwise than torch.
+        TrainerError: T64 the session's output differs from torch's.
     """
     places, world = job.unlabelled.index, job.ranks.world
     even = np.resize(places, -(-len(places) // world) * world)
@@ -166,7 +167,7 @@ def _epoch(
     progress: SemiSupervisedProgress,
     chosen: EpochPseudoLabels | None,
 ) -> dict[str, float]:
-    """One pass over the unlabelled nodes; the mean of every term of eq. 3."""
+    """Train one epoch and return the mean of the loss and of each term of eq. 3."""
     config, epoch, steps = job.config, progress.epoch, pools.steps
     pair.stepped.train()
     pair.teacher.eval()
@@ -202,13 +203,13 @@ def _epoch(
 def _sharpened(
     job: SslJob, said: StepOutputs, batch: TrainingBatch, chosen: EpochPseudoLabels | None
 ) -> Tensor:
-    """Third term of eq. 3, over the selected nodes of the batch; 0 without any."""
+    """Compute the third term of eq. 3 on the selected nodes of the batch; 0 if there are none."""
     if chosen is None:
         return torch.zeros((), device=job.device)
     slots, world = batch.slots, job.ranks.world
     label = torch.from_numpy(chosen.label[slots.mine]).to(job.device)
     selected = torch.from_numpy(chosen.selected[slots.mine]).to(job.device).float()
-    # Gradients are averaged over processes, of which each has its own number of selected.
+    # Gradients are averaged over processes, which have different numbers of selected nodes.
     count = max(float(chosen.selected[slots.unlabelled].sum()), 1.0) / world
     return sharpening_loss(said.unlabelled, label, selected, count)
 
@@ -220,7 +221,7 @@ def _note(progress: SemiSupervisedProgress, loss: float) -> str:
 
 
 def _validate(job: SslJob, pair: StudentAndTeacher, progress: SemiSupervisedProgress) -> float:
-    """Validation AUROC of the reported network; keeps both where its median is best."""
+    """Compute the validation AUROC of the reported network; save both if its median is best."""
     index = job.fold.nodes(job.cohort, VALIDATION)
     logits = logits_of(pair.reported, job.cohort, index, job.device, job.autocast)
     auroc = float(roc_auc_score(job.cohort.labels[index], logits[:, 0]))

@@ -1,4 +1,4 @@
-"""What the semi-supervised stage trains: a network; for SimMatch its features too."""
+"""The student: a network that can also return features, which SimMatch needs."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,14 @@ from trainer.networks.two_stream import Logits
 
 
 class Student(nn.Module):
-    """A network with, where asked for, L2-normalised features beside its logits."""
+    """A network that can return L2-normalised features beside its logits."""
 
     def __init__(self, network: nn.Module, width: int | None) -> None:
         """Wrap a network.
 
         Args:
-            network: With `fused_head`: dropout, then one linear unit.
-            width: Of the features; None gives logits alone.
+            network: Network with a `fused_head`, which is a dropout and one linear unit.
+            width: Width of the features; None gives logits alone.
         """
         super().__init__()
         self.network = network
@@ -32,11 +32,11 @@ class Student(nn.Module):
 
     @property
     def fused_head(self) -> nn.Sequential:
-        """The head whose input the features are."""
+        """The head whose input is projected to the features."""
         return self.network.fused_head  # pyright: ignore[reportReturnType]
 
     def forward(self, hu: Tensor, mask: Tensor | None = None) -> tuple[Logits, Tensor | None]:
-        """Logits of shape (node,); features of shape (node, width) or None."""
+        """Return logits of shape (node,), and features of shape (node, width) or None."""
         kept: list[Tensor] = []
         hook = self.fused_head.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
         try:
@@ -51,7 +51,7 @@ class Student(nn.Module):
 def forward_with_features(
     student: nn.Module, hu: Tensor, mask: Tensor | None, autocast: Callable[[], torch.autocast]
 ) -> tuple[Logits, Tensor | None]:
-    """One forward pass; logits and unit-length features in float32."""
+    """Run one forward pass and return logits and unit-length features in float32."""
     with autocast():
         logits, features = student(hu, mask)
     local, global_ = (None if head is None else head.float() for head in logits[1:])

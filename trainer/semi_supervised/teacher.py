@@ -1,7 +1,7 @@
-"""The teacher: a moving average of the student (eq. 2), of its parameters and its buffers.
+"""The teacher: a moving average of the student's parameters and buffers (eq. 2).
 
-Buffers too (EMAN, ours): a pseudo-label needs a teacher in evaluation mode, and the running
-statistics of BatchNorm must belong to the averaged weights.
+Averaging the buffers as well is our addition (EMAN): pseudo-labels come from the teacher in
+evaluation mode, and the running statistics of BatchNorm must fit the averaged weights.
 """
 
 import copy
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def make_teacher(student: nn.Module) -> nn.Module:
-    """A copy of the student that never gets a gradient, in evaluation mode."""
+    """Return a copy of the student that never gets a gradient, in evaluation mode."""
     return copy.deepcopy(student).requires_grad_(False).eval()
 
 
@@ -20,9 +20,9 @@ def update_teacher(teacher: nn.Module, student: nn.Module, alpha: float) -> None
     """Move the teacher towards the student: alpha theta' + (1 - alpha) theta (eq. 2).
 
     Args:
-        teacher: Changed in place.
-        student: After its step; without the wrapper of several processes.
-        alpha: Smoothing; 0 copies the student.
+        teacher: The network to update; it is changed in place.
+        student: The student after its step, without the wrapper for several processes.
+        alpha: Smoothing coefficient; 0 copies the student.
     """
     theirs = student.state_dict()
     averaged: list[Tensor] = []
@@ -33,17 +33,18 @@ def update_teacher(teacher: nn.Module, student: nn.Module, alpha: float) -> None
             towards.append(theirs[name])
         else:
             mine.copy_(theirs[name])  # counts of batches
-    # One call for all: a thousand small ones would cost more than the step's launch.
+    # One call for all tensors: a thousand small calls would take longer than the step itself.
     torch._foreach_lerp_(averaged, towards, 1 - alpha)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def alpha_at(step: int, alpha: float, *, warmup: bool) -> float:
-    """The smoothing of a step.
+    """Return the smoothing coefficient of a step.
 
     Args:
-        step: Student steps before this one, from 0.
-        alpha: Its limit.
-        warmup: min(1 - 1/(n + 1), alpha) with n = step + 1, as Tarvainen and Valpola's code:
-            a plain mean of the first students. For a teacher that starts cold.
+        step: Number of student steps before this one.
+        alpha: Upper limit of the coefficient.
+        warmup: Use min(1 - 1/(n + 1), alpha) with n = step + 1, as the code of Tarvainen and
+            Valpola does. The teacher is then the plain mean of the first students, which suits
+            a teacher without trained weights.
     """
     return min(1 - 1 / (step + 2), alpha) if warmup else alpha

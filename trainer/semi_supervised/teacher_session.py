@@ -1,7 +1,8 @@
-"""The teacher in ONNX Runtime: on a CPU it scores the unlabelled nodes faster than torch.
+"""The teacher in ONNX Runtime, which scores unlabelled nodes faster than torch on a CPU.
 
-A fold exports its teacher once, as the graph that an engine has, and puts the present weights
-into it before every refresh: an export takes longer than most refreshes. Torch checks it.
+The teacher is exported once per fold, as the same graph that an engine has. Before each
+scoring only its weights are replaced, because an export takes longer than most scorings. The
+output is compared with torch.
 """
 
 import gc
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 PAYS_NODES = 40_000
-"""Scores of a whole fold from which on the export is sure to be worth its time."""
+"""Number of scores in a whole fold from which on the export certainly saves time."""
 
 CLOSE = 1e-4
-"""Of two probabilities."""
+"""Largest allowed difference between the probabilities of torch and ONNX Runtime."""
 
 EXPORTED = TwoStream | SliceNetwork
 CPU = torch.device("cpu")
@@ -46,8 +47,8 @@ class Graph:
     """An exported network whose weights can be changed.
 
     Attributes:
-        model: The graph; its weights are whatever was put in last.
-        weights: The network's name of every initializer that is a weight.
+        model: The graph; it contains the weights that were last put in.
+        weights: Name of the network's parameter for each initializer that is a weight.
     """
 
     model: "ModelProto"
@@ -56,27 +57,27 @@ class Graph:
 
 @dataclass
 class TeacherSession:
-    """The teacher of one fold.
+    """The exported teacher of one fold.
 
     Attributes:
-        graph: None before the first refresh.
+        graph: The exported graph; None before the first scoring.
     """
 
     graph: Graph | None = None
 
     def logits_of(self, network: nn.Module, cohort: Cohort, index: np.ndarray) -> np.ndarray:
-        """Fused logits of some nodes; a node's does not depend on the others by a single bit.
+        """Compute the fused logits of some nodes, bit for bit independent of the other nodes.
 
         Args:
-            network: The teacher as it is now, on the CPU; left in evaluation mode.
-            cohort: Patches.
-            index: Nodes, at least one.
+            network: The current teacher, on the CPU; it is left in evaluation mode.
+            cohort: The cohort with its patches.
+            index: Indices of the nodes in the cohort, at least one.
 
         Returns:
-            float32, shape (node,).
+            Logits, float32, shape (node,).
 
         Raises:
-            TrainerError: T64 torch answers otherwise, a fresh export included.
+            TrainerError: T64 the output differs from torch's, even after a fresh export.
         """
         assert isinstance(network, EXPORTED)
         session = self._session(network, cohort, index[:RUN_NODES])
@@ -104,9 +105,10 @@ class TeacherSession:
 
 
 def begin(job: SslJob) -> TeacherSession | None:
-    """The session of a fold; None where torch scores: on a GPU, in bf16, in 3D, in short runs.
+    """Return the session of a fold, or None if torch scores.
 
-    A run that is gone on with decides as it did before.
+    Torch scores on a GPU, in bf16, for 3D networks and in short runs. The decision depends only
+    on the job, so that a resumed run decides as before.
     """
     quick = job.device.type == "cpu" and job.config.precision != "bf16"
     pays = len(job.unlabelled.index) * job.config.epochs >= PAYS_NODES
@@ -114,23 +116,24 @@ def begin(job: SslJob) -> TeacherSession | None:
 
 
 def exported(network: Network) -> Graph:
-    """The graph of a network, with drawn numbers for its weights.
+    """Export a network as a graph with random weights.
 
-    The exporter drops a bias of zeros and keeps equal weights once: no graph for other
-    weights. Drawn ones are all different, and so tell as well what became of each.
+    The exporter removes a bias of zeros and stores equal weights once, so that such a graph could
+    not take other weights. Random weights are all different, and they also show which initializer
+    holds which weight.
     """
-    # Of training's channels-last weights the exporter would make a slower graph.
+    # From the channels-last weights of training the exporter would make a slower graph.
     quick = quickened(folded(network)).to(memory_format=torch.contiguous_format)
     weights, drawn = _weights(quick), torch.Generator().manual_seed(0)
     names = {value.normal_(generator=drawn).numpy().tobytes(): n for n, value in weights.items()}
     model = onnx_model(quick, "fp32")
-    gc.collect()  # the exporter's cycles, half a second's: now, not amid the first refresh
+    gc.collect()  # frees the exporter's cycles now (half a second), not during the first scoring
     known = {c.name: names[c.raw_data] for c in model.graph.initializer if c.raw_data in names}
     return Graph(model, known)
 
 
 def filled(graph: Graph, network: Network) -> bytes:
-    """The ONNX file with a network's weights, which are put into the graph."""
+    """Put a network's weights into the graph and return the ONNX file."""
     weights = _weights(quickened(folded(network)))
     for constant in graph.model.graph.initializer:
         if constant.name in graph.weights:
@@ -139,7 +142,7 @@ def filled(graph: Graph, network: Network) -> bytes:
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:
-    """What training changes; the rest follows from the config."""
+    """Return the tensors that training changes; all others follow from the configuration."""
     state = network.state_dict().items()
     return {name: value for name, value in state if name.endswith((".weight", ".bias"))}
 

@@ -1,7 +1,8 @@
-"""The unlabelled nodes and what pathology says of their stations.
+"""The unlabelled nodes and the pathology status of their stations.
 
-Only series of unlabelled patients are asked for: no status of a patient who trains with
-labels, validates or tests is ever read. Read once, before the first step; equal in all folds.
+Only series of unlabelled patients are read: the status of a patient in the training (with
+labels), validation or test part is never read. The nodes are read once, before the first step,
+and are the same in all folds.
 """
 
 import hashlib
@@ -23,22 +24,22 @@ from trainer.semi_supervised.sharpen import BENIGN, MALIGNANT, UNKNOWN
 
 CODES = {"malignant": MALIGNANT, "benign": BENIGN, "unknown": UNKNOWN}
 SCATTERED = ("candidates_agree", "crosswalk_overlaps")
-"""Rules after which the node's neighbours need not hold what made the station malignant."""
+"""Rules for a station's status with which the positive node may be outside its nodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unlabelled:
-    """One row a node; arrays of shape (node,).
+    """The unlabelled nodes; arrays of shape (node,).
 
     Attributes:
-        index: Its place in the cohort.
-        status: Of its station: 1 malignant, 0 benign, -1 unknown.
-        station: A number for each station (or jar of stations) of a patient and study; -1
-            where nothing is known.
-        whole: The station's nodes hold what made it malignant.
-        weak: Malignant only as a member of a merged or overlapping group.
-        truth: Labels of the 'all labels' row, -1 without; None in every other run.
-        excluded: Nodes left out, by code (P09, P10).
+        index: Index of the node in the cohort.
+        status: Status of its station: 1 malignant, 0 benign, -1 unknown.
+        station: Id of the station (or of stations reported together), unique per patient and
+            study; -1 if its status is unknown.
+        whole: Whether the positive node must be among the station's nodes.
+        weak: Whether the station is malignant only as a member of a merged or overlapping group.
+        truth: Labels for the 'all labels' row, -1 for none; None in every other run.
+        excluded: Number of excluded nodes by code (P09, P10).
     """
 
     index: np.ndarray
@@ -51,16 +52,16 @@ class Unlabelled:
 
     @property
     def bags(self) -> np.ndarray:
-        """Station numbers for a rule over all nodes of a station; -1 where it may not speak."""
+        """Station ids for `top1`; -1 if the positive node may not be segmented."""
         return np.where(self.whole, self.station, -1)
 
     def counts(self) -> dict[str, int]:
-        """Nodes by what is known of them, for the run's record."""
+        """Return the number of nodes by station status, for the record of the run."""
         named = {name: int((self.status == code).sum()) for name, code in CODES.items()}
         return {"nodes": len(self.index), **named, **self.excluded}
 
     def digest(self) -> str:
-        """SHA-256 over all of it: a run goes on only with the same stations."""
+        """Return a SHA-256 over nodes and stations; a run is only resumed if it is the same."""
         truth = self.index[:0] if self.truth is None else self.truth
         columns = self.index, self.status, self.bags, self.weak, truth
         return hashlib.sha256(
@@ -69,16 +70,16 @@ class Unlabelled:
 
 
 def read(session: Session, cohort: Cohort, fold: Fold, config: SslConfig) -> Unlabelled:
-    """The nodes of unlabelled patients, those left out that P09 or P10 excludes.
+    """Read the nodes of unlabelled patients, without those that P09 or P10 excludes.
 
     Args:
-        session: A snapshot.
-        cohort: All nodes.
-        fold: Any; unlabelled patients are the same in all.
-        config: Whose truth, and what to disturb.
+        session: Database session on a snapshot.
+        cohort: Cohort with all nodes.
+        fold: Any fold; the unlabelled patients are the same in all of them.
+        config: Configuration; it names the truth reader and the disturbances of station status.
 
     Raises:
-        TrainerError: T50 too few unlabelled nodes; T51 no truth by that reader.
+        TrainerError: T50 too few unlabelled nodes; T51 the truth reader gave no labels.
     """
     index = fold.nodes(cohort, UNLABELLED_PART)
     nodes = [cohort.nodes[i] for i in index]
@@ -100,12 +101,12 @@ def read(session: Session, cohort: Cohort, fold: Fold, config: SslConfig) -> Unl
 def described(
     index: np.ndarray, nodes: Sequence[CohortNode], told: Mapping[int, StationStatus]
 ) -> Unlabelled:
-    """What was told of some nodes, without those that are excluded.
+    """Combine nodes with the status of their stations, without the excluded nodes.
 
     Args:
-        index: Their places in the cohort, shape (node,).
-        nodes: The same nodes.
-        told: Status by node id.
+        index: Indices of the nodes in the cohort, shape (node,).
+        nodes: The same nodes as database rows.
+        told: Station status by node id.
     """
     said = [told.get(node.node_id, StationStatus("unknown", "absent")) for node in nodes]
     kept = [place for place, one in enumerate(said) if not one.excluded]
@@ -122,7 +123,10 @@ def described(
 
 
 def _station(node: CohortNode, said: StationStatus) -> tuple[object, ...] | None:
-    """Nodes about which the same findings speak share a station; of a merged jar, the jar."""
+    """Return a key of the node's station: nodes with the same findings share a station.
+
+    Stations that were sent to pathology together count as one.
+    """
     if said.status == "unknown":
         return None
     return node.patient_id, node.study_uid, said.status, said.findings
@@ -134,9 +138,9 @@ def _numbered(keys: Sequence[tuple[object, ...] | None]) -> np.ndarray:
 
 
 def disturb(known: Unlabelled, config: SslConfig) -> Unlabelled:
-    """Spoil what pathology says, for experiments: exchange, then turn round, then forget.
+    """Disturb the status of stations, for experiments: shuffle, then invert, then forget.
 
-    Whole stations are spoilt, so that their nodes still agree.
+    Whole stations are changed, so that nodes of one station still agree.
     """
     shares = config.station_shuffle, config.station_noise, config.station_drop
     stations = known.station.max(initial=-1) + 1
@@ -162,7 +166,7 @@ def disturb(known: Unlabelled, config: SslConfig) -> Unlabelled:
 
 
 def _truth(session: Session, cohort: Cohort, index: np.ndarray, reader: str) -> np.ndarray:
-    """Labels of these nodes and of no others."""
+    """Read the labels of these nodes only."""
     ids = [cohort.nodes[i].node_id for i in index]
     told = labels.said_before(session, ids)
     said = {node: value for (node, who), value in told.items() if who == reader}

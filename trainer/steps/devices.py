@@ -1,4 +1,4 @@
-"""Where to train: the CPU, or this process's GPU."""
+"""Choice of the device to train on: the CPU, or the GPU of this process."""
 
 import torch
 from torch import device as Device
@@ -10,10 +10,10 @@ __all__ = ["Device", "choose"]
 
 
 def choose(wanted: str, ranks: Ranks) -> Device:
-    """The device that was asked for; `auto` takes a GPU where there is one.
+    """Return the device that the user asked for; `auto` takes a GPU if there is one.
 
     Raises:
-        TrainerError: T48 no such device here.
+        TrainerError: T48 this machine has no such device.
     """
     usable = torch.cuda.is_available()
     if wanted not in ("auto", "cpu", "cuda") or (wanted == "cuda" and not usable):

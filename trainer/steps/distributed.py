@@ -1,8 +1,8 @@
-"""Several processes, one step: what each takes of a batch, and what all must agree on.
+"""Training with several processes: each one's part of a batch, and what they exchange.
 
-`torchrun` starts the processes; alone, everything here is the identity. Every process draws
-the whole batch's random numbers and keeps its own slice, so that two processes do what one
-would have done (dropout apart, which is drawn where the activations are).
+`torchrun` starts the processes; with a single process the functions here change nothing. Every
+process draws the random numbers of the whole batch and keeps its own part. So two processes get
+the same result as one, except for dropout, which each process draws for its own part.
 """
 
 import os
@@ -19,7 +19,13 @@ from trainer.networks.two_stream import BATCHNORMS
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all."""
+    """Position of this process among all processes.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        world: Number of processes.
+        local: Number of this process on its machine, from 0.
+    """
 
     rank: int = 0
     world: int = 1
@@ -27,23 +33,25 @@ class Ranks:
 
     @property
     def writes(self) -> bool:
-        """Only the first process writes files, prints, and touches the database."""
+        """Whether this process writes files, prints and uses the database; only the first does."""
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """This process's part of a batch; all parts are equal.
+        """Return this process's part of a batch of `count` nodes; all parts have the same size.
 
         Raises:
-            ValueError: The batch does not divide by the number of processes.
+            ValueError: The batch cannot be divided equally among the processes.
         """
         if count % self.world:
-            raise ValueError(f"a batch of {count} over {self.world} processes; wanted a multiple")
+            raise ValueError(
+                f"a batch of {count} over {self.world} processes; wanted a multiple of their number"
+            )
         size = count // self.world
         return slice(self.rank * size, (self.rank + 1) * size)
 
 
 def start() -> Ranks:
-    """Join the processes that `torchrun` started; alone where it did not."""
+    """Join the processes that `torchrun` started; without `torchrun` there is one process."""
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         return Ranks()
     local = int(os.environ["LOCAL_RANK"])
@@ -55,23 +63,23 @@ def start() -> Ranks:
 
 
 def stop(ranks: Ranks) -> None:
-    """Leave the other processes."""
+    """Leave the group of processes."""
     if ranks.world > 1:
         distributed.destroy_process_group()
 
 
 def wait(ranks: Ranks) -> None:
-    """Until every process is here."""
+    """Wait until every process has reached this call."""
     if ranks.world > 1:
         distributed.barrier()
 
 
 def gathered(part: Tensor, ranks: Ranks) -> Tensor:
-    """The parts of all processes in their order: every process has the whole.
+    """Return the parts of all processes as one tensor, in the order of the processes.
 
     Args:
-        part: Shape (mine, ...), equal everywhere.
-        ranks: This process among all.
+        part: This process's part, with the same shape in every process.
+        ranks: Position of this process among all.
     """
     if ranks.world == 1:
         return part
@@ -81,7 +89,7 @@ def gathered(part: Tensor, ranks: Ranks) -> Tensor:
 
 
 def spread(network: nn.Module, ranks: Ranks) -> nn.Module:
-    """The network as the step calls it: gradients averaged, BatchNorm over all processes."""
+    """Wrap a network so that gradients are averaged and BatchNorm covers all processes."""
     if ranks.world == 1:
         return network
     device = next(network.parameters()).device
@@ -103,23 +111,23 @@ class Total(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
-        """Every part had the same share in every process's result."""
+        """Sum the gradients: each part was added to the result of every process."""
         total = gradients[0].clone()
         distributed.all_reduce(total)
         return total
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
-    """BatchNorm over the batches of all processes, for the CPU (torch's own needs a GPU)."""
+    """BatchNorm over the parts of all processes, for the CPU (torch's own class needs a GPU)."""
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any number of axes after the channels."""
+        """Accept any number of axes after the channels."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise by the mean and variance of the whole batch.
 
         Args:
-            input: This process's part, shape (node, channel, ...).
+            input: This process's part of the batch, shape (node, channel, ...).
         """
         if not self.training:
             return super().forward(input)
@@ -127,7 +135,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
         shape = (1, -1, *[1] * (input.ndim - 2))
         count = input.numel() / input.shape[1] * distributed.get_world_size()
         mean = Total.apply(input.sum(axes)) / count
-        centred = input - mean.view(shape)  # two passes: E[x^2] - E[x]^2 cancels in float32
+        centred = input - mean.view(shape)  # two passes: E[x^2] - E[x]^2 is inexact in float32
         variance = Total.apply(centred.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach(), count)
         scale = self.weight * torch.rsqrt(variance + self.eps)
@@ -154,7 +162,7 @@ def _synchronise(network: nn.Module) -> nn.Module:
 
 
 def _with_state(module: "nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d") -> SyncBatchNorm:
-    """The same parameters, the same buffers: the optimiser and the checkpoint see no difference."""
+    """Return a `SyncBatchNorm` that has the same parameter and buffer objects."""
     other = SyncBatchNorm(module.num_features, module.eps, module.momentum)
     other._parameters.update(module._parameters)
     other._buffers.update(module._buffers)

@@ -1,4 +1,4 @@
-"""What a network in evaluation mode says of nodes: no augmentation, fixed batches."""
+"""The outputs of a network in evaluation mode, without augmentation, in batches of fixed size."""
 
 from collections.abc import Callable
 
@@ -21,17 +21,17 @@ def logits_of(
     device: torch.device,
     autocast: Callable[[], torch.autocast],
 ) -> np.ndarray:
-    """Logits of some nodes.
+    """Compute the logits of some nodes.
 
     Args:
-        network: Left in evaluation mode.
-        cohort: Patches (and masks where the network needs them).
-        index: Nodes.
-        device: Of the network.
-        autocast: The precision of the forward pass.
+        network: The network; it is left in evaluation mode.
+        cohort: Patches, and masks if the network needs them.
+        index: Indices of the nodes in the cohort.
+        device: Device of the network.
+        autocast: Function that returns the precision context of the forward pass.
 
     Returns:
-        float32, shape (node, 3): fused, local, global; nan for a head that is not there.
+        Logits, float32, shape (node, 3): fused, local, global; nan for a head that does not exist.
     """
     network.eval()
     parts = [
@@ -44,7 +44,7 @@ def logits_of(
 def batch_of(
     cohort: Cohort, index: np.ndarray, device: torch.device
 ) -> tuple[Tensor, Tensor | None]:
-    """The centred crops of some nodes and of their masks (0 to 1), float32."""
+    """Return the centred crops of some nodes and of their masks (0 to 1), float32."""
     places = torch.from_numpy(index).to(cohort.patches.device)
     hu = cohort.patches[places][CROP].to(device).float()
     if cohort.masks is None:
@@ -55,7 +55,7 @@ def batch_of(
 def forward(
     network: nn.Module, hu: Tensor, mask: Tensor | None, autocast: Callable[[], torch.autocast]
 ) -> Logits:
-    """One forward pass, in float32 logits."""
+    """Run one forward pass and return its logits in float32."""
     with autocast():
         logits = network(hu) if mask is None else network(hu, mask)
     local = None if logits.local is None else logits.local.float()

@@ -1,4 +1,4 @@
-"""What watches over the steps of any stage: the loss, the precision, the memory."""
+"""Helpers for the steps of any stage: progress, precision, and checks of loss and memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,24 +11,31 @@ from trainer.errors import TrainerError
 Autocast = Callable[[], torch.autocast]
 
 
-CHECK_EVERY = 20  # steps between two looks at the loss: each look waits for the device
+CHECK_EVERY = 20  # steps between two checks of the loss: each check waits for the device
 
 
 Watch = Callable[[int, int, str], None]
-"""Told of every step: (done, total, a few words)."""
+"""Function called after every step with (steps done, steps in total, a short note)."""
 
 
 def autocast_of(device: torch.device, precision: str) -> torch.autocast:
-    """bf16 where asked for, or on a GPU by `auto`; weights and losses stay float32."""
+    """Return the precision context: bf16 for `bf16`, and on a GPU for `auto`; else float32.
+
+    Weights and losses are always float32.
+    """
     wanted = precision == "bf16" or (precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
 def check_loss(total: float, learning_rate: float) -> None:
-    """Stop where the loss is no number any more.
+    """Stop if the loss is not a finite number.
+
+    Args:
+        total: Loss, or a sum of losses.
+        learning_rate: Peak learning rate, for the error message.
 
     Raises:
-        TrainerError: T12.
+        TrainerError: T12 the loss is not finite.
     """
     if not np.isfinite(total):
         raise TrainerError(
@@ -42,10 +49,13 @@ def check_loss(total: float, learning_rate: float) -> None:
 
 @contextmanager
 def out_of_memory(batch: int) -> Iterator[None]:
-    """Turn the device's error into ours.
+    """Replace the device's out-of-memory error by a `TrainerError`.
+
+    Args:
+        batch: Nodes of a batch, for the error message.
 
     Raises:
-        TrainerError: T13.
+        TrainerError: T13 the device ran out of memory.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Losses against labels and pseudo-labels: pure functions of logits."""
+"""Losses of logits against labels and pseudo-labels, without side effects."""
 
 import torch
 from torch import Tensor
@@ -10,14 +10,14 @@ from trainer.networks.two_stream import Logits
 def sup_loss(logits: Logits, target: Tensor) -> Tensor:
     """Sum the binary cross-entropy of the three heads (eq. 1), all weights 1.
 
-    Li et al., MICCAI 2024, Sec. 2.1. A network with one head has its one term.
+    Li et al., MICCAI 2024, Sec. 2.1. For a network with one head the sum has one term.
 
     Args:
         logits: Fused, local and global logits, shape (node,) each.
-        target: 0 or 1, shape (node,), float.
+        target: Labels 0 or 1, shape (node,), float.
 
     Returns:
-        Scalar, mean over nodes; computed in float32 whatever the logits' precision.
+        Scalar, mean over nodes, computed in float32 whatever the precision of the logits.
     """
     terms = [
         functional.binary_cross_entropy_with_logits(head.float(), target)
@@ -28,16 +28,17 @@ def sup_loss(logits: Logits, target: Tensor) -> Tensor:
 
 
 def sharpening_loss(logits: Logits, label: Tensor, selected: Tensor, count: float) -> Tensor:
-    """Eq. 1 against pseudo-labels, over the nodes that have one (third term of eq. 3).
+    """Compute the loss of eq. 1 for the nodes with a pseudo-label (third term of eq. 3).
 
-    The three heads as for the labelled (ours: the paper writes one symbol), so that omega
-    weighs like with like.
+    The three heads are summed as for labelled nodes (ours: the paper has one symbol), so that
+    omega weights two losses of the same kind.
 
     Args:
-        logits: Of the unlabelled nodes, shape (node,) each.
-        label: 0 or 1 where selected, shape (node,), float.
+        logits: Logits of the unlabelled nodes, shape (node,) each.
+        label: Pseudo-labels 0 or 1 of the selected nodes, shape (node,), float.
         selected: 1 where the node has a pseudo-label this epoch, else 0; same shape, float.
-        count: Selected nodes to average over, of several processes their mean; none gives 0.
+        count: Number of selected nodes to average over (with several processes, the mean of their
+            numbers). If it is 0, the loss is 0.
 
     Returns:
         Scalar, float32.

@@ -1,4 +1,4 @@
-"""The optimiser of a stage: which parameters decay, which learn faster."""
+"""The optimiser of a stage: which parameters get weight decay or a higher learning rate."""
 
 from collections.abc import Collection
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from trainer.steps.schedule import Schedule, factor
 
 @runtime_checkable
 class Rates(Protocol):
-    """What the optimiser needs of a stage's configuration.
+    """Values that the optimiser needs from a stage's configuration.
 
     Attributes:
         optimizer: `sgd` or `adamw`.
@@ -39,13 +39,13 @@ class Rates(Protocol):
 def build_optimizer(
     network: nn.Module, config: Rates, fresh: Collection[str]
 ) -> torch.optim.Optimizer:
-    """SGD or AdamW over four groups: fresh or pretrained, with or without decay.
+    """Build SGD or AdamW with up to four groups: fresh or pretrained, with or without decay.
 
-    Biases and BatchNorm do not decay (ours; the sources' practice).
+    Biases and BatchNorm have no weight decay (ours; usual in the works that we follow).
 
     Args:
-        network: Its parameters are grouped.
-        config: Rates and decay.
+        network: Network whose parameters are trained.
+        config: Learning rates and decay.
         fresh: Names of parameters that no pretrained file filled.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -70,7 +70,7 @@ def set_rates(
     step: int,
     steps: int,
 ) -> None:
-    """Give every group its rate for this step."""
+    """Set the learning rate of every group for one step (`step` of `steps`, from 0)."""
     part = factor(config.schedule, step, steps)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * part

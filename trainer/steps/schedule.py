@@ -1,4 +1,4 @@
-"""Learning rate as a function of the step: closed forms, so that a run can go on anywhere."""
+"""The learning rate as a formula of the step, so that a run can resume at any step."""
 
 import math
 from typing import Literal
@@ -6,16 +6,16 @@ from typing import Literal
 Schedule = Literal["cosine", "onecycle"]
 
 WARM_UP = 0.3  # share of the steps; Smith and Topin 2019, torch's OneCycleLR
-FIRST, LAST = 1 / 25, 1 / 25e4  # of the peak; as torch's
+FIRST, LAST = 1 / 25, 1 / 25e4  # factors of the peak at the first and last step; as in torch
 
 
 def factor(schedule: Schedule, step: int, steps: int) -> float:
-    """What the peak learning rate is multiplied by.
+    """Return the factor by which the peak learning rate is multiplied at a step.
 
     Args:
         schedule: `cosine` falls from 1 to 0 (paper Sec. 3.1); `onecycle` rises first.
-        step: From 0.
-        steps: Of the whole run.
+        step: Number of the step, from 0.
+        steps: Number of steps of the whole run.
     """
     if schedule == "cosine":
         return _cosine(1.0, 0.0, step / steps)

@@ -1,7 +1,8 @@
-"""What a stage trains with: `paper` to the letter, `default` and `scratch` with our changes.
+"""Config of the supervised stage, and its profiles.
 
-Everything that the paper leaves open is filled by the plainest reading (see docs/training.md);
-a changed value is a keyword, never a subclass.
+Profile `paper` follows the paper exactly; `default` and `scratch` have our changes. Where the paper
+is silent, we chose the simplest reading (see docs/training.md). To change a value, pass it as a
+keyword; there are no subclasses.
 """
 
 from typing import Any, Literal
@@ -9,36 +10,39 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainer.data.augment import WEAK, Weak
+from trainer.names import Precision, Profile
 from trainer.steps.schedule import Schedule
 
 PAPER_BATCH = 32
 
 
 class SupervisedConfig(BaseModel):
-    """The supervised stage (paper Sec. 3.1; gaps filled by us).
+    """Values of the supervised stage (paper Sec. 3.1; gaps filled by us).
 
     Attributes:
-        profile: The name of the set of values that this one started from.
-        epochs: Passes over the labelled training nodes.
-        batch: Nodes of a step, over all processes.
+        profile: Name of the profile that this config started from.
+        epochs: Number of passes over the labelled training nodes.
+        batch: Number of nodes of a step, over all processes together.
         optimizer: `sgd` with momentum (paper) or `adamw`.
-        learning_rate: Peak, for `batch` nodes.
-        momentum: Of SGD.
-        weight_decay: On convolution and linear weights only.
-        schedule: Per step, see `schedule`.
-        head_lr_mult: Factor for layers that no pretrained file fills.
-        positive_fraction: Share of positives in a batch; None draws naturally.
-        bn_momentum: Of every BatchNorm; None leaves the network's own.
+        learning_rate: Peak learning rate, for steps of `batch` nodes.
+        momentum: Momentum of SGD.
+        weight_decay: Weight decay, applied to convolution and linear weights only.
+        schedule: Name of the learning-rate schedule (see `trainer.steps.schedule`).
+        head_lr_mult: Factor of the learning rate for layers that no pretrained file fills (without
+            pretrained weights: the heads).
+        positive_fraction: Share of positives in a batch; None draws from all nodes alike.
+        bn_momentum: Momentum of every BatchNorm; None keeps the value of the network config.
         augment: Ranges of the weak augmentation.
-        precision: Of the forward pass; `auto` is bf16 on a GPU, fp32 elsewhere. Losses are fp32.
-        validate_every: Epochs between two validations.
-        smooth: Validations whose median selects the checkpoint.
-        seed: Of initialisation, sampling, augmentation and dropout.
+        precision: Precision of the forward pass; `auto` is bf16 on a GPU, else fp32. Losses are
+            always fp32.
+        validate_every: Number of epochs from one validation to the next.
+        smooth: Number of last validations whose median AUROC selects the best checkpoint.
+        seed: Random seed of initialisation, sampling, augmentation and dropout.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    profile: Literal["paper", "default", "scratch"] = "paper"
+    profile: Profile = "paper"
     epochs: int = Field(default=300, ge=1)
     batch: int = Field(default=PAPER_BATCH, ge=2)
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -50,7 +54,7 @@ class SupervisedConfig(BaseModel):
     positive_fraction: float | None = Field(default=None, gt=0, lt=1)
     bn_momentum: float | None = Field(default=None, gt=0, le=1)
     augment: Weak = WEAK
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     validate_every: int = Field(default=5, ge=1)
     smooth: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -73,6 +77,6 @@ PROFILES = {config.profile: config for config in (PAPER, DEFAULT, SCRATCH)}
 
 
 def with_values(config: SupervisedConfig, **values: Any) -> SupervisedConfig:  # noqa: ANN401
-    """The same configuration with some values changed, checked again; None changes nothing."""
+    """Return the config with some values changed and checked; a value of None changes nothing."""
     given = {name: value for name, value in values.items() if value is not None}
     return SupervisedConfig.model_validate(config.model_dump() | given)

@@ -1,4 +1,4 @@
-"""A pretraining run: a network's body from the nodes of unlabelled patients."""
+"""A pretraining run: trains the body of a network on the nodes of unlabelled patients."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,19 @@ from trainer.supervised.pretraining_targets import measurable
 
 BODY = "body.safetensors"
 BN_MOMENTUM = 0.1
-"""The networks' own 0.01 lags by hundreds of steps, of which pretraining has few (ours)."""
+"""BatchNorm momentum. With 0.01 the statistics lag by hundreds of steps; there are few (ours)."""
 
 
 @dataclass(frozen=True)
 class PretrainedBody:
-    """The body that a run made."""
+    """The body that a pretraining run made.
+
+    Attributes:
+        file: Safetensors file of the body.
+        sha256: SHA-256 of the file.
+        nodes: Number of nodes that it was trained on.
+        loss: Mean loss of the last epoch.
+    """
 
     file: Path
     sha256: str
@@ -43,10 +50,11 @@ def pretrain_run(
     device: torch.device,
     watch: Watch,
 ) -> PretrainedBody:
-    """Pretrain on the unlabelled patients of a fold: they are the same in every fold.
+    """Pretrain a body on the unlabelled patients of a fold, who are the same in every fold.
 
     Raises:
-        TrainerError: T46 no unlabelled node with a mask; T12, T13 from the loop.
+        TrainerError: T46 fewer unlabelled nodes with a mask than one batch; T12 the loss is not
+            finite; T13 out of memory.
     """
     if (root / DONE).exists():
         return PretrainedBody(root / BODY, **run_directory.read_json(root / DONE))
@@ -55,7 +63,7 @@ def pretrain_run(
     if len(index) < config.batch:
         raise TrainerError(
             "T46",
-            f"{len(index)} nodes with a mask of patients without labels",
+            f"{len(index)} nodes with a mask in patients without labels",
             f"at least one batch of {config.batch}",
             "Ingest unlabelled scans with node masks, or lower --batch.",
         )
@@ -75,5 +83,5 @@ def pretrain_run(
     sha256 = save_body(drawn, root / BODY)
     loss = progress.losses[-1]
     run_directory.put_json(root / DONE, {"sha256": sha256, "nodes": len(index), "loss": loss})
-    (root / LAST).unlink(missing_ok=True)  # after the mark: a run killed here is complete
+    (root / LAST).unlink(missing_ok=True)  # after `DONE`: a run killed here is complete
     return PretrainedBody(root / BODY, sha256, len(index), loss)

@@ -1,13 +1,14 @@
-"""Pretraining without labels: regress what a node measures (ours; see `measured`).
+"""The pretraining stage: regression of measured properties of nodes, without labels (ours).
 
-It stands in for ImageNet weights where none can be had. Only nodes of unlabelled patients are
-used, in every fold the same, so that no test patient's image is among them.
+It replaces ImageNet weights where these are not available. The targets are in
+`pretraining_targets`. Only nodes of unlabelled patients are used, the same in every fold, so that
+no image of a test patient is among them.
 """
 
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from trainer.data.sampling import (
     seed_of,
     stream,
 )
+from trainer.names import Precision
 from trainer.networks.body import swap_heads
 from trainer.networks.two_stream import Logits
 from trainer.runs import checkpoint
@@ -41,13 +43,14 @@ class PretrainConfig(BaseModel):
     """The values of pretraining (ours).
 
     Attributes:
-        epochs: Passes over the nodes.
-        batch: Nodes of a step.
-        learning_rate: Peak of the one-cycle schedule; AdamW.
-        weight_decay: On everything.
-        augment: As in the stages that follow. The window is not shifted: mean HU is a target.
-        precision: As in the supervised stage.
-        seed: Of initialisation, sampling, augmentation and dropout.
+        epochs: Number of passes over the nodes.
+        batch: Number of nodes of a step.
+        learning_rate: Peak learning rate of the one-cycle schedule, for AdamW.
+        weight_decay: Weight decay, applied to all parameters.
+        augment: Ranges of the weak augmentation, without change of size and HU level, because
+            the size and the mean HU are targets.
+        precision: Precision of the forward pass, as in the supervised stage.
+        seed: Random seed of initialisation, sampling, augmentation and dropout.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,13 +60,18 @@ class PretrainConfig(BaseModel):
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     augment: Weak = Weak(window_hu=0.0, scale=0.0, noise_hu=WEAK.noise_hu)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     seed: int = Field(default=0, ge=0)
 
 
 @dataclass
 class PretrainingProgress:
-    """What pretraining has reached."""
+    """State of a pretraining; it is stored in the checkpoint.
+
+    Attributes:
+        epoch: Number of epochs done.
+        losses: Mean loss of each epoch.
+    """
 
     epoch: int = 0
     losses: list[float] = field(default_factory=list)
@@ -71,16 +79,16 @@ class PretrainingProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainJob:
-    """One pretraining.
+    """Everything that one pretraining needs.
 
     Attributes:
-        network: Drawn; on the device. Its heads are replaced.
-        config: The values.
-        cohort: With masks.
-        index: Nodes to learn from, all measurable.
-        place: The run's folder.
-        device: Where the network is.
-        watch: Told of every step.
+        network: Network with random weights, on the device; its heads will be replaced.
+        config: Values of the stage.
+        cohort: Cohort with masks.
+        index: Indices of the nodes to train on; all must be measurable.
+        place: Folder of the run.
+        device: Device of the network.
+        watch: Function called after every step.
     """
 
     network: nn.Module
@@ -93,10 +101,10 @@ class PretrainJob:
 
 
 def pretrain(job: PretrainJob) -> PretrainingProgress:
-    """Train the body, or go on with it.
+    """Train the body, or resume its training.
 
     Raises:
-        TrainerError: T12 the loss is not finite; T13 out of memory; what was finished is kept.
+        TrainerError: T12 the loss is not finite; T13 out of memory. Finished epochs are kept.
     """
     config, network = job.config, job.network
     swap_heads(network, len(NAMES))
@@ -148,11 +156,11 @@ def _epoch(
 
 
 def measured_loss(predicted: Logits, target: Tensor) -> Tensor:
-    """Mean squared error of every head, averaged: 1 is what a constant reaches.
+    """Compute the mean squared error, averaged over the heads; a constant output of 0 gives 1.
 
     Args:
-        predicted: Each head's values, shape (node, 6).
-        target: Same shape.
+        predicted: Outputs of each head, shape (node, 6).
+        target: Targets of the same shape.
     """
     heads = [head for head in predicted if head is not None]
     return torch.stack([(head - target).square().mean() for head in heads]).mean()

@@ -1,6 +1,6 @@
-"""Plain properties of a node, from its patch and its mask alone: the targets of pretraining.
+"""The targets of pretraining: size and HU statistics of a node, measured on its patch and mask.
 
-They need no label and no pathology (ours; stands in for ImageNet on a closed network).
+They need no label and no pathology. They are ours, for sites without access to ImageNet weights.
 """
 
 import numpy as np
@@ -18,12 +18,12 @@ NAMES = (
     "log spread of HU",
     "fraction below 20 HU",
 )
-LOW_HU = 20.0  # fat, and necrosis after contrast
+LOW_HU = 20.0  # fat, and necrosis in a scan with contrast agent, are below it
 AT_ONCE = 256
 
 
 def measurable(cohort: Cohort) -> np.ndarray:
-    """Index of the nodes that can be measured: those with a mask and axes."""
+    """Return the indices of the nodes that can be measured: with mask, short axis and volume."""
     return np.flatnonzero(
         [
             node.has_mask and bool(node.short_axis_mm) and bool(node.volume_mm3)
@@ -33,14 +33,14 @@ def measurable(cohort: Cohort) -> np.ndarray:
 
 
 def measure(cohort: Cohort, index: np.ndarray) -> Tensor:
-    """Measure nodes, scaled to mean 0 and standard deviation 1 over these nodes.
+    """Measure nodes; each property is scaled to mean 0 and standard deviation 1 over the nodes.
 
     Args:
-        cohort: With masks.
-        index: Of `measurable`.
+        cohort: Cohort with masks.
+        index: Indices of the nodes, from `measurable`.
 
     Returns:
-        float32, shape (node, 6), in the order of `NAMES`.
+        Targets, float32, shape (node, 6), in the order of `NAMES`.
     """
     parts = np.array_split(index, max(1, -(-len(index) // AT_ONCE)))
     values = torch.cat([_sizes(cohort, index), torch.cat([_texture(cohort, p) for p in parts])], 1)

@@ -1,4 +1,4 @@
-"""A supervised run: every fold trained, its validation and test nodes scored and kept."""
+"""A supervised run: trains every fold and stores predictions of its validation and test nodes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,16 +33,16 @@ from trainer.supervised.stage import FoldJob, train_fold
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedRun:
-    """What to train.
+    """Everything that a supervised run needs beside the cohort and its folds.
 
     Attributes:
-        root: `runs/NAME`, begun.
-        network: The network's knobs; prior and BatchNorm momentum are set for each fold.
-        config: The stage's values.
-        start: Where the weights come from.
-        device: Where to train.
-        ranks: This process among all.
-        watch: Told of every step of all folds.
+        root: Folder `runs/NAME` of the run, which exists already.
+        network: Config of the network; prior and BatchNorm momentum are set for each fold.
+        config: Values of the stage.
+        start: Source of the initial weights.
+        device: Device to train on.
+        ranks: Position of this process among all.
+        watch: Function called after every step, counted over all folds.
     """
 
     root: Path
@@ -55,11 +55,12 @@ class SupervisedRun:
 
 
 def train_folds(run: SupervisedRun, cohort: Cohort, folds: Sequence[Fold]) -> None:
-    """Train the folds that are not done; each leaves checkpoints and predictions.
+    """Train the folds that are not done; write checkpoints and predictions of each.
 
     Raises:
-        TrainerError: T08 a part of a fold lacks a class; T12, T13 from the loop; T40 a node
-            without the mask that the network needs.
+        TrainerError: T08 a part of a fold lacks a class; T12 the loss is not finite; T13 out of
+            memory; T40 a node has no mask, but the network needs one; T53 a fold was begun with
+            other patients.
     """
     for fold in folds:
         check_fold(fold, cohort)
@@ -104,17 +105,22 @@ def _train(run: SupervisedRun, cohort: Cohort, fold: Fold, place: Path) -> None:
 
 
 def refuse_unoutlined(cohort: Cohort, index: np.ndarray) -> None:
-    """Refuse nodes that are a point only, for a network that needs outlines.
+    """Refuse nodes that are marked by a point only, for a network that needs masks.
 
     Raises:
-        TrainerError: T40.
+        TrainerError: T40 a node has no outline.
     """
     assert cohort.masks is not None
     refuse_points(cohort.masks[index], [cohort.nodes[i].tracking_uid for i in index])
 
 
 def begin(run: SupervisedRun, cohort: Cohort, fold: Fold) -> tuple[nn.Module, frozenset[str], str]:
-    """The network of a fold before its first step: (network, fresh parameters, source)."""
+    """Make the network of a fold before its first step.
+
+    Returns:
+        The network on the device, the names of the parameters with the higher learning rate, and
+        the source of the weights as a text.
+    """
     torch.manual_seed(seed_of(stream(run.config.seed, fold.number, 0, INIT_STREAM)))
     values: dict[str, Any] = {"head_prior": run_prior(run, cohort, fold)}
     if run.config.bn_momentum is not None:
@@ -125,17 +131,17 @@ def begin(run: SupervisedRun, cohort: Cohort, fold: Fold) -> tuple[nn.Module, fr
 
 
 def run_prior(run: SupervisedRun, cohort: Cohort, fold: Fold) -> float:
-    """Share of positives that the network sees: of the sampler, or of the training part."""
+    """Return the share of positives in training: that of the sampler, or of the training part."""
     if run.config.positive_fraction is not None:
         return positives_of(run.config.batch, run.config.positive_fraction) / run.config.batch
     return float((cohort.labels[fold.nodes(cohort, TRAIN)] == 1).mean())
 
 
 def keep_split(place: Path, cohort: Cohort, fold: Fold) -> None:
-    """Write who is in which part, or make sure that a fold goes on with the same patients.
+    """Write which patients are in which part; when a fold resumes, check that they are the same.
 
     Raises:
-        TrainerError: T53.
+        TrainerError: T53 the fold was begun with other patients.
     """
     if (place / SPLIT).exists():
         check_split(place, cohort, fold)
@@ -144,10 +150,12 @@ def keep_split(place: Path, cohort: Cohort, fold: Fold) -> None:
 
 
 def check_split(place: Path, cohort: Cohort, fold: Fold) -> None:
-    """Make sure that what was trained there has seen no patient who now tests.
+    """Check that a trained fold has the same patients in the same parts as now.
+
+    This makes sure that its networks have not seen a patient who is now in the test part.
 
     Raises:
-        TrainerError: T53.
+        TrainerError: T53 the fold has other patients.
     """
     before, now = run_directory.read_json(place / SPLIT), split_of(cohort, fold)
     if any(before.get(part, []) != now.get(part, []) for part in (TRAIN, VALIDATION, TEST)):
@@ -160,7 +168,7 @@ def check_split(place: Path, cohort: Cohort, fold: Fold) -> None:
 
 
 def split_of(cohort: Cohort, fold: Fold) -> dict[str, Any]:
-    """Pseudonyms by part: they are the same in every database of the site."""
+    """Return the pseudonyms of each part; they are the same in every database of the site."""
     keys = {node.patient_id: node.patient_key for node in cohort.nodes}
     parts: dict[str, list[str]] = {}
     for patient, part in fold.parts.items():
@@ -175,7 +183,14 @@ def _predict(job: FoldJob, weights: Path, file: Path) -> None:
 
 
 def within(watch: Watch, number: int, folds: int, name: int) -> Callable[[int, int, str], None]:
-    """One fold's steps as a part of the run's."""
+    """Return a `Watch` for one fold that reports its steps as part of the steps of the run.
+
+    Args:
+        watch: Function called with the steps of the run.
+        number: Number of folds trained before this one.
+        folds: Number of folds to train.
+        name: Number of the fold, for the note.
+    """
 
     def tell(done: int, total: int, note: str) -> None:
         watch(number * total + done, folds * total, f"fold {name}, {note}")

@@ -1,6 +1,7 @@
-"""The supervised stage: eq. 1 on labelled nodes, one fold.
+"""The supervised stage: trains one fold with the loss of eq. 1 on its labelled nodes.
 
-It reads from top to bottom; it knows folds and files, and nothing of the command line.
+The functions stand in the order in which they are called. The module uses folds and files; it does
+not depend on the command line.
 """
 
 import statistics
@@ -47,13 +48,13 @@ from trainer.supervised.config import SupervisedConfig
 
 @dataclass
 class SupervisedProgress:
-    """What a fold has reached; stored in every checkpoint.
+    """State of the training of a fold; it is stored in the `last` checkpoint.
 
     Attributes:
-        epoch: Epochs done.
-        validations: Validation AUROC of every validation.
-        best: Highest median so far.
-        best_epoch: The epoch of that checkpoint, from 1; 0 before the first.
+        epoch: Number of epochs done.
+        validations: AUROC of every validation so far.
+        best: Highest median of the last validations so far.
+        best_epoch: Epoch of the `best` checkpoint, from 1; 0 if there is none yet.
     """
 
     epoch: int = 0
@@ -64,19 +65,19 @@ class SupervisedProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldJob:
-    """One fold to train.
+    """Everything that the training of one fold needs.
 
     Attributes:
-        network: Initialised; on the device.
-        fresh: Names of the parameters that no pretrained file filled.
-        config: The stage's values.
-        cohort: Patches and labels.
-        fold: Whose patients train and validate.
-        place: The fold's folder.
-        device: Where the network is.
-        ranks: This process among all.
-        watch: Told of every step.
-        track: Told of every epoch's numbers.
+        network: Network with its initial weights, on the device.
+        fresh: Names of the parameters with the higher learning rate (see `Start.fill`).
+        config: Values of the stage.
+        cohort: Cohort with patches and labels.
+        fold: Fold that gives the training and validation patients.
+        place: Folder of the fold.
+        device: Device of the network.
+        ranks: Position of this process among all.
+        watch: Function called after every step.
+        track: Function called after every epoch with its numbers.
     """
 
     network: nn.Module
@@ -92,15 +93,15 @@ class FoldJob:
 
     @property
     def autocast(self) -> Autocast:
-        """The precision of a forward pass."""
+        """Function that returns the precision context of a forward pass."""
         return partial(autocast_of, self.device, self.config.precision)
 
 
 def train_fold(job: FoldJob) -> SupervisedProgress:
-    """Train one fold, or go on with it; leaves `last` and `best` checkpoints in its folder.
+    """Train one fold or resume it; write the checkpoints `last` and `best` in its folder.
 
     Raises:
-        TrainerError: T12 the loss is not finite; T13 out of memory; what was finished is kept.
+        TrainerError: T12 the loss is not finite; T13 out of memory. Finished epochs are kept.
     """
     config, ranks = job.config, job.ranks
     optimizer = build_optimizer(job.network, config, job.fresh)
@@ -127,7 +128,7 @@ def train_fold(job: FoldJob) -> SupervisedProgress:
 def _epoch(
     job: FoldJob, network: nn.Module, optimizer: torch.optim.Optimizer, progress: SupervisedProgress
 ) -> float:
-    """One pass; the mean loss. All randomness follows from (seed, fold, epoch)."""
+    """Train one epoch; return its mean loss. All randomness depends on (seed, fold, epoch) only."""
     config, fold, epoch = job.config, job.fold, progress.epoch
     network.train()
     training = fold.nodes(job.cohort, TRAIN)
@@ -161,9 +162,9 @@ def _note(progress: SupervisedProgress, loss: float) -> str:
 def _batch(
     job: FoldJob, index: np.ndarray, views: torch.Generator
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Augmented crops, masks where the network needs them, targets: this process's share.
+    """Make this process's part of a batch: augmented crops, masks (or None), and targets.
 
-    The whole batch is drawn and warped everywhere, so that every process draws the same.
+    Every process augments the whole batch, so that all processes draw the same random numbers.
     """
     cohort, mine = job.cohort, job.ranks.share(len(index))
     places = torch.from_numpy(index).to(cohort.patches.device)
@@ -175,7 +176,7 @@ def _batch(
 
 
 def _validate(job: FoldJob, progress: SupervisedProgress) -> float:
-    """Validation AUROC of the fused head; keeps the weights where it is best."""
+    """Compute the validation AUROC of the fused head, and save the weights if they are the best."""
     index = job.fold.nodes(job.cohort, VALIDATION)
     logits = logits_of(job.network, job.cohort, index, job.device, job.autocast)
     auroc = float(roc_auc_score(job.cohort.labels[index], logits[:, 0]))
@@ -184,7 +185,7 @@ def _validate(job: FoldJob, progress: SupervisedProgress) -> float:
 
 
 def _select(job: FoldJob, progress: SupervisedProgress, auroc: float) -> None:
-    """Keep the weights where the median of the last validations is highest, the later of two."""
+    """Save the weights if the median of the last validations is the highest so far, or equal."""
     progress.validations.append(auroc)
     median = statistics.median(progress.validations[-job.config.smooth :])
     if median < progress.best:
@@ -201,7 +202,7 @@ def _keep(
     progress: SupervisedProgress,
     line: dict[str, Any],
 ) -> None:
-    """The log first: a line that no checkpoint follows is cut when the run goes on."""
+    """Write log and checkpoint; the log first, as a resumed run cuts lines without a checkpoint."""
     run_directory.append_log(job.place / LOG, line)
     job.track(line)
     weights = checkpoint.weights_of(job.network)

@@ -1,4 +1,4 @@
-"""The method that a configuration names."""
+"""Create the semi-supervised method that a configuration names."""
 
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from trainer.steps.distributed import Ranks
 
 
 def needs_of(config: SslConfig) -> StepNeeds:
-    """What the method wants done in a step."""
+    """Return what the method needs in each step."""
     return {
         "pgls": StepNeeds(teacher=True, sharpen=True),
         "mean-teacher": StepNeeds(teacher=True),
@@ -28,14 +28,14 @@ def needs_of(config: SslConfig) -> StepNeeds:
 def choose(
     config: SslConfig, unlabelled: int, bank: Tensor | None, labels: Tensor, ranks: Ranks
 ) -> Method:
-    """Begin a method.
+    """Create the method in its initial state.
 
     Args:
-        config: Which, and its values.
-        unlabelled: Unlabelled nodes.
-        bank: Teacher's features of the labelled nodes, for SimMatch.
-        labels: Of the labelled nodes, on the device.
-        ranks: This process among all.
+        config: Configuration with the name of the method and its values.
+        unlabelled: Number of unlabelled nodes.
+        bank: Teacher's features of the labelled nodes, for SimMatch only.
+        labels: Labels of the labelled nodes, on the device.
+        ranks: Rank of this process and number of processes.
     """
     if config.method == "simmatch":
         assert bank is not None

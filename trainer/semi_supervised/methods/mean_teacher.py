@@ -1,6 +1,6 @@
-"""Mean Teacher (Tarvainen and Valpola 2017); with `sharpen`, the paper's method.
+"""Mean Teacher (Tarvainen and Valpola 2017), also the base of the paper's method PGLS.
 
-PGLS is Mean Teacher with the third term of eq. 3, which the loop adds.
+PGLS is Mean Teacher plus the third term of eq. 3, which the training loop adds.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from trainer.semi_supervised.methods.method import Slots, StepNeeds, StepOutputs
 
 @dataclass(frozen=True)
 class MeanTeacher:
-    """Second term of eq. 3: the student follows the teacher on another view.
+    """Second term of eq. 3: the student learns the teacher's output on another view of a node.
 
     Attributes:
-        config: Of the stage.
-        needs: The teacher; for PGLS pseudo-labels too.
+        config: Configuration of the stage.
+        needs: The teacher's output; for PGLS also pseudo-labels.
     """
 
     config: SslConfig
     needs: StepNeeds
 
     def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
-        """w(k) KL(p_T || p_S), mean over the unlabelled nodes; fused heads."""
+        """Compute w(k) KL(p_T || p_S) of the fused heads, the mean over the unlabelled nodes."""
         assert said.teacher is not None
         config = self.config
         if config.consistency == "kl":
@@ -36,14 +36,14 @@ class MeanTeacher:
         return ramp(slots.epoch, config.weight, config.ramp * config.epochs) * apart.mean()
 
     def after_step(self, said: StepOutputs, slots: Slots) -> None:
-        """Nothing to remember: the loop averages the teacher."""
+        """Do nothing: the training loop updates the teacher."""
 
     def after_epoch(self) -> None:
-        """Nothing to bring up to date."""
+        """Do nothing: there is no state beside the teacher."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """No state beside the teacher."""
+        """Return nothing: there is no state beside the teacher."""
         return {}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """No state."""
+        """Do nothing: there is no state beside the teacher."""

@@ -1,4 +1,4 @@
-"""What the loop asks of a method, and what it tells it of a step."""
+"""The interface between the training loop and a semi-supervised method."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -11,14 +11,14 @@ from trainer.networks.two_stream import Logits
 
 @dataclass(frozen=True, kw_only=True)
 class StepNeeds:
-    """What a method wants done in a step.
+    """Outputs and data that a method needs in each step.
 
     Attributes:
-        unlabelled: Slots of unlabelled nodes; off, every slot is labelled.
+        unlabelled: Unlabelled nodes in the batch; if False, all nodes of the batch are labelled.
         teacher: The teacher's logits of the unlabelled nodes.
-        second: The student's logits of a second view.
-        features: Projected features, and the teacher's of the labelled nodes too.
-        strong: Strong augmentation of what the student sees unlabelled.
+        second: The student's logits of a second view of the unlabelled nodes.
+        features: Projected features, including the teacher's of the labelled nodes.
+        strong: Strong augmentation of the student's view of the unlabelled nodes.
         sharpen: Pseudo-labels from pathology.
     """
 
@@ -32,16 +32,16 @@ class StepNeeds:
 
 @dataclass(frozen=True, kw_only=True)
 class StepOutputs:
-    """What the networks said of this process's share of a batch.
+    """Outputs of the networks for this process's share of a batch.
 
     Attributes:
         labelled: Student's logits of the labelled nodes.
         unlabelled: Student's logits of the unlabelled nodes.
-        second: Student's fused logits of a second view of the unlabelled, with gradient.
-        features: Student's features of the unlabelled, shape (node, width).
-        teacher: Teacher's fused logits of another view of the unlabelled.
-        teacher_features: Teacher's features of the unlabelled.
-        teacher_labelled: Teacher's features of the labelled.
+        second: Student's fused logits of a second view of the unlabelled nodes, with gradient.
+        features: Student's features of the unlabelled nodes, shape (node, width).
+        teacher: Teacher's fused logits of another view of the unlabelled nodes.
+        teacher_features: Teacher's features of the unlabelled nodes, shape (node, width).
+        teacher_labelled: Teacher's features of the labelled nodes, shape (node, width).
     """
 
     labelled: Logits
@@ -55,12 +55,12 @@ class StepOutputs:
 
 @dataclass(frozen=True)
 class Slots:
-    """Which nodes a step is about.
+    """The nodes of one step.
 
     Attributes:
-        epoch: From 0.
-        labelled: Rows among the labelled training nodes, of all processes, shape (slot,).
-        unlabelled: Rows among the unlabelled nodes, of all processes, shape (slot,).
+        epoch: Number of the epoch, from 0.
+        labelled: Indices among the labelled training nodes, of all processes, shape (slot,).
+        unlabelled: Indices among the unlabelled nodes, of all processes, shape (slot,).
         mine: This process's part of `unlabelled`.
     """
 
@@ -72,29 +72,29 @@ class Slots:
 
 @runtime_checkable
 class Method(Protocol):
-    """One way to learn from unlabelled nodes: a loss, and the state that it needs."""
+    """A semi-supervised method: its loss and the state that the loss needs."""
 
     @property
     def needs(self) -> StepNeeds:
-        """What it wants done in a step."""
+        """Outputs and data that the method needs in each step."""
         ...
 
     def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
-        """The unsupervised term with its weight, a scalar."""
+        """Return the weighted unsupervised loss, a scalar."""
         ...
 
     def after_step(self, said: StepOutputs, slots: Slots) -> None:
-        """Remember what a step showed."""
+        """Update the state with the outputs of a step."""
         ...
 
     def after_epoch(self) -> None:
-        """Bring the state up to date."""
+        """Update the state at the end of an epoch."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state at the end of an epoch, for the checkpoint."""
+        """Return the state at the end of an epoch, for the checkpoint."""
         ...
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         ...

@@ -1,4 +1,4 @@
-"""The Pi-model (Laine and Aila 2017): two views of a node, one network, one answer."""
+"""The Pi-model (Laine and Aila 2017): the student's outputs on two views should agree."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,18 @@ NEEDS = StepNeeds(second=True)
 
 @dataclass(frozen=True)
 class Pi:
-    """Squared difference of two views; the gradient goes through both.
+    """Squared difference of the student's outputs on two views; both have gradients.
 
     Attributes:
-        config: Of the stage.
-        needs: A second view.
+        config: Configuration of the stage.
+        needs: A second view of the unlabelled nodes.
     """
 
     config: SslConfig
     needs: StepNeeds = NEEDS
 
     def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
-        """w(k) (p1 - p2)^2, mean over the unlabelled nodes; no weight in the first epoch."""
+        """Compute w(k) (p1 - p2)^2, the mean over the unlabelled nodes; 0 in the first epoch."""
         assert said.second is not None
         config = self.config
         apart = mse_loss(torch.sigmoid(said.unlabelled.fused), torch.sigmoid(said.second))
@@ -33,14 +33,14 @@ class Pi:
         return (weight if slots.epoch else 0.0) * apart.mean()
 
     def after_step(self, said: StepOutputs, slots: Slots) -> None:
-        """Nothing to remember."""
+        """Do nothing: the method has no state."""
 
     def after_epoch(self) -> None:
-        """Nothing to bring up to date."""
+        """Do nothing: the method has no state."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """No state."""
+        """Return nothing: the method has no state."""
         return {}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """No state."""
+        """Do nothing: the method has no state."""

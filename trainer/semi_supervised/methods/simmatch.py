@@ -1,7 +1,7 @@
-"""SimMatch (Zheng et al. 2022) for two classes, written from its formulas.
+"""SimMatch (Zheng et al. 2022) for two classes, implemented from its formulas.
 
-The teacher's pseudo-labels, aligned and smoothed by its similarity to labelled nodes, teach
-the student on strongly augmented views; so do the similarities themselves.
+The teacher's pseudo-labels are aligned and smoothed by the similarity to labelled nodes. The
+student learns them on strongly augmented views, and it learns the similarities themselves.
 """
 
 import torch
@@ -14,49 +14,49 @@ from trainer.steps.distributed import Ranks, gathered
 
 
 def align(p: Tensor, queue_mean: Tensor, target: Tensor) -> Tensor:
-    """Divide by the mean of recent answers, multiply by the target, normalise.
+    """Divide by the mean of recent outputs, multiply by the target, normalise.
 
-    The source divides only, which assumes equal classes: at 5 % positives it turns negatives
-    positive. The labelled prior as the target is ours.
+    The authors only divide, which assumes that both classes are equally frequent. With 5 %
+    positives this turns negatives into positives, so we use the labelled prior as the target.
 
     Args:
         p: Class probabilities, shape (node, 2).
-        queue_mean: Shape (2,).
-        target: Shape (2,).
+        queue_mean: Mean class probabilities of recent batches, shape (2,).
+        target: Class frequencies to align to, shape (2,).
     """
     return functional.normalize(p * target / queue_mean.clamp(min=1e-6), p=1, dim=1)
 
 
 def smooth(p: Tensor, q: Tensor, classes: Tensor, share: float) -> Tensor:
-    """Share p + (1 - share) of the similarity that each class has.
+    """Mix probabilities with similarities: share p + (1 - share) (similarity of each class).
 
     Args:
         p: Aligned probabilities, shape (node, 2).
-        q: Similarities to the bank, shape (node, bank), rows sum to 1.
+        q: Similarities to the nodes of the bank, shape (node, bank); rows sum to 1.
         classes: One-hot labels of the bank, shape (bank, 2).
-        share: 0.9 in the source.
+        share: Share of p; the authors use 0.9.
     """
     return share * p + (1 - share) * q @ classes
 
 
 def sharpened_similarity(p: Tensor, q: Tensor, classes: Tensor) -> Tensor:
-    """Q times the probability of each banked node's class, normalised; shape (node, bank)."""
+    """Multiply q by the probability of each bank node's class and normalise; shape (node, bank)."""
     return functional.normalize(q * (p @ classes.T), p=1, dim=1)
 
 
 class SimMatch:
-    """The bank of all labelled nodes' features, and the queue of recent answers."""
+    """SimMatch with its bank of labelled nodes' features and its queue of recent outputs."""
 
     needs = StepNeeds(teacher=True, features=True, strong=True)
 
     def __init__(self, config: SslConfig, bank: Tensor, labels: Tensor, ranks: Ranks) -> None:
-        """Begin with the teacher's features.
+        """Start with the teacher's features in the bank.
 
         Args:
-            config: Of the stage.
-            bank: Features of the labelled training nodes, shape (node, width), length 1.
-            labels: Theirs, 0 or 1, shape (node,).
-            ranks: This process among all.
+            config: Configuration of the stage.
+            bank: Features of the labelled training nodes, shape (node, width), of length 1.
+            labels: Labels of these nodes, 0 or 1, shape (node,).
+            ranks: Rank of this process and number of processes.
         """
         self.config, self.ranks, self.bank = config, ranks, bank
         self.classes = torch.stack([1 - labels, labels], dim=1).float()
@@ -66,7 +66,7 @@ class SimMatch:
         self.filled = torch.zeros((), dtype=torch.int64)
 
     def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
-        """lambda_u L_u + lambda_in L_in; in the first epoch neither smoothing nor L_in."""
+        """Compute lambda_u L_u + lambda_in L_in; the first epoch has no smoothing and no L_in."""
         assert said.teacher is not None
         assert said.features is not None
         assert said.teacher_features is not None
@@ -84,7 +84,7 @@ class SimMatch:
         return config.lambda_u * pseudo + (config.lambda_in if warm else 0.0) * alike
 
     def _aligned(self, p: Tensor) -> Tensor:
-        """Put the batch's mean into the queue, then align with the queue's."""
+        """Add the batch's mean to the queue, then align with the mean of the queue."""
         mean = gathered(p.mean(0, keepdim=True), self.ranks).mean(0)
         self.queue[int(self.filled) % self.config.queue] = mean
         self.filled += 1
@@ -92,24 +92,24 @@ class SimMatch:
         return align(p, held.mean(0), self.target)
 
     def after_step(self, said: StepOutputs, slots: Slots) -> None:
-        """The teacher's features of the labelled nodes take their places in the bank."""
+        """Replace the bank's features of the step's labelled nodes by the teacher's new ones."""
         assert said.teacher_labelled is not None
         rows = torch.from_numpy(slots.labelled).to(self.bank.device)
         fresh = gathered(said.teacher_labelled, self.ranks)
-        # With few positives a node comes twice in a batch; which of the two stays is the last.
+        # With few positives a node may occur twice in a batch; its last features are kept.
         last = {int(row): place for place, row in enumerate(slots.labelled)}
         places = torch.tensor(list(last.values()), device=self.bank.device)
         self.bank[rows[places]] = fresh[places]
 
     def after_epoch(self) -> None:
-        """Nothing to bring up to date."""
+        """Do nothing: the bank and the queue are updated in each step."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Bank and queue."""
+        """Return the bank and the queue."""
         return {"bank": self.bank, "queue": self.queue, "filled": self.filled}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Put them back."""
+        """Restore the bank and the queue."""
         device = self.bank.device
         self.bank, self.queue = tensors["bank"].to(device), tensors["queue"].to(device)
         self.filled = tensors["filled"]

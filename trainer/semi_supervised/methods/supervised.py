@@ -1,6 +1,7 @@
-"""The null: labelled nodes in every slot, no unsupervised term.
+"""Supervised training in the semi-supervised stage: the control without unlabelled nodes.
 
-With `truth_reader` the unlabelled nodes come with their labels: the 'all labels' row.
+All nodes of a batch are labelled and there is no unsupervised loss. With `truth_reader` the
+unlabelled nodes have labels too: this is the 'all labels' row.
 """
 
 from dataclasses import dataclass
@@ -14,23 +15,23 @@ NEEDS = StepNeeds(unlabelled=False)
 
 @dataclass(frozen=True)
 class Supervised:
-    """Eq. 1 alone."""
+    """Method without an unsupervised loss: eq. 1 alone."""
 
     needs: StepNeeds = NEEDS
 
     def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
-        """Nothing."""
+        """Return 0: there is no unsupervised loss."""
         return said.labelled.fused.new_zeros(())
 
     def after_step(self, said: StepOutputs, slots: Slots) -> None:
-        """Nothing to remember."""
+        """Do nothing: the method has no state."""
 
     def after_epoch(self) -> None:
-        """Nothing to bring up to date."""
+        """Do nothing: the method has no state."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """No state."""
+        """Return nothing: the method has no state."""
         return {}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """No state."""
+        """Do nothing: the method has no state."""

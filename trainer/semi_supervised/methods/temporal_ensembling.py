@@ -1,4 +1,4 @@
-"""Temporal ensembling (Laine and Aila 2017): a node's target is the mean of its past answers."""
+"""Temporal ensembling (Laine and Aila 2017): the target is a mean of the node's past outputs."""
 
 import torch
 from torch import Tensor
@@ -10,18 +10,18 @@ from trainer.steps.distributed import Ranks, gathered
 
 
 class TemporalEnsembling:
-    """Z of every unlabelled node, and how many epochs it has seen."""
+    """Temporal ensembling with the averaged output Z of every unlabelled node."""
 
     needs = StepNeeds()
 
     def __init__(self, config: SslConfig, nodes: int, device: torch.device, ranks: Ranks) -> None:
-        """Begin without targets.
+        """Start without targets.
 
         Args:
-            config: Of the stage.
-            nodes: Unlabelled nodes.
-            device: Of the student.
-            ranks: This process among all.
+            config: Configuration of the stage.
+            nodes: Number of unlabelled nodes.
+            device: Device of the student.
+            ranks: Rank of this process and number of processes.
         """
         self.config, self.ranks = config, ranks
         self.ensemble = torch.zeros(nodes, device=device)
@@ -29,25 +29,28 @@ class TemporalEnsembling:
         self.now = torch.full((nodes,), torch.nan, device=device)
 
     def targets(self) -> Tensor:
-        """Z / (1 - momentum^t), shape (node,); 0 before a node's first epoch."""
+        """Return Z / (1 - momentum^t), shape (node,); 0 before a node's first epoch."""
         started = 1 - self.config.ensemble**self.seen
         return torch.where(self.seen > 0, self.ensemble / started.clamp(min=1e-12), 0.0)
 
     def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
-        """w(k) (p - target)^2, mean over the unlabelled nodes; nodes without a target add 0."""
+        """Compute w(k) (p - target)^2, the mean over the unlabelled nodes.
+
+        Nodes without a target add 0.
+        """
         config, mine = self.config, torch.from_numpy(slots.mine).to(self.seen.device)
         apart = mse_loss(self.targets()[mine], torch.sigmoid(said.unlabelled.fused))
         weight = ramp(slots.epoch, config.weight, config.ramp * config.epochs)
         return (weight if slots.epoch else 0.0) * (apart * (self.seen[mine] > 0)).mean()
 
     def after_step(self, said: StepOutputs, slots: Slots) -> None:
-        """Keep the student's answers, of all processes."""
+        """Keep the student's outputs, of all processes."""
         answers = torch.sigmoid(said.unlabelled.fused.detach())
         rows = torch.from_numpy(slots.unlabelled).to(self.now.device)
         self.now[rows] = gathered(answers, self.ranks)
 
     def after_epoch(self) -> None:
-        """Z <- momentum Z + (1 - momentum) p, for the nodes that this epoch has shown."""
+        """Set Z to momentum Z + (1 - momentum) p for the nodes that were seen in this epoch."""
         shown, momentum = ~torch.isnan(self.now), self.config.ensemble
         mixed = momentum * self.ensemble + (1 - momentum) * self.now
         self.ensemble = torch.where(shown, mixed, self.ensemble)
@@ -55,10 +58,10 @@ class TemporalEnsembling:
         self.now.fill_(torch.nan)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Z and the epochs of each node."""
+        """Return Z and the number of epochs in which each node was seen."""
         return {"ensemble": self.ensemble, "seen": self.seen}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Put them back."""
+        """Restore Z and the number of epochs of each node."""
         self.ensemble = tensors["ensemble"].to(self.now.device)
         self.seen = tensors["seen"].to(self.now.device)

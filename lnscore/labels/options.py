@@ -1,0 +1,36 @@
+"""Options of `lnscore labels import`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from lnscore.command_options import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions:
+    """How a file of labels is read."""
+
+    reader: Annotated[
+        str,
+        Option(
+            help="Name of the reader who labelled the nodes, where the file does not state it.",
+            metavar="NAME",
+        ),
+    ] = ""
+    tolerance_mm: Annotated[
+        float,
+        Option(
+            help="Largest distance in mm from a point to the centroid of its node.",
+            metavar="MM",
+            minimum=0,
+            maximum=50,
+        ),
+    ] = 5.0
+    coord: Annotated[
+        str,
+        Option(
+            help="Coordinate system of points, where the file does not state it: LPS_MM, RAS_MM "
+            "or IJK.",
+            metavar="NAME",
+        ),
+    ] = ""
