@@ -65,18 +65,18 @@ def parts(folder: Path) -> None:
 
 def our_step(folder: Path) -> None:
     """Time the loop of `lnscore train --stage ssl` on the same batch, with checks and logging."""
-    from trainer.semi_supervised import stage as stage_ssl
+    from trainer.semi_supervised import stage as semi_supervised_stage
 
     stamps: list[float] = []
     job = replace(_job(folder), watch=lambda done, total, note: stamps.append(time.perf_counter()))
     batch = _batch(job)
     steps = WARM_UP + SSL_STEPS
-    given: Any = stage_ssl
+    given: Any = semi_supervised_stage
     given.draw = lambda pools, epoch: itertools.islice(itertools.repeat(batch), steps)
     given.refresh = lambda job, teacher, session: np.linspace(
         0, 1, len(job.unlabelled.index), dtype="f4"
     )
-    stage_ssl.train_fold(job)
+    semi_supervised_stage.train_fold(job)
     # The first call of `watch` reports the scoring before the epoch.
     write_seconds(stamps[WARM_UP + SSL_STEPS] - stamps[WARM_UP])
 
@@ -87,16 +87,16 @@ def refresh(folder: Path) -> None:
     The export, which is done once per fold, is not timed. Writing the weights into the graph and
     checking the outputs of 8 nodes are timed.
     """
-    from trainer.semi_supervised import stage as stage_ssl
+    from trainer.semi_supervised import stage as semi_supervised_stage
     from trainer.semi_supervised import teacher_session
     from trainer.semi_supervised.fold import make_pair
 
     job = _scored(_job(folder, epochs=-(-teacher_session.PAYS_NODES // SCORED_NODES)), SCORED_NODES)
     teacher, session = make_pair(job).teacher, teacher_session.begin(job)
     assert session is not None
-    stage_ssl.refresh(_scored(job, 128), teacher, session)
+    semi_supervised_stage.refresh(_scored(job, 128), teacher, session)
     started = time.perf_counter()
-    stage_ssl.refresh(job, teacher, session)
+    semi_supervised_stage.refresh(job, teacher, session)
     write_seconds(time.perf_counter() - started)
 
 

@@ -46,11 +46,11 @@ def bare_step(folder: Path) -> None:
 
 def our_step(folder: Path) -> None:
     """Time the same in the loop of the supervised stage: draw, gather, augment, train and check."""
-    from trainer.supervised import stage as stage_supervised
+    from trainer.supervised import stage as supervised_stage
 
     job = training_job(folder)
     stamps: list[float] = []
-    stage_supervised.train_fold(
+    supervised_stage.train_fold(
         _with_watch(job, lambda done, total, note: stamps.append(time.perf_counter()))
     )
     write_seconds(stamps[WARM_UP + STEPS - 1] - stamps[WARM_UP - 1])

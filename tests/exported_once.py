@@ -15,16 +15,16 @@ GRAPHS: dict[tuple[str, str], bytes] = {}
 @pytest.fixture(scope="module")
 def each_graph_once() -> Iterator[None]:
     """A real export, remembered: it takes ten seconds, and the runs of these tests are alike."""
-    from trainer.export import graph as export
+    from trainer.export import graph as export_graph
 
-    really = export.onnx_bytes
+    really = export_graph.onnx_bytes
 
     def once(network: Any, precision: Any) -> bytes:
-        key = (export.weights_sha256(network), precision)
+        key = (export_graph.weights_sha256(network), precision)
         if key not in GRAPHS:
             GRAPHS[key] = really(network, precision)
         return GRAPHS[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "onnx_bytes", once)
+        patch.setattr(export_graph, "onnx_bytes", once)
         yield

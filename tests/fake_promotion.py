@@ -16,7 +16,7 @@ from demo_bundle import DEMO, copy_demo, edit_manifest
 from engines import bundle as bundles
 from engines import onnx_engine
 from fake_cohort import filled, settings_in
-from lnscore.engine_commands import importing as engine_import
+from lnscore.engine_commands import importing
 from lnscore.scoring.batches import read_batch
 from lnscore.settings import Settings
 from trainer.evaluation import held_out
@@ -51,7 +51,7 @@ def engine(
         metrics={"test_auroc": {"value": auroc}},
         **more,
     )
-    engine_import.import_bundle(source, settings.engine_home)
+    importing.import_bundle(source, settings.engine_home)
 
 
 def _divide(database: Database, settings: Settings) -> HeldOut:

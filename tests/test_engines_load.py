@@ -9,7 +9,7 @@ import pytest
 
 from demo_bundle import DEMO, copy_demo, edit_model
 from engines import bundle as bundles
-from engines import load as loading
+from engines import load as engine_loading
 from engines import onnx_engine, openvino_engine, quick_choice, tensorrt_rtx_engine, tensorrt_run
 from engines.bundle import Bundle
 from engines.errors import EngineError
@@ -45,7 +45,7 @@ def register(monkeypatch, name: str, state: Availability, engine: object) -> Non
 @NEEDS_RTX
 @pytest.mark.usefixtures("with_gpu")
 def test_auto_asks_for_a_plan_before_it_takes_the_cpu() -> None:
-    reason = loading.load(BUNDLE).reason
+    reason = engine_loading.load(BUNDLE).reason
     assert reason.startswith("onnx on cpu")
     assert "tensorrt-rtx: E31, engine 'demo' has no fp32 plan of tensorrt-rtx" in reason
 
@@ -56,9 +56,9 @@ def test_auto_says_which_plan_is_spoilt_and_an_explicit_choice_fails(tmp_path) -
     bundle, _ = with_plan(tmp_path / "demo")
     plan, _ = files(bundle)
     plan.write_bytes(b"nonsense")
-    assert "tensorrt-rtx: E37, 'tensorrt-rtx-" in loading.load(bundle).reason
+    assert "tensorrt-rtx: E37, 'tensorrt-rtx-" in engine_loading.load(bundle).reason
     with pytest.raises(EngineError) as refusal:
-        loading.load(bundle, "tensorrt-rtx")
+        engine_loading.load(bundle, "tensorrt-rtx")
     assert refusal.value.code == "E37"
     fix = "lnscore engine build demo --backend tensorrt-rtx --precision fp32 --rebuild"
     assert refusal.value.fix == f"Build it here: {fix}"
@@ -70,9 +70,9 @@ def test_auto_goes_on_where_a_back_end_that_seems_to_be_there_does_not_load(monk
 
     monkeypatch.setattr("engines.onnx_cuda_engine.load", broken)
     monkeypatch.setattr("engines.onnx_cuda_engine.is_available", lambda: Availability(True, "here"))
-    names = {name: loading.BACKENDS[name] for name in ("onnx-cuda", "onnx")}
-    monkeypatch.setattr(loading, "BACKENDS", names)
-    engine = loading.load(BUNDLE, threads=1)
+    names = {name: engine_loading.BACKENDS[name] for name in ("onnx-cuda", "onnx")}
+    monkeypatch.setattr(engine_loading, "BACKENDS", names)
+    engine = engine_loading.load(BUNDLE, threads=1)
     assert engine.backend == "onnx"
     assert "onnx-cuda: E02, this onnxruntime without CUDA" in engine.reason
 
@@ -80,8 +80,10 @@ def test_auto_goes_on_where_a_back_end_that_seems_to_be_there_does_not_load(monk
 def test_auto_takes_a_plan_that_loads(monkeypatch) -> None:
     taken = onnx_engine.load(BUNDLE, threads=1)
     register(monkeypatch, "plan_engine", Availability(True, "here"), taken)
-    monkeypatch.setattr(loading, "BACKENDS", {"tensorrt-rtx": "plan_engine", "onnx": "nowhere"})
-    assert loading.load(BUNDLE) is taken
+    monkeypatch.setattr(
+        engine_loading, "BACKENDS", {"tensorrt-rtx": "plan_engine", "onnx": "nowhere"}
+    )
+    assert engine_loading.load(BUNDLE) is taken
 
 
 @NEEDS_OPENVINO
@@ -97,7 +99,7 @@ def test_auto_takes_a_plan_that_loads(monkeypatch) -> None:
 @pytest.mark.usefixtures("cache")
 def test_openvino_is_taken_where_it_is_faster(monkeypatch, measured, taken: str) -> None:
     monkeypatch.setattr(quick_choice, "measure", lambda *_: measured)
-    engine = loading.load(BUNDLE, threads=1)
+    engine = engine_loading.load(BUNDLE, threads=1)
     assert engine.backend == taken
     if "off" in measured:
         assert "openvino: E09, off its golden outputs" in engine.reason
@@ -149,14 +151,14 @@ def test_openvino_that_is_off_its_golden_outputs_is_not_timed(tmp_path) -> None:
 
 def test_where_no_back_end_can_run_all_that_is_missing_is_listed(monkeypatch) -> None:
     register(monkeypatch, "nothing_engine", Availability(False, "not here"), None)
-    monkeypatch.setattr(loading, "BACKENDS", {"a": "nothing_engine", "b": "nothing_engine"})
+    monkeypatch.setattr(engine_loading, "BACKENDS", {"a": "nothing_engine", "b": "nothing_engine"})
     with pytest.raises(EngineError, match=r"^E02: no back end can run here \(a: not here; b: not"):
-        loading.load(BUNDLE)
+        engine_loading.load(BUNDLE)
 
 
 def test_a_copied_bundle_takes_no_plans_along(tmp_path) -> None:
     """`engine import` copies what the manifest names; plans are built where they run."""
-    from lnscore.engine_commands import importing as engine_import
+    from lnscore.engine_commands import importing
 
     source = copy_demo(tmp_path / "demo")
     (source / "plans").mkdir()
@@ -165,5 +167,5 @@ def test_a_copied_bundle_takes_no_plans_along(tmp_path) -> None:
         (source / "manifest.json").read_text().replace('"demo"', '"mine"')
     )
     shutil.move(source, tmp_path / "mine")
-    done = engine_import.import_bundle(tmp_path / "mine", tmp_path / "home")
+    done = importing.import_bundle(tmp_path / "mine", tmp_path / "home")
     assert not done.bundle.plans.exists()

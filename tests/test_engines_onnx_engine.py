@@ -12,7 +12,7 @@ import pytest
 
 from demo_bundle import DEMO, copy_demo, edit_model
 from engines import bundle as bundles
-from engines import load as loading
+from engines import load as engine_loading
 from engines import onnx_cuda_engine, onnx_engine
 from engines.errors import EngineError
 from engines.patch import SPEC, crop
@@ -164,7 +164,7 @@ def test_a_provider_that_is_not_here_is_refused_not_replaced() -> None:
 
 
 def test_auto_says_on_one_line_what_and_why() -> None:
-    engine = loading.load(BUNDLE)
+    engine = engine_loading.load(BUNDLE)
     assert (engine.backend, engine.precision) == ("onnx", "fp32")
     version = onnxruntime.__version__
     expected = f"onnx on cpu, fp32, onnxruntime {version}: best that can run here"
@@ -173,19 +173,19 @@ def test_auto_says_on_one_line_what_and_why() -> None:
 
 
 def test_auto_says_of_every_better_back_end_why_it_is_not_taken() -> None:
-    _, _, why = loading.load(BUNDLE).reason.partition("best that can run here (")
+    _, _, why = engine_loading.load(BUNDLE).reason.partition("best that can run here (")
     reasons = dict(part.split(": ", 1) for part in why.removesuffix(")").split("; "))
-    assert list(reasons) == [name for name in loading.BACKENDS if name != "onnx"]
+    assert list(reasons) == [name for name in engine_loading.BACKENDS if name != "onnx"]
     assert all(reasons.values())
 
 
 def test_an_engine_asked_for_by_name_says_so() -> None:
-    assert loading.load(BUNDLE, "onnx").reason.endswith(": asked for")
+    assert engine_loading.load(BUNDLE, "onnx").reason.endswith(": asked for")
 
 
 def test_an_unknown_back_end_lists_the_known_ones() -> None:
     with pytest.raises(EngineError, match=r"^E14: back end 'abacus'; wanted one of auto, .*onnx\."):
-        loading.load(BUNDLE, "abacus")
+        engine_loading.load(BUNDLE, "abacus")
 
 
 @pytest.fixture
@@ -197,20 +197,20 @@ def absent_first(monkeypatch: pytest.MonkeyPatch) -> None:
         load=lambda *_: None,
     )
     monkeypatch.setitem(sys.modules, "absent_engine", module)  # pyright: ignore[reportArgumentType]
-    here = {"quantum": "absent_engine", "onnx": loading.BACKENDS["onnx"]}
-    monkeypatch.setattr(loading, "BACKENDS", here)
+    here = {"quantum": "absent_engine", "onnx": engine_loading.BACKENDS["onnx"]}
+    monkeypatch.setattr(engine_loading, "BACKENDS", here)
 
 
 @pytest.mark.usefixtures("absent_first")
 def test_auto_names_the_better_back_end_that_cannot_run() -> None:
     why = "best that can run here (quantum: quantum>=9 is not installed)"
-    assert loading.load(BUNDLE).reason.endswith(why)
+    assert engine_loading.load(BUNDLE).reason.endswith(why)
 
 
 @pytest.mark.usefixtures("absent_first")
 def test_an_explicit_back_end_that_cannot_run_fails_with_what_is_missing() -> None:
     with pytest.raises(EngineError) as refusal:
-        loading.load(BUNDLE, "quantum")
+        engine_loading.load(BUNDLE, "quantum")
     assert refusal.value.code == "E02"
     assert "quantum: quantum>=9 is not installed" in refusal.value.found
     assert refusal.value.wanted == "a back end that can: onnx"

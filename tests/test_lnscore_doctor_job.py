@@ -17,9 +17,7 @@ from db.records import RefusedRecord
 from db.session import open_database
 from demo_bundle import copy_demo, edit_manifest
 from fake_cohort import filled, settings_in
-from lnscore.doctor import job
-from lnscore.doctor import machine as machine_checks
-from lnscore.doctor import place as place_checks
+from lnscore.doctor import job, machine, place
 from lnscore.doctor.machine import Check
 from lnscore.engine_commands.importing import import_bundle
 from lnscore.scoring import job as scoring
@@ -59,7 +57,7 @@ def with_refusal(settings: Settings) -> Settings:
 
 
 def findings(settings: Settings) -> dict[str, Check]:
-    return {one.name: one for one in place_checks.check_place(settings)}
+    return {one.name: one for one in place.check_place(settings)}
 
 
 def test_status_counts_what_waits_and_says_how_to_score_it(settings, capsys) -> None:
@@ -182,7 +180,7 @@ def test_a_database_of_another_program_fails(tmp_path) -> None:
 
 def test_an_older_schema_is_told_of_and_not_migrated(settings, monkeypatch) -> None:
     head = schema.HEAD
-    monkeypatch.setattr(place_checks.schema, "HEAD", "9999")
+    monkeypatch.setattr(place.schema, "HEAD", "9999")
     before = Path(settings.db).read_bytes()
     found = findings(settings)["database"]
     assert (found.state, found.found) == (
@@ -219,7 +217,7 @@ def test_free_disk_is_judged(settings, monkeypatch, free_gb: float, state: str) 
 def test_an_engine_that_cannot_be_used_is_named(settings, tmp_path) -> None:
     import_bundle(edit_manifest(copy_demo(tmp_path / "mine"), name="mine"), settings.engine_home)
     (settings.engine_home / "mine" / "model.onnx").unlink()
-    found = {one.name: one for one in place_checks.check_engines(settings)}
+    found = {one.name: one for one in place.check_engines(settings)}
     assert found["engine demo"].state == "ok"
     assert (found["engine mine"].state, found["engine mine"].found[:4]) == ("fail", "E01:")
 
@@ -227,11 +225,11 @@ def test_an_engine_that_cannot_be_used_is_named(settings, tmp_path) -> None:
 def test_a_missing_package_fails_and_a_missing_extra_does_not(monkeypatch) -> None:
     def version(name: str) -> str:
         if name in ("pebble", "dicomweb-client"):
-            raise machine_checks.metadata.PackageNotFoundError
+            raise machine.metadata.PackageNotFoundError
         return "1"
 
-    monkeypatch.setattr(machine_checks.metadata, "version", version)
-    found = {one.name: one for one in machine_checks.check_machine()}
+    monkeypatch.setattr(machine.metadata, "version", version)
+    found = {one.name: one for one in machine.check_machine()}
     assert (found["packages"].state, found["packages"].found) == ("fail", "not installed: pebble")
     assert found["extras"].state == "ok"
     assert "dicomweb (dicomweb-client)" in found["extras"].found
@@ -242,21 +240,21 @@ def test_a_missing_package_fails_and_a_missing_extra_does_not(monkeypatch) -> No
 )
 def test_the_processor_is_judged_by_its_flags(monkeypatch, flags: str | None, state: str) -> None:
     parsed = None if flags is None else frozenset(flags.split())
-    monkeypatch.setattr(machine_checks, "cpu_flags", lambda: parsed)
-    found = {one.name: one for one in machine_checks.check_machine()}
+    monkeypatch.setattr(machine, "cpu_flags", lambda: parsed)
+    found = {one.name: one for one in machine.check_machine()}
     assert found["processor"].state == state
 
 
 def test_processor_flags_are_read_on_intel_and_on_arm(tmp_path) -> None:
     (tmp_path / "intel").write_text("processor : 0\nflags\t\t: fpu avx2\n\nprocessor : 1\n")
     (tmp_path / "arm").write_text("processor : 0\nFeatures\t: fp asimd\n")
-    assert machine_checks.cpu_flags(tmp_path / "intel") == {"fpu", "avx2"}
-    assert machine_checks.cpu_flags(tmp_path / "arm") == {"fp", "asimd"}
-    assert machine_checks.cpu_flags(tmp_path / "none") is None
+    assert machine.cpu_flags(tmp_path / "intel") == {"fpu", "avx2"}
+    assert machine.cpu_flags(tmp_path / "arm") == {"fp", "asimd"}
+    assert machine.cpu_flags(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize(("gb", "state"), [(2.0, "warn"), (8.0, "ok"), (None, "ok")])
 def test_memory_is_judged(monkeypatch, gb: float | None, state: str) -> None:
-    monkeypatch.setattr(machine_checks, "memory_gb", lambda: gb)
-    found = {one.name: one for one in machine_checks.check_machine()}
+    monkeypatch.setattr(machine, "memory_gb", lambda: gb)
+    found = {one.name: one for one in machine.check_machine()}
     assert found["memory"].state == state

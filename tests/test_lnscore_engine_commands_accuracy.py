@@ -7,8 +7,7 @@ import pytest
 
 from engines.manifest import OperatingPoint
 from fake_promotion import engine, planted_cohort
-from lnscore.engine_commands import accuracy as engine_accuracy
-from lnscore.engine_commands import held_out_nodes
+from lnscore.engine_commands import accuracy, held_out_nodes
 from lnscore.engine_commands.accuracy import compare
 from lnscore.scoring.engine_choice import GoldenCheck
 
@@ -58,7 +57,7 @@ def test_the_reference_is_scored_once_for_all_back_ends(tmp_path: Path, monkeypa
         runs.append((loaded.backend, loaded.precision))
         return held_out_nodes.scored(loaded, *given)
 
-    monkeypatch.setattr(engine_accuracy, "scored", scored)
+    monkeypatch.setattr(accuracy, "scored", scored)
     rows = [
         GoldenCheck(backend="onnx", precision=precision, outcome="passed", reason="", figures=None)
         for precision in ("fp32", "fp16")
@@ -66,6 +65,6 @@ def test_the_reference_is_scored_once_for_all_back_ends(tmp_path: Path, monkeypa
     absent = GoldenCheck(
         backend="tensorrt", precision="fp32", outcome="absent", reason="not here", figures=None
     )
-    found = engine_accuracy.verify(settings, "mine", [*rows, rows[1], absent])
+    found = accuracy.verify(settings, "mine", [*rows, rows[1], absent])
     assert [one.outcome for one in found] == ["passed", "passed", "passed"]
     assert runs == [("onnx", "fp32"), ("onnx", "fp16"), ("onnx", "fp16")]

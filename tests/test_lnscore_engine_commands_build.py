@@ -12,7 +12,7 @@ from engines.errors import EngineError
 from fake_cohort import settings_in
 from fake_plans import NEEDS_RTX
 from lnscore.cli.app import app
-from lnscore.engine_commands import build as engine_build
+from lnscore.engine_commands import build as build_job
 from lnscore.engine_commands import commands as engine_commands
 from lnscore.settings import Settings
 
@@ -28,7 +28,7 @@ def demo(tmp_path: Path) -> str:
 
 
 def build(settings: Settings, demo: str, *, as_json: bool = False, **options) -> None:
-    summary = engine_build.run(settings, demo, "tensorrt-rtx", "fp16", 16, **options)
+    summary = build_job.run(settings, demo, "tensorrt-rtx", "fp16", 16, **options)
     assert printed(summary, as_json=as_json) == 0
 
 
@@ -83,7 +83,7 @@ def test_verify_names_a_plan_that_cannot_run_here(settings, demo, capsys) -> Non
 )
 def test_what_cannot_be_built_is_said(settings, demo, backend, precision, found: str) -> None:
     with pytest.raises(EngineError) as refusal:
-        engine_build.run(settings, demo, backend, precision, 8)
+        build_job.run(settings, demo, backend, precision, 8)
     assert str(refusal.value).startswith(f"E14: {found}")
 
 

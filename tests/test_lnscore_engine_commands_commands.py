@@ -12,9 +12,8 @@ from engines import bundle as bundles
 from engines.errors import EngineError
 from fake_cohort import settings_in
 from lnscore.engine_commands import commands as engine_commands
-from lnscore.engine_commands import importing as engine_import
-from lnscore.scoring import default_engine
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.engine_commands import importing
+from lnscore.scoring import default_engine, engine_choice
 from lnscore.scoring.default_engine import DefaultEngine
 from lnscore.settings import Settings
 
@@ -109,11 +108,11 @@ def test_verify_of_an_engine_off_its_golden_outputs_exits_4(settings, mine, caps
 
 def test_verify_where_no_back_end_can_run_exits_4(settings, monkeypatch) -> None:
     absent = [
-        engine_jobs.GoldenCheck(
+        engine_choice.GoldenCheck(
             backend="onnx", precision="fp32", outcome="absent", reason="not installed", figures=None
         )
     ]
-    monkeypatch.setattr(engine_jobs, "verify", lambda *_: absent)
+    monkeypatch.setattr(engine_choice, "verify", lambda *_: absent)
     assert printed(engine_commands.verify(settings, "demo", "auto")) == 4
 
 
@@ -149,40 +148,40 @@ def test_without_a_name_the_only_trained_engine_is_chosen(
 ) -> None:
     for name in trained:
         source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True, cohort=None)
-        engine_import.import_bundle(source, settings.engine_home)
+        importing.import_bundle(source, settings.engine_home)
     for wanted in (None, "auto"):
-        choice = engine_jobs.choose(wanted, settings.engine_home)
+        choice = engine_choice.choose(wanted, settings.engine_home)
         assert (choice.bundle.name, choice.why) == (chosen, why)
 
 
 def test_of_several_trained_engines_none_is_guessed(settings, tmp_path) -> None:
     for name in ("a", "b"):
         source = edit_manifest(copy_demo(tmp_path / name), name=name, trained=True, cohort=None)
-        engine_import.import_bundle(source, settings.engine_home)
+        importing.import_bundle(source, settings.engine_home)
     with pytest.raises(EngineError) as refusal:
-        engine_jobs.choose(None, settings.engine_home)
+        engine_choice.choose(None, settings.engine_home)
     assert str(refusal.value) == (
         "E17: 2 trained engines: a, b; wanted the name of one. Choose one with --engine, or "
         "promote one."
     )
-    assert engine_jobs.choose("b", settings.engine_home).bundle.name == "b"
+    assert engine_choice.choose("b", settings.engine_home).bundle.name == "b"
 
 
 def imported(settings: Settings, folder: Path, name: str, **changes) -> None:
     facts = {"name": name, "trained": True, "cohort": None} | changes
     source = edit_manifest(copy_demo(folder / name), **facts)
-    engine_import.import_bundle(source, settings.engine_home)
+    importing.import_bundle(source, settings.engine_home)
 
 
 def test_an_engine_of_patients_goes_before_one_of_phantoms(settings, tmp_path) -> None:
     imported(settings, tmp_path, "phantoms", cohort={"phantom": True})
-    choice = engine_jobs.choose(None, settings.engine_home)
+    choice = engine_choice.choose(None, settings.engine_home)
     assert choice.why == (
         "the only trained engine here, which is trained on phantoms: its scores mean nothing "
         "for patients"
     )
     imported(settings, tmp_path, "patients")
-    assert engine_jobs.choose(None, settings.engine_home).bundle.name == "patients"
+    assert engine_choice.choose(None, settings.engine_home).bundle.name == "patients"
 
 
 def test_a_shipped_engine_that_is_trained_never_goes_before_an_imported_one(
@@ -190,22 +189,22 @@ def test_a_shipped_engine_that_is_trained_never_goes_before_an_imported_one(
 ) -> None:
     shipped = tmp_path / "shipped"
     edit_manifest(copy_demo(shipped / "demo"), trained=True, cohort={"phantom": True})
-    monkeypatch.setattr(engine_jobs, "SHIPPED", shipped)
-    alone = engine_jobs.choose(None, settings.engine_home)
+    monkeypatch.setattr(engine_choice, "SHIPPED", shipped)
+    alone = engine_choice.choose(None, settings.engine_home)
     assert alone.why == (
         "no trained engine is here; the shipped one is trained on phantoms: its scores mean "
         "nothing for patients"
     )
     imported(settings, tmp_path, "mine")
-    assert engine_jobs.choose(None, settings.engine_home).bundle.name == "mine"
+    assert engine_choice.choose(None, settings.engine_home).bundle.name == "mine"
 
 
 def test_the_promoted_default_goes_before_all_and_is_marked(settings, tmp_path, capsys) -> None:
     for name in ("a", "b"):
         imported(settings, tmp_path, name)
-    weights = engine_jobs.show("b", settings.engine_home).manifest.weights_sha256
+    weights = engine_choice.show("b", settings.engine_home).manifest.weights_sha256
     default_engine.write(settings.engine_home, DefaultEngine("b", weights))
-    choice = engine_jobs.choose(None, settings.engine_home)
+    choice = engine_choice.choose(None, settings.engine_home)
     assert (choice.bundle.name, choice.why) == ("b", "the promoted default")
     printed(engine_commands.list_all(settings))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -233,9 +232,9 @@ def test_a_default_that_cannot_be_used_is_refused_not_replaced(
     imported(settings, tmp_path, "a")
     (settings.engine_home / "default.json").write_text(text)
     with pytest.raises(EngineError, match=f"^{found}"):
-        engine_jobs.choose(None, settings.engine_home)
-    assert engine_jobs.choose("a", settings.engine_home).bundle.name == "a"
-    assert [row.default for row in engine_jobs.list_engines(settings.engine_home)] == [False] * 2
+        engine_choice.choose(None, settings.engine_home)
+    assert engine_choice.choose("a", settings.engine_home).bundle.name == "a"
+    assert [row.default for row in engine_choice.list_engines(settings.engine_home)] == [False] * 2
 
 
 def test_list_and_show_name_training_on_phantoms(settings, tmp_path, capsys) -> None:

@@ -15,7 +15,7 @@ from engines.bundle import Bundle
 from engines.errors import EngineError
 from engines.protocol import Engine
 from lnscore.engine_commands import importing as job
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring import engine_choice
 
 pytest_plugins = ["engine_folders"]
 
@@ -38,7 +38,7 @@ def refused(source: Path, home: Path, **options: str) -> EngineError:
 def test_a_folder_is_imported_and_then_found_by_name(home: Path, mine: Path) -> None:
     done = job.import_bundle(mine, home)
     assert (done.new, done.bundle.path) == (True, home / "mine")
-    assert engine_jobs.show("mine", home).manifest == bundles.read(mine).manifest
+    assert engine_choice.show("mine", home).manifest == bundles.read(mine).manifest
     assert sorted(path.name for path in home.iterdir()) == ["mine"]
 
 

@@ -29,7 +29,7 @@ from fake_rtstruct import FakeRoi, make_rtstruct, square
 from fake_seg import grid_of, make_seg
 from lnscore.dicom.sources import find
 from lnscore.errors import Refusal
-from lnscore.ingest import driver as ingesting
+from lnscore.ingest import driver
 from lnscore.ingest import job as ingest
 from lnscore.ingest.options import IngestOptions
 from lnscore.settings import Settings
@@ -82,7 +82,7 @@ class Site:
         found = find(list(paths) or [self.inbox])
         database = open_database(self.settings.db, create=True)
         try:
-            return ingesting.ingest(
+            return driver.ingest(
                 database, found, self.settings, IngestOptions(**options), self.workers
             )
         finally:

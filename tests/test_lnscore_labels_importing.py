@@ -238,7 +238,7 @@ def test_unknown_uids_are_l03(settings, scans, tmp_path):
         {"value": "1", "x": 1, "y": 1, "z": 1},
     ]
     assert sentences(settings, tmp_path, rows) == [
-        "L03: row 2, column tracking_uid: no current series that is meant has a node 1.2.3",
+        "L03: row 2, column tracking_uid: no current series that fits the row has a node 1.2.3",
         "L03: row 3, column series_uid: the database has no series of 1.2.4",
         "L03: row 4, column series_uid: a point without series_uid or study_uid",
     ]
@@ -284,7 +284,7 @@ def test_no_reader_is_l08_and_two_spellings_of_one_are_too(settings, scans, tmp_
     ]
     assert sentences(settings, tmp_path, rows, LabelOptions()) == [
         "L08: row 2, column reader: no reader; name one, in the column or by --reader",
-        "L08: row 4, column reader: 'reader-b' cannot be told from 'Reader B'; write one reader in "
+        "L08: row 4, column reader: 'reader-b' looks like 'Reader B'; write each reader in "
         "one way",
         "L08: row 5, column reader: 'majority' is the name of a consensus rule",
     ]
@@ -365,8 +365,8 @@ def test_frames_of_reference_are_not_mixed(settings, tmp_path):
     ]
     ijk = LabelOptions(reader="Reader A", coord="IJK")
     assert sentences(settings, tmp_path, [point], ijk) == [
-        "L05: row 2, column series_uid: IJK counts the voxels of one series, and 2 series may be "
-        "meant; name it"
+        "L05: row 2, column series_uid: IJK coordinates count voxels of one series, but 2 series "
+        "fit; name the series"
     ]
 
 

@@ -56,7 +56,7 @@ def test_a_date_is_read(text, order, iso):
     [
         (
             {"n_examined": "2/9", "n_positive": "1/5"},
-            "P11 n_examined and n_positive say 2/9 and 1/5",
+            "P11 n_examined and n_positive disagree: 2/9 and 1/5",
         ),
         (
             {"status": "indeterminate", "n_examined": "5", "n_positive": "3"},

@@ -67,7 +67,7 @@ def test_marks_under_surgeons_codes_are_found_and_unknown_ones_asked_for(tmp_pat
     )
     assert [one.column for one in mapping.codes] == ["RRLN"]
     assert '# unsure: which station is "RC1"?' in proposed.text
-    assert "does a mark say positive, or only dissected?" in proposed.text
+    assert "does a mark mean positive, or only dissected?" in proposed.text
 
 
 def test_canonical_headings_are_taken_as_they_are(tmp_path):
@@ -93,7 +93,7 @@ def test_what_was_not_found_is_marked_unsure_and_the_rest_listed(tmp_path):
         (["13/01/2024", "02/01/2024"], ("day/month/year", "")),
         (["01/13/2024", "01/02/2024"], ("month/day/year", "")),
         (["01/02/2024"],
-         ("day/month/year", "no day above 12 among the first rows: which is the day?")),
+         ("day/month/year", "no number above 12 in the first rows: which is the day?")),
         (["13/01/2024", "01/13/2024"], ("day/month/year", "days and months are in either order")),
         (["x"], ("iso", "no dates among the first rows")),
     ],

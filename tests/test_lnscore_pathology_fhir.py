@@ -229,7 +229,7 @@ def test_what_is_not_final_or_of_no_station_or_of_no_report_is_left_out_and_told
     assert counts(found) == [("107", "3", "0")]
     assert sentences(found) == [
         "P21: row 3: entry 3 (Observation): status 'preliminary' is not final: left out",
-        "P21: row 4: entry 4 (Observation): a count without a bodySite is of no station: left out",
+        "P21: row 4: entry 4 (Observation): a count without a bodySite belongs to no station: left out",
         "P21: row 7: entry 7 (Observation): a count that no DiagnosticReport refers to: left out",
     ]
     assert {one.severity for one in found if isinstance(one, Message)} == {"W"}
@@ -244,7 +244,7 @@ def test_what_is_not_final_or_of_no_station_or_of_no_report_is_left_out_and_told
          "row 2: entry 2 (DiagnosticReport): no subject with an identifier"),
         ({"p1": {"identifier": []}}, "row 1: entry 1 (Patient): no identifier"),
         ({"p1": {"identifier": [{"system": "a", "value": "1"}, {"system": "b", "value": "2"}]}},
-         "row 1: entry 1 (Patient): 2 of identifier ('a', 'b'); wanted one, or one official"),
+         "row 1: entry 1 (Patient): 2 times identifier ('a', 'b'); wanted one, or one official"),
         ({"o2": {"code": {"coding": [{"system": LOINC, "code": "21894-1"}]}}},
          "row 4: entry 4 (Observation): n_examined '2' after '5' for the same station"),
         ({"o1": {"bodySite": {"coding": [{"system": JES, "code": c} for c in ("107", "108")]}}},

@@ -51,7 +51,7 @@ SAID = [
      "state the order, with --dates DMY or --dates MDY"),
     ({"status": "benign"}, "P22 E 2: status 'benign' not known; "
      "wanted positive, negative, not_sampled or indeterminate"),
-    ({"report_id": "S26\u200b-1"}, "P23 W 2: report_id: characters that nobody sees were removed"),
+    ({"report_id": "S26\u200b-1"}, "P23 W 2: report_id: invisible characters were removed"),
     ({"n_positive": ""}, "P25 W 2: 4 examined, positive not given: stored as indeterminate"),
     ({"station": "2026-01-02"}, f"P02 E 2: {DATE}"),
 ]  # fmt: skip

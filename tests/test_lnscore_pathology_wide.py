@@ -282,8 +282,8 @@ def test_a_zero_is_refused_once_a_column_where_the_mapping_says_so(tmp_path):
     mapping += "pairs: [{station: 107, total: t, positive: p}]\n"
     rows = [[*BASE, "t", "p"], [*ROW, "0", "0"], ["b", "s", "01/03/2024", "0", "0"]]
     assert said(rows, mapping, tmp_path) == [
-        "P18: row 2, column p | t: 0 may be no node or not sampled: "
-        "zero_means: refuse in the mapping"
+        "P18: row 2, column p | t: 0 may mean no node or not sampled: "
+        "the mapping has zero_means: refuse"
     ]
 
 

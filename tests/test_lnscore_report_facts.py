@@ -7,13 +7,13 @@ import jsonschema
 import pytest
 
 import lnscore
-from lnscore.report import facts as report_json
+from lnscore.report import facts
 
 PUBLISHED = Path(lnscore.__file__).parent / "data" / "study.schema.json"
 
 
 def test_the_published_schema_is_the_models_own() -> None:
-    assert PUBLISHED.read_text(encoding="utf-8") == report_json.schema_text()
+    assert PUBLISHED.read_text(encoding="utf-8") == facts.schema_text()
 
 
 def test_the_published_schema_is_a_schema() -> None:
@@ -22,7 +22,7 @@ def test_the_published_schema_is_a_schema() -> None:
 
 @pytest.mark.parametrize("name", ["study_uid", "nodes", "notice"])
 def test_the_schema_refuses_a_study_without(name: str) -> None:
-    study = report_json.StudyFacts(
+    study = facts.StudyFacts(
         patient="p",
         study="s",
         study_uid="1.2",
@@ -33,7 +33,7 @@ def test_the_schema_refuses_a_study_without(name: str) -> None:
         nodes=[],
         problems=[],
     )
-    value = json.loads(report_json.text(study))
+    value = json.loads(facts.text(study))
     validator = jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text()))
     assert validator.is_valid(value)
     del value[name]

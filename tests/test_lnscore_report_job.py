@@ -18,8 +18,8 @@ from db.records import StationKey
 from fake_report import AJCC_7, SECRETS, Engine, Hospital, Node, fill, uid
 from lnscore.errors import Refusal
 from lnscore.report import job as report_job
-from lnscore.report import pages as report_html
-from lnscore.report import study as report_study
+from lnscore.report import pages as study_pages_html
+from lnscore.report import study as study_pages
 from lnscore.short_names import folder_name
 
 A = Engine()
@@ -38,7 +38,7 @@ def report(hospital: Hospital, study: str | None = None, out: str = "out"):
 
 
 def page(hospital: Hospital, name: str, out: str = "out") -> Path:
-    folder = report_study.folder(hospital.root / out, folder_name(uid("study", name)))
+    folder = study_pages.folder(hospital.root / out, folder_name(uid("study", name)))
     return folder / "index.html"
 
 
@@ -222,7 +222,7 @@ def test_a_refused_series_is_told_once(hospital: Hospital) -> None:
 def test_more_problems_than_a_page_holds_are_all_in_the_table(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_html, "PROBLEMS_SHOWN", 2)
+    monkeypatch.setattr(study_pages_html, "PROBLEMS_SHOWN", 2)
     for number in range(5):
         hospital.refuse("F01", f"file {number}")
     report(hospital)
@@ -368,7 +368,7 @@ def test_a_page_of_other_templates_is_renewed(
 ) -> None:
     fill(hospital)
     report(hospital)
-    monkeypatch.setattr(report_study, "_makers", lambda: b"other")
+    monkeypatch.setattr(study_pages, "_makers", lambda: b"other")
     assert report(hospital).pages_written == 5
 
 
@@ -380,7 +380,7 @@ def test_a_run_that_dies_leaves_whole_pages_and_the_old_tables(
     before = contents(hospital.root / "out")
     for study in made[:3]:
         hospital.score(study, [0.5] * {0: 5, 1: 2, 2: 3}[made.index(study)], Engine("new"))
-    real, calls = report_html.study_page, []
+    real, calls = study_pages_html.study_page, []
 
     def dies_at_the_second(*arguments):
         calls.append(arguments)
@@ -388,7 +388,7 @@ def test_a_run_that_dies_leaves_whole_pages_and_the_old_tables(
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(report_html, "study_page", dies_at_the_second)
+    monkeypatch.setattr(study_pages_html, "study_page", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         report(hospital)
     after = contents(hospital.root / "out")

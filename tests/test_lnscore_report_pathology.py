@@ -26,7 +26,7 @@ from fake_report import (
     uid,
 )
 from lnscore.report import job as report_job
-from lnscore.report import study as report_study
+from lnscore.report import study as study_pages
 from lnscore.report.pathology import pn_like
 from lnscore.short_names import folder_name
 
@@ -56,7 +56,7 @@ def report(hospital: Hospital):
 
 
 def folder(hospital: Hospital, name: str = "a") -> Path:
-    return report_study.folder(hospital.root / "out", folder_name(uid("study", name)))
+    return study_pages.folder(hospital.root / "out", folder_name(uid("study", name)))
 
 
 def pathology(hospital: Hospital, name: str = "a") -> dict:

@@ -23,9 +23,8 @@ from engines.errors import EngineError
 from engines.scores import Scores
 from fake_cohort import filled, settings_in, study_uid
 from lnscore.errors import Refusal
-from lnscore.scoring import batches as stored_patches
-from lnscore.scoring import job
-from lnscore.scoring import storing as storing_scores
+from lnscore.scoring import batches as patch_batches
+from lnscore.scoring import job, storing
 from lnscore.scoring.options import EngineOptions
 from lnscore.scoring.summary import ScoringSummary
 from lnscore.settings import Settings
@@ -186,15 +185,15 @@ def test_scores_do_not_depend_on_how_studies_share_batches(settings, database) -
 
 @pytest.mark.usefixtures("batches_of_16")
 def test_a_study_is_stored_whole_or_not_at_all(settings, database, monkeypatch) -> None:
-    monkeypatch.setattr(storing_scores, "STORE_EVERY_S", 0.0)
-    seen, store = [], storing_scores.ScoreStorage.store
+    monkeypatch.setattr(storing, "STORE_EVERY_S", 0.0)
+    seen, store = [], storing.ScoreStorage.store
 
-    def counted(self: storing_scores.ScoreStorage) -> None:
+    def counted(self: storing.ScoreStorage) -> None:
         store(self)
         with database.read() as session:
             seen.append(session.scalar(text("SELECT count(*) FROM score")))
 
-    monkeypatch.setattr(storing_scores.ScoreStorage, "store", counted)
+    monkeypatch.setattr(storing.ScoreStorage, "store", counted)
     pending(settings)
     # Batches of 16 nodes complete two, then four of the studies of seven.
     assert seen == [14, 28, 35, 35]
@@ -433,7 +432,7 @@ def test_batches_hold_every_node_once_in_order(settings, database, size: int) ->
 
     with database.read() as session:
         nodes = to_score(session, None)
-    batches = list(stored_patches.read_batches(nodes, PatchStore(settings.store_root), size))
+    batches = list(patch_batches.read_batches(nodes, PatchStore(settings.store_root), size))
     assert [node for batch in batches for node in batch.nodes] == nodes
     assert all(len(batch.nodes) == len(batch.patches) == size for batch in batches[:-1])
 
@@ -442,6 +441,6 @@ def test_an_error_in_the_reading_thread_reaches_the_run(settings, monkeypatch) -
     def fails(*_: object) -> None:
         raise OSError("disk on fire")
 
-    monkeypatch.setattr(stored_patches, "read_batch", fails)
+    monkeypatch.setattr(patch_batches, "read_batch", fails)
     with pytest.raises(OSError, match="disk on fire"):
         pending(settings)

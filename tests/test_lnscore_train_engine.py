@@ -13,9 +13,9 @@ from demo_bundle import copy_demo, edit_manifest
 from engines import bundle as bundles
 from engines.errors import EngineError
 from lnscore.cli.app import app
-from lnscore.engine_commands import importing as engine_import
-from lnscore.scoring import engine_choice as engine_jobs
-from lnscore.train import engine as trained_engine
+from lnscore.engine_commands import importing
+from lnscore.scoring import engine_choice
+from lnscore.train import engine as train_engine
 
 TRAIN = (
     *("train", "--network", "two-stream-small", "--profile", "scratch", "--name", "Tiny 1"),
@@ -36,25 +36,25 @@ TRAIN = (
     ],
 )
 def test_a_runs_name_becomes_one_that_an_engine_may_have(run: str, engine: str) -> None:
-    assert trained_engine.engine_name(run) == engine
+    assert train_engine.engine_name(run) == engine
 
 
 def test_a_name_that_is_taken_is_refused_before_training(tmp_path: Path) -> None:
     home, run = tmp_path / "engines", tmp_path / "runs" / "mine"
     source = edit_manifest(copy_demo(tmp_path / "source"), name="mine")
-    engine_import.import_bundle(source, home)
+    importing.import_bundle(source, home)
     with pytest.raises(EngineError, match=r"^E12: another engine named 'mine'"):
-        trained_engine.refuse_taken("mine", home, run)
+        train_engine.refuse_taken("mine", home, run)
     with pytest.raises(EngineError, match=r"^E12: another engine named 'demo'"):
-        trained_engine.refuse_taken("demo", home, run)
-    trained_engine.refuse_taken("free", home, run)
+        train_engine.refuse_taken("demo", home, run)
+    train_engine.refuse_taken("free", home, run)
 
 
 def test_the_engine_that_the_run_itself_made_is_no_obstacle(tmp_path: Path) -> None:
     home, run = tmp_path / "engines", tmp_path / "runs" / "mine"
-    source = edit_manifest(copy_demo(run / trained_engine.FOLDER), name="mine")
-    engine_import.import_bundle(source, home)
-    trained_engine.refuse_taken("mine", home, run)
+    source = edit_manifest(copy_demo(run / train_engine.FOLDER), name="mine")
+    importing.import_bundle(source, home)
+    train_engine.refuse_taken("mine", home, run)
 
 
 @pytest.mark.slow
@@ -101,5 +101,5 @@ def test_phantoms_train_an_engine_that_is_promoted_scores_and_is_compared(
 
 
 def demo_points() -> set[str]:
-    manifest = bundles.read_manifest(engine_jobs.SHIPPED / engine_jobs.DEMO)
+    manifest = bundles.read_manifest(engine_choice.SHIPPED / engine_choice.DEMO)
     return {point.name for point in manifest.operating_points}

@@ -10,7 +10,7 @@ import pytest
 from command_line import Run
 from fake_predictions import cohort, write_run
 from lnscore.errors import Refusal
-from lnscore.train import evaluate as eval_job
+from lnscore.train import evaluate as evaluate_job
 from lnscore.train.evaluate_options import EvaluateOptions
 
 pytest_plugins = ["command_line"]
@@ -29,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def written(runs: Path) -> Path:
     out = runs / "evaluation"
-    eval_job.run([runs / "two-stream"], EvaluateOptions(out=out, draws=100))
+    evaluate_job.run([runs / "two-stream"], EvaluateOptions(out=out, draws=100))
     return out
 
 
@@ -132,7 +132,7 @@ def test_without_the_train_extra_the_fix_is_named(monkeypatch: pytest.MonkeyPatc
         return "1"
 
     monkeypatch.setattr(metadata, "version", version)
-    with pytest.raises(Refusal) as refused, eval_job.train_extra():
+    with pytest.raises(Refusal) as refused, evaluate_job.train_extra():
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn.metrics")
     assert str(refused.value) == (
         "T29: not installed: scikit-learn, torch; wanted the libraries of the trainer. "
@@ -141,5 +141,5 @@ def test_without_the_train_extra_the_fix_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_fault_of_our_own_is_not_blamed_on_the_extra() -> None:
-    with pytest.raises(ModuleNotFoundError), eval_job.train_extra():
+    with pytest.raises(ModuleNotFoundError), evaluate_job.train_extra():
         raise ModuleNotFoundError("No module named 'trainer.gone'", name="trainer.gone")

@@ -19,8 +19,7 @@ from engines.bundle import Bundle
 from engines.errors import EngineError
 from fake_run import finished_run
 from fake_training import TINY, make_cohort, quick_ssl
-from trainer.bundle import cohort_summary, model_card
-from trainer.bundle import from_run as run_bundle
+from trainer.bundle import cohort_summary, from_run, model_card
 from trainer.bundle.from_run import FoldChoice, best_fold, make_bundle, read_run
 from trainer.errors import TrainerError
 from trainer.evaluation import calibrate, held_out
@@ -106,7 +105,7 @@ def test_golden_inputs_are_drawn_spread_and_told_apart(made: Bundle) -> None:
 
 def test_a_network_that_scores_all_alike_gives_no_golden_inputs(root: Path) -> None:
     run = read_run(root)
-    network = run_bundle.load_weights(run, 0)
+    network = from_run.load_weights(run, 0)
     with torch.no_grad():
         network.fused_head[1].weight.zero_()
     with pytest.raises(TrainerError, match=r"^T34: probabilities from 0\.\d+ to 0\.\d+ for 256"):
@@ -154,7 +153,7 @@ def test_the_card_says_what_the_nodes_without_labels_taught(
     facts = {"stage": "ssl", "method": method, "from": "first", "unlabelled": counts}
     values = quick_ssl(method=method).model_dump(mode="json")
     run = read_run(finished_run(tmp_path / "run", **facts, values=values))
-    about = run_bundle.describe(run, FoldChoice(2, "asked for"), "x", (), 100)
+    about = from_run.describe(run, FoldChoice(2, "asked for"), "x", (), 100)
     assert (
         f"Then semi-supervised by {method} from the run 'first', with 20 nodes without labels"
         f"{stations}.\n" in model_card.card(about, TINY)
@@ -237,7 +236,7 @@ def test_a_bundle_that_fails_its_gate_leaves_nothing(
     def off(*_: object) -> None:
         raise EngineError("E09", "off", "golden outputs", "Do not use it.")
 
-    monkeypatch.setattr(run_bundle.parity, "gate", off)
+    monkeypatch.setattr(from_run.parity, "gate", off)
     run = read_run(root)
     with pytest.raises(EngineError, match=r"^E09"):
         make_bundle(run, best_fold(run), "x", tmp_path / "x", draws=100)

@@ -33,7 +33,7 @@ from trainer.runs import checkpoint, predictions
 from trainer.runs.directory import BEST, DONE, LAST, LOG, put_json
 from trainer.semi_supervised import config as ssl_config
 from trainer.semi_supervised import ledger, teacher_session
-from trainer.semi_supervised import stage as stage_ssl
+from trainer.semi_supervised import stage as semi_supervised_stage
 from trainer.semi_supervised.checkpoint import OTHER
 from trainer.semi_supervised.config import SslConfig
 from trainer.semi_supervised.fold import SslJob, make_pair
@@ -42,7 +42,7 @@ from trainer.semi_supervised.sharpen import RULES
 from trainer.semi_supervised.unlabelled import Unlabelled
 from trainer.steps.distributed import Ranks
 from trainer.steps.forward import logits_of
-from trainer.supervised import run as run_supervised
+from trainer.supervised import run as supervised_run
 
 METHODS = ["pgls", "mean-teacher", "pi", "temporal-ensembling", "simmatch", "supervised"]
 CPU = torch.device("cpu")
@@ -74,7 +74,7 @@ def source(cohort: Cohort, fold: Fold, tmp_path_factory: pytest.TempPathFactory)
     root = tmp_path_factory.mktemp("runs") / "first"
     root.mkdir()
     config = quick(epochs=2)
-    job = run_supervised.SupervisedRun(
+    job = supervised_run.SupervisedRun(
         root=root,
         network=TINY,
         config=config,
@@ -83,7 +83,7 @@ def source(cohort: Cohort, fold: Fold, tmp_path_factory: pytest.TempPathFactory)
         ranks=Ranks(),
         watch=quiet,
     )
-    run_supervised.train_folds(job, cohort, [fold])
+    supervised_run.train_folds(job, cohort, [fold])
     facts = {"stage": "supervised", "config": TINY.model_dump(mode="json"), "network": "2.5d"}
     more = {"values": config.model_dump(mode="json"), "reader": "radiologist"}
     put_json(root / "run.json", facts | more | {"split_seed": 0, "pretrained": "none"})
@@ -151,7 +151,9 @@ def test_a_long_run_on_a_cpu_is_as_exact_to_resume(
     monkeypatch.setattr(teacher_session, "PAYS_NODES", 1)
     graph = teacher_session.exported(build(TINY))  # does not depend on the weights
     monkeypatch.setattr(teacher_session, "exported", lambda _: copy.deepcopy(graph))
-    monkeypatch.setattr(stage_ssl, "logits_of", scored_by_torch := MagicMock(wraps=logits_of))
+    monkeypatch.setattr(
+        semi_supervised_stage, "logits_of", scored_by_torch := MagicMock(wraps=logits_of)
+    )
     whole = run(tmp_path / "whole", source, cohort, unlabelled, config)
     with pytest.raises(Killed):
         run(tmp_path / "killed", source, cohort, unlabelled, config, stop_at=3)
@@ -272,13 +274,13 @@ def test_the_teacher_never_gets_a_gradient(
     source: Path, cohort: Cohort, unlabelled: Unlabelled, tmp_path: Path, monkeypatch
 ) -> None:
     seen = []
-    update = stage_ssl.update_teacher
+    update = semi_supervised_stage.update_teacher
 
     def watched(teacher, student, alpha) -> None:
         seen.append([p.grad for p in teacher.parameters()])
         update(teacher, student, alpha)
 
-    monkeypatch.setattr(stage_ssl, "update_teacher", watched)
+    monkeypatch.setattr(semi_supervised_stage, "update_teacher", watched)
     run(tmp_path / "a", source, cohort, unlabelled, quick_ssl(method="pgls", epochs=1))
     assert seen
     assert all(grad is None for step in seen for grad in step)
@@ -356,7 +358,7 @@ def test_all_labels_train_on_the_truth_of_unlabelled_nodes(
 ) -> None:
     known = replace(unlabelled, truth=hidden_truth(cohort))
     config = quick_ssl(method="supervised", truth_reader="phantom-truth")
-    pools = stage_ssl._pools(job_of(source, cohort, known, fold, config))
+    pools = semi_supervised_stage._pools(job_of(source, cohort, known, fold, config))
     assert set(unlabelled.index.tolist()) <= set(pools.labelled.tolist())
     assert pools.sizes == (12, 0)
     wanted = dict(zip(unlabelled.index.tolist(), hidden_truth(cohort).tolist(), strict=True))

@@ -20,7 +20,7 @@ from trainer.errors import TrainerError
 from trainer.export.graph import folded, quickened
 from trainer.networks.config import DualNetConfig, NetworkConfig, ResNet3dConfig, SlicesConfig
 from trainer.networks.registry import Network, build, placed
-from trainer.semi_supervised import stage as stage_ssl
+from trainer.semi_supervised import stage as semi_supervised_stage
 from trainer.semi_supervised import teacher_session
 from trainer.semi_supervised.config import SslConfig
 from trainer.semi_supervised.fold import SslJob
@@ -199,8 +199,8 @@ def test_a_refresh_takes_the_session_where_there_is_one_and_torch_elsewhere(
     job, teacher = job_of(network, cohort, quick_ssl()), Student(network, None)
     places = job.unlabelled.index
     wanted = chance(torch_logits(network, cohort, places))
-    by_session = stage_ssl.refresh(job, teacher, TeacherSession(graph))
+    by_session = semi_supervised_stage.refresh(job, teacher, TeacherSession(graph))
     monkeypatch.setattr(teacher_session, "session_of", pytest.fail)
-    by_torch = stage_ssl.refresh(job, teacher, begin(job))
+    by_torch = semi_supervised_stage.refresh(job, teacher, begin(job))
     np.testing.assert_allclose(by_session, wanted, atol=2e-5)
     np.testing.assert_allclose(by_torch, wanted, atol=1e-6)

@@ -22,7 +22,7 @@ from engines.errors import EngineError
 from lnscore.doctor.machine import Check
 from lnscore.errors import Refusal
 from lnscore.pseudonym import open_pseudonyms
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring import engine_choice
 from lnscore.settings import Settings
 
 DISK_FAIL_GB, DISK_WARN_GB = 0.5, 5.0
@@ -54,7 +54,7 @@ def check_engines(settings: Settings) -> Iterator[Check]:
             yield Check(f"back end {backend}", "fail", state.reason, fix)
         elif not state:
             yield Check(f"back end {backend}", "ok", f"optional, not here: {state.reason}")
-    for row in engine_jobs.list_engines(settings.engine_home):
+    for row in engine_choice.list_engines(settings.engine_home):
         yield _engine(row, settings)
     yield _without_a_name(settings)
 
@@ -156,18 +156,18 @@ def _secret(path: Path, knows_patients: bool) -> Check:
 def _without_a_name(settings: Settings) -> Check:
     """What scores where no engine is named."""
     try:
-        chosen = engine_jobs.choose(None, settings.engine_home)
+        chosen = engine_choice.choose(None, settings.engine_home)
     except EngineError as error:
         return _failed("engine without --engine", error)
     return Check("engine without --engine", "ok", f"{chosen.bundle.name}: {chosen.why}")
 
 
-def _engine(row: engine_jobs.ListedEngine, settings: Settings) -> Check:
+def _engine(row: engine_choice.ListedEngine, settings: Settings) -> Check:
     name = f"engine {row.name}"
     if row.problem is not None:
         return Check(name, "fail", row.problem, "Import the engine again, or delete its folder.")
     try:
-        checked = engine_jobs.verify(row.name, settings.engine_home)
+        checked = engine_choice.verify(row.name, settings.engine_home)
     except EngineError as error:
         return _failed(name, error)
     failed = [one.reason for one in checked if one.outcome == "failed"]

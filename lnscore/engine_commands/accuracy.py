@@ -20,7 +20,7 @@ from engines.protocol import Engine
 from engines.shapes import Probabilities
 from lnscore.engine_commands import held_out_nodes
 from lnscore.engine_commands.held_out_nodes import HeldOutNodes, auroc, scored
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring import engine_choice
 from lnscore.scoring.engine_choice import GoldenCheck
 from lnscore.settings import Settings
 from trainer.evaluation import held_out
@@ -88,7 +88,7 @@ def verify(settings: Settings, name: str, rows: Sequence[GoldenCheck]) -> list[A
         EngineError: E11 no such engine; E20 the nodes are not in this database.
         DatabaseError: The database cannot be used.
     """
-    bundle = engine_jobs.choose(name, settings.engine_home).bundle
+    bundle = engine_choice.choose(name, settings.engine_home).bundle
     nodes = nodes_of(settings, bundle)
     passed = [row for row in rows if row.outcome == "passed"]
     try:

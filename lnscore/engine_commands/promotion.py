@@ -20,8 +20,7 @@ from engines.protocol import Engine
 from lnscore.engine_commands import held_out_nodes
 from lnscore.engine_commands.held_out_nodes import HeldOutNodes, auroc
 from lnscore.errors import EXIT_DONE
-from lnscore.scoring import default_engine
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring import default_engine, engine_choice
 from lnscore.scoring.default_engine import DefaultEngine
 from lnscore.settings import Settings, actor
 from trainer.evaluation import bootstrap, held_out
@@ -83,7 +82,7 @@ def promote(settings: Settings, name: str) -> PromotionSummary:
             is another than stated, or worse than the default's.
         DatabaseError: The database cannot be used, or another run holds it.
     """
-    bundle = engine_jobs.show(name, settings.engine_home)
+    bundle = engine_choice.show(name, settings.engine_home)
     engine = _ready(bundle)
     with open_database(settings.db) as database:
         nodes = held_out_nodes.find(database, _held_out(bundle))
@@ -148,7 +147,7 @@ def _old_default(settings: Settings, bundle: Bundle) -> tuple[Bundle | None, lis
             return None, []
         if default.matches(bundle):
             return None, [f"engine {bundle.name} was the default already"]
-        return engine_jobs.promoted(default, settings.engine_home), []
+        return engine_choice.promoted(default, settings.engine_home), []
     except EngineError as error:
         return None, [f"not compared with the old default: {error}"]
 

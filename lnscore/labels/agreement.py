@@ -1,4 +1,4 @@
-"""How far readers agree: counts, Cohen's kappa of every pair, the nodes they differ on."""
+"""Agreement of readers: counts and Cohen's kappa of every pair, and the nodes they differ on."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from db.labels import ReaderLabel
 
 @dataclass(frozen=True)
 class ReaderPair:
-    """Two readers on the nodes that both labelled.
+    """The agreement of two readers on the nodes that both labelled.
 
     Attributes:
-        first: A reader.
-        second: Another.
-        both: Nodes that both labelled.
-        same: Of these, labelled alike.
-        kappa: Cohen's; None where it is not defined (no common node, or both always say the
-            same one thing).
+        first: Name of the first reader.
+        second: Name of the second reader.
+        both: Number of nodes that both labelled.
+        same: Number of these nodes with equal labels.
+        kappa: Cohen's kappa; None if it is not defined (no common node, or both readers give
+            all nodes the same label).
     """
 
     first: str
@@ -29,7 +29,7 @@ class ReaderPair:
 
 
 def pairs(readings: Sequence[ReaderLabel]) -> list[ReaderPair]:
-    """Every pair of readers, by name."""
+    """Return the agreement of every pair of readers, sorted by name."""
     said: dict[str, dict[int, int]] = defaultdict(dict)
     for reading in readings:
         said[reading.reader][reading.node_id] = reading.value
@@ -37,15 +37,16 @@ def pairs(readings: Sequence[ReaderLabel]) -> list[ReaderPair]:
 
 
 def kappa(table: Sequence[tuple[int, int]]) -> float | None:
-    """Agreement of two readers beyond chance.
+    """Compute Cohen's kappa, the agreement of two readers beyond chance.
 
     Cohen, Educational and Psychological Measurement 1960, eq. 1.
 
     Args:
-        table: What each of the two says of every node, 0 or 1.
+        table: Labels of every node by the two readers, each 0 or 1.
 
     Returns:
-        At most 1; 0 is chance. None where chance alone agrees on everything.
+        Kappa: 1 is full agreement, 0 is agreement by chance. None if the agreement expected by
+        chance is 1.
     """
     if not table:
         return None
@@ -57,7 +58,7 @@ def kappa(table: Sequence[tuple[int, int]]) -> float | None:
 
 
 def disagreements(readings: Sequence[ReaderLabel]) -> list[list[ReaderLabel]]:
-    """The labels of every node that its readers label differently."""
+    """Return the labels of every node on which the readers differ."""
     of_node: dict[int, list[ReaderLabel]] = defaultdict(list)
     for reading in readings:
         of_node[reading.node_id].append(reading)

@@ -1,4 +1,4 @@
-"""A label's row, checked on its own: who, what, and which node is meant."""
+"""Checks each row of labels by itself: the reader, the value, and how it names its node."""
 
 import math
 import re
@@ -22,14 +22,14 @@ class LabelRow:
     """One label; it names its node by `tracking_uid`, or by a point.
 
     Attributes:
-        row: Where it stands, from 1.
-        reader: Who.
+        row: Row of the label in the file, from 1.
+        reader: Name of the reader.
         value: 1 malignant, 0 benign.
-        tracking_uid: The node's, or empty.
-        series_uid: The series that the node or the point is in, or empty.
-        study_uid: The same for the study.
-        point: x y z as written, where there is no tracking UID.
-        coord: What the point is in, one of `COORDS`; else empty.
+        tracking_uid: Tracking UID of the node, or empty.
+        series_uid: UID of the series with the node or the point, or empty.
+        study_uid: UID of the study with the node or the point, or empty.
+        point: x, y, z as written in the row; None if there is a tracking UID.
+        coord: Coordinate system of the point, one of `COORDS`; empty without a point.
     """
 
     row: int
@@ -44,7 +44,7 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class StatedForAllRows:
-    """What holds for every row: options of the command, or the JSON file's own words."""
+    """Values for every row, from the options of the command."""
 
     reader: str = ""
     coord: str = ""
@@ -53,15 +53,15 @@ class StatedForAllRows:
 def check(
     table: LabelTable, asked: StatedForAllRows, known_readers: Iterable[str] = ()
 ) -> tuple[list[LabelRow], list[Message]]:
-    """Check every row; each one that cannot be used says why.
+    """Check every row; give the reason for each row that cannot be used.
 
     Args:
-        table: As read.
-        asked: `--reader` and `--coord`.
-        known_readers: Those that the database has.
+        table: The unchecked rows.
+        asked: Values of `--reader` and `--coord`.
+        known_readers: Readers in the database.
 
     Returns:
-        The usable rows, and an error for every column that is not.
+        The usable rows, and an error for every value that is not usable.
     """
     rows: list[LabelRow] = []
     messages: list[Message] = []
@@ -78,7 +78,7 @@ def check(
 
 @dataclass(frozen=True)
 class _OfRow:
-    """One row; every method gives a column's value, or what is wrong with it."""
+    """One row; every method returns a column's value, or the error in it."""
 
     row: int
     cells: Mapping[str, str]
@@ -100,7 +100,7 @@ class _OfRow:
             return self._wrong("L08", "reader", f"'{reader}' is the name of a consensus rule")
         known = names.setdefault(_folded(reader), reader)
         if known != reader:
-            told = f"'{reader}' cannot be told from '{known}'; write one reader in one way"
+            told = f"'{reader}' looks like '{known}'; write each reader in one way"
             return self._wrong("L08", "reader", told)
         return reader
 
@@ -150,10 +150,10 @@ class _OfRow:
 
 
 def _plain(text: str) -> str:
-    """Without blanks around it, full-width letters and digits as plain ones."""
+    """Return a text without outer blanks, with full-width letters and digits as plain ones."""
     return unicodedata.normalize("NFKC", text).strip()
 
 
 def _folded(reader: str) -> str:
-    """What is left of a name when case, blanks and punctuation do not count."""
+    """Return a reader's name without case, blanks and punctuation, for comparison."""
     return "".join(c for c in _plain(reader).casefold() if c.isalnum()) or reader

@@ -1,4 +1,4 @@
-"""Which node a label is of: by its tracking UID, or the one whose centroid is near a point."""
+"""Matches a label to its node: by tracking UID, or by the centroid that is near a point."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,9 +18,10 @@ class Match:
     """A label and its node.
 
     Attributes:
-        label: The row.
-        node: The only one that it can mean.
-        distance_mm: From the point to the node's centroid; None by tracking UID.
+        label: Row of the label.
+        node: The only node that the label can mean.
+        distance_mm: Distance from the point to the node's centroid; None if the node was found
+            by tracking UID.
     """
 
     label: LabelRow
@@ -29,28 +30,28 @@ class Match:
 
     @property
     def how(self) -> str:
-        """How the node was found, for messages."""
+        """How the node was found, as text for messages."""
         if self.distance_mm is None:
             return "by tracking UID"
         return f"{self.distance_mm:.1f} mm from its centroid"
 
 
 class SeriesIndex:
-    """The current series of a database, by their UIDs and by their nodes'."""
+    """Index of the current series of a database, by their UIDs and the UIDs of their nodes."""
 
     def __init__(self, series: Iterable[SeriesPlaces]) -> None:
-        """Index them."""
+        """Index the series."""
         self._by_uid: dict[str, list[SeriesPlaces]] = defaultdict(list)
         self._by_node: dict[str, list[SeriesPlaces]] = defaultdict(list)
         for one in series:
-            # A point in `UID` may be of any acquisition that was told apart in that series.
+            # One DICOM series may be stored as several (`UID#...`); a point may be in any of them.
             for uid in {one.study_uid, one.series_uid, one.series_uid.split("#")[0]}:
                 self._by_uid[uid].append(one)
             for node in one.nodes:
                 self._by_node[node.tracking_uid].append(one)
 
     def of(self, label: LabelRow) -> list[SeriesPlaces] | Message:
-        """The series that a label may be in."""
+        """Return the series that a label may be in, or L03."""
         found = None
         for column in ("study_uid", "series_uid"):
             uid = getattr(label, column)
@@ -71,13 +72,13 @@ def match(label: LabelRow, scans: SeriesIndex, tolerance_mm: float) -> Match | M
     """Find the only node that a label can mean.
 
     Args:
-        label: One row.
-        scans: Where nodes are.
-        tolerance_mm: How far a centroid may lie from the point; a node at that very distance
-            counts as within.
+        label: Row of the label.
+        scans: Index of the series and their nodes.
+        tolerance_mm: Largest distance from the point to the centroid; a node at exactly this
+            distance is accepted.
 
     Returns:
-        The node, or why there is none: L01, L02, L03 or L05.
+        The node, or the error that says why there is none: L01, L02, L03 or L05.
     """
     series = scans.of(label)
     if isinstance(series, Message):
@@ -92,7 +93,7 @@ def match(label: LabelRow, scans: SeriesIndex, tolerance_mm: float) -> Match | M
 
 
 def twice(matches: Sequence[Match]) -> list[Message]:
-    """An error for every label of a node that its reader labelled in an earlier row."""
+    """Return an error for every label of a node that the same reader has in an earlier row."""
     first: dict[tuple[str, int], Match] = {}
     messages = []
     for one in matches:
@@ -110,7 +111,7 @@ def _named(label: LabelRow, series: Sequence[SeriesPlaces]) -> Match | Message:
     uid = label.tracking_uid
     held = [(one, node) for one in series for node in one.nodes if node.tracking_uid == uid]
     if not held:
-        text = f"no current series that is meant has a node {uid}"
+        text = f"no current series that fits the row has a node {uid}"
         return _error(label, "L03", text, "tracking_uid")
     if len(held) > 1:
         where = ", ".join(one.series_uid for one, _ in held)
@@ -120,11 +121,11 @@ def _named(label: LabelRow, series: Sequence[SeriesPlaces]) -> Match | Message:
 
 
 def _point_mm(label: LabelRow, series: Sequence[SeriesPlaces]) -> np.ndarray | Message:
-    """The point in LPS mm, where that is certain."""
+    """Return the point in LPS mm, or L05 if its frame of reference is not certain."""
     geometry = _geometry(series[0])
     if label.coord == "IJK" and (len(series) > 1 or geometry is None):
-        found = f"{len(series)} series" if len(series) > 1 else "one without a known grid"
-        text = f"IJK counts the voxels of one series, and {found} may be meant; name it"
+        found = f"{len(series)} series fit" if len(series) > 1 else "the series has no known grid"
+        text = f"IJK coordinates count voxels of one series, but {found}; name the series"
         return _error(label, "L05", text, "series_uid")
     frames = {one.for_uid for one in series if one.nodes or one.for_uid}
     if len(frames) > 1 or (len(series) > 1 and not all(frames)):

@@ -1,4 +1,4 @@
-"""A table of readers' labels as it is written: CSV, TSV, a spreadsheet, or JSON."""
+"""Reads a table of readers' labels without checks: CSV, TSV, a spreadsheet, or JSON."""
 
 import hashlib
 import json
@@ -12,25 +12,25 @@ from lnscore.tables.cells import cleaned, shown
 
 COLUMNS = ("reader", "value", "tracking_uid", "series_uid", "study_uid", "x", "y", "z", "coord")
 MAX_BYTES = 1 << 26
-"""A label is a line of some 100 bytes: this is half a million of them."""
+"""Largest size of the file; enough for half a million labels of some 100 bytes."""
 
 TOLD = 10
-"""Headings in a message."""
+"""Largest number of headings in a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelTable:
-    """What the file says, unchecked.
+    """The unchecked rows of a file.
 
     Attributes:
-        name: The file's, for messages.
-        sha256: Over its bytes.
+        name: Name of the file, for messages.
+        sha256: SHA-256 of the file.
         rows: Row of the sheet, line of the file or number of the JSON object, from 1, with the
             text of each of `COLUMNS` that it has.
-        ignored: Headings that are none of `COLUMNS`.
-        said: How it was read: encoding, delimiter.
-        reader: Stated for the whole file (JSON only), or empty.
-        coord: As `reader`.
+        ignored: Headings that are not in `COLUMNS`.
+        said: Notes on how the file was read: encoding, delimiter.
+        reader: Reader stated for the whole file (JSON only), or empty.
+        coord: Coordinate system stated for the whole file (JSON only), or empty.
     """
 
     name: str
@@ -46,12 +46,12 @@ def read_table(path: Path) -> LabelTable:
     """Read a table of labels.
 
     Args:
-        path: `.json` is a list of objects, or an object with `labels` and, if wanted, `reader`
-            and `coord` for all of them; any other file is a table with headings.
+        path: A `.json` file holds a list of objects, or an object with `labels` and, optionally,
+            `reader` and `coord` for all of them; any other file is a table with headings.
 
     Raises:
-        Refusal: L06, the file is missing, damaged, empty or lacks a column; P14 to P19, what
-            the reader of tables says.
+        Refusal: L06 if the file is missing, damaged, empty or lacks a column; P14 or P19 if the
+            table cannot be read.
     """
     try:
         size = path.stat().st_size
@@ -128,7 +128,7 @@ def _json(path: Path, sha256: str) -> LabelTable:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object none of whose members is there twice, in whatever spelling."""
+    """Make an object; raise an error if a member occurs twice, in any spelling."""
     names = [_name(key) for key, _ in pairs]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"two members '{twice}'")
@@ -145,7 +145,7 @@ def _objects(labels: Any) -> Iterator[tuple[int, dict[str, str]]]:  # noqa: ANN4
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """A value of JSON as a table would show it."""
+    """Return a value of JSON as the text that a table would have."""
     if value is None:
         return ""
     if isinstance(value, dict | list):

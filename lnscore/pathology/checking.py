@@ -140,7 +140,9 @@ class _Row:
                 ("n_examined", examined, fraction.of), ("n_positive", positive, fraction.value)
             ):  # fmt: skip
                 if one.of is None and one.value not in (None, own):
-                    self._say("P11", "E", f"{name} is {one.value}, but {own} in the other cell", name)
+                    self._say(
+                        "P11", "E", f"{name} is {one.value}, but {own} in the other cell", name
+                    )
             n_examined, n_positive = fraction.of, fraction.value
         if n_examined is not None and n_positive is not None and n_positive > n_examined:
             text = f"n_positive {n_positive} > n_examined {n_examined}"

@@ -119,7 +119,10 @@ class _Drafting:
         if "report_id" in known:
             self._field("report_id", known["report_id"])
         else:
-            self._say('report_id: {template: "report-{row}"}', "no column of report numbers: the row is used")
+            self._say(
+                'report_id: {template: "report-{row}"}',
+                "no column of report numbers: the row is used",
+            )
         self._dates()
         if "neoadjuvant" in known:
             name = self._name(known["neoadjuvant"].column)
@@ -223,7 +226,9 @@ class _Drafting:
                 "Add it to codes, as {column: ..., station: ..., values: {...}}"
             )
         for one in twice:
-            self.lines.append(f"# unsure: {self._name(one.column)} is a second column of {one.station}")
+            self.lines.append(
+                f"# unsure: {self._name(one.column)} is a second column of {one.station}"
+            )
         return len(both), len(counts), len(marks)
 
     def _section(self, name: str, entries: Sequence[tuple[str, str]]) -> None:
@@ -319,7 +324,9 @@ def _first_rows(sheet: Sheet) -> Iterator[tuple[str, ...]]:
 
 
 def _station(one: StationColumn) -> tuple[str, str]:
-    return _quoted(one.station), "no side is given: are both sides one specimen?" if one.both_sides else ""
+    return _quoted(
+        one.station
+    ), "no side is given: are both sides one specimen?" if one.both_sides else ""
 
 
 def _meant(word: str) -> str:

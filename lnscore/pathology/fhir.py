@@ -248,7 +248,9 @@ def _one_id(resource: Resource, what: str, written: list[Json]) -> str:
     if ids:
         # The message lists only the systems: an id in a message would identify a patient.
         systems = ", ".join(shown(_text(one.get("system"))) for one in ids[:5])
-        raise _Unusable(resource, f"{len(ids)} times {what} ({systems}); wanted one, or one official")
+        raise _Unusable(
+            resource, f"{len(ids)} times {what} ({systems}); wanted one, or one official"
+        )
     return ""
 
 

@@ -87,7 +87,9 @@ class PathologySummary:
             f"{self.findings} findings added"
         ]
         if self.outdated:
-            lines.append(f"{self.outdated} of these are older versions; the later import stays valid")
+            lines.append(
+                f"{self.outdated} of these are older versions; the later import stays valid"
+            )
         if self.pending:
             lines.append(f"{self.pending} patients have no study yet")
         return lines

@@ -18,7 +18,7 @@ from lnscore.pathology.patients import Identities, identities
 from lnscore.pathology.reading import told
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
 from lnscore.settings import Settings, actor
-from lnscore.stations import storing as naming_stations
+from lnscore.stations import storing
 from lnscore.version import version
 
 NO_DATABASE = "D01"
@@ -125,7 +125,7 @@ def _write(
     systems = {
         key.system for record in found.records for one in record.findings for key in one.stations
     }
-    naming_stations.store_vocabularies(session, systems)
+    storing.store_vocabularies(session, systems)
     summary.new, summary.changed, summary.same = added.new, added.changed, added.same
     summary.outdated, summary.findings, summary.written = added.outdated, added.findings, True
     details = {"new": added.new, "changed": added.changed, "findings": added.findings}

@@ -262,7 +262,7 @@ def _plain(node: yaml.Node | None, seen: set[int]) -> object:
 
 
 def _place(root: yaml.Node | None, location: tuple[int | str, ...]) -> str:
-    """Return the place of a value, or of the nearest part around it: `line 12, key pairs.3: `."""
+    """Return the place of a value or its nearest parent, as `line 12, key pairs.3.total: `."""
     line, node = 1, root
     for part in location:
         below = _below(node, part)

@@ -42,7 +42,7 @@ class TableOptions:
         Option(
             help="Heading of the column with the patients' ids.",
             metavar="NAME",
-            default="patient_id",
+            default="patient_key",
         ),
     ] = None
     layout: Annotated[

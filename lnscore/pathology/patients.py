@@ -1,7 +1,8 @@
-"""Patients of a table to the pseudonymous keys of the database; ids go no further than this.
+"""Turns the patients' ids of a file into the pseudonymous keys of the database.
 
-A key is made of the issuer and the id. An id that is a pseudonym already is looked up in a key
-file: id, patient_id and perhaps issuer; or id and pseudo_key.
+The ids are not passed on from here. A key is computed from the issuer and the id. An id that is
+already a pseudonym is looked up in a key file with the columns id, patient_id and, if wanted,
+issuer; or id and pseudo_key.
 """
 
 import re
@@ -17,46 +18,46 @@ from lnscore.tables.messages import Message
 PSEUDO_KEY = re.compile(r"[0-9a-f]{64}")
 
 SHORTEST_HELD = 4
-"""Characters of an id that are looked for inside a report's number; fewer are in any number."""
+"""Shortest id that is searched for inside report numbers; shorter ones match by chance."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who an id of the table is: issuer and PatientID of the CTs, or the key itself."""
+    """The patient behind an id of the file: issuer and PatientID of the CTs, or the key itself."""
 
     patient_id: str
     issuer: str = ""
     pseudo_key: str = ""
 
     def key(self, pseudonyms: Pseudonyms) -> str:
-        """As `patient.pseudo_key`."""
+        """Return the key, as in the database column `patient.pseudo_key`."""
         return self.pseudo_key or pseudonyms.patient(self.issuer, self.patient_id)
 
 
 @dataclass(frozen=True)
 class Identities:
-    """How ids become keys.
+    """The assignment of ids to patients.
 
     Attributes:
-        issuer: IssuerOfPatientID of the CTs; empty where they name none.
-        persons: Of a key file, by id; None where the table has the patients' own ids.
+        issuer: IssuerOfPatientID of the CTs; empty if they have none.
+        persons: Persons of a key file, by id; None if the file has the patients' own ids.
     """
 
     issuer: str = ""
     persons: Mapping[str, Person] | None = None
 
     def person(self, id_: str) -> Person | None:
-        """Who an id is; None where the key file does not have it."""
+        """Return the person of an id; None if the key file does not have the id."""
         if self.persons is None:
             return Person(id_, self.issuer)
         return self.persons.get(id_)
 
 
 def identities(issuer: str | None, key_file: Path | None) -> Identities:
-    """From the command line.
+    """Make the identities from the options of the command line.
 
     Raises:
-        Refusal: P20, the key file cannot be used.
+        Refusal: P20 if the key file cannot be used.
     """
     return Identities(issuer or "", read_key_file(key_file, issuer or "") if key_file else None)
 
@@ -65,11 +66,11 @@ def read_key_file(path: Path, issuer: str = "") -> dict[str, Person]:
     """Read a key file: a table with the columns id and patient_id (issuer) or pseudo_key.
 
     Args:
-        path: CSV or XLSX.
-        issuer: Where the file has no issuer of its own.
+        path: CSV or XLSX file.
+        issuer: Issuer of the rows that have none.
 
     Raises:
-        Refusal: P20, or what keeps a table from being read.
+        Refusal: P20 if the key file cannot be used, or another code if the table cannot be read.
     """
     from lnscore.tables.sheets import read_sheet
 
@@ -107,18 +108,18 @@ def _unusable(found: str) -> Refusal:
 
 
 def unknown(id_: str, row: int, column: str) -> Message:
-    """P07: the only message that names an id, for the terminal."""
+    """Return P07, the only message that names a patient's id; it is for the terminal."""
     text = f"no patient '{id_}' in the study DB (use `--allow-pending`)"
     return Message("P07", "E", text, row, column)
 
 
 def not_in_key_file(row: int, column: str) -> Message:
-    """P20 of one row."""
+    """Return P20 for one row."""
     return Message("P20", "E", "the id of this row is not in the key file", row, column)
 
 
 def hint(issuer: str, unknown_count: int, patient_count: int) -> Message:
-    """What may be missing where ids are not known."""
+    """Return a note that an issuer may be missing or wrong, if patients are not known."""
     given = f"issuer '{issuer}' was used" if issuer else "no issuer was given"
     text = (
         f"{unknown_count} of {patient_count} patients are not known; {given}: where the CTs "
@@ -128,7 +129,7 @@ def hint(issuer: str, unknown_count: int, patient_count: int) -> Message:
 
 
 def stored_report_id(report_id: str, ids: Iterable[str], pseudonyms: Pseudonyms) -> str:
-    """A report's number as it is stored: a keyed hash where it holds the patient's id."""
+    """Return the report's number as stored: a keyed hash if it contains the patient's id."""
     for id_ in ids:
         inside = len(id_) >= SHORTEST_HELD and id_.casefold() in report_id.casefold()
         if id_ and (inside or id_.casefold() == report_id.casefold()):

@@ -1,4 +1,4 @@
-"""Stations of one finding from what a table says; the sentences where it says none."""
+"""Finds the stations of one finding, or the messages that say why there is none."""
 
 from functools import lru_cache
 
@@ -8,10 +8,10 @@ from lnscore.tables.cells import DATE_LIKE, shown
 from lnscore.tables.counts import narrow
 
 Said = tuple[str, str, str, str]
-"""Code, severity, text, field."""
+"""One message: code, severity, text, field."""
 
 FAMILIES = {"JES11": "JES", "JES12": "JES"}
-"""Editions that say the same where a meaning is told."""
+"""Editions that a message with the meaning of a code shows under one name."""
 
 MOST_MEANINGS = 4
 MOST_MERGED = 12
@@ -19,14 +19,14 @@ MOST_MERGED = 12
 
 @lru_cache(maxsize=8192)
 def stations(system_text: str, text: str) -> tuple[tuple[StationKey, ...], tuple[Said, ...]]:
-    """Find the stations; `+` joins those that were sent as one specimen.
+    """Find the stations of one specimen; `+` joins several.
 
     Args:
         system_text: The system's name as written.
         text: A code, an alias, or several joined by `+`.
 
     Returns:
-        The stations, and what is to be said: P01, P02, P13, all errors.
+        The stations, and messages P01, P02 or P13, all of them errors.
     """
     system = vocabulary.system_of(system_text) if system_text else None
     parts = [part.strip() for part in narrow(text).split("+") if part.strip()]
@@ -75,7 +75,7 @@ def _undecided(system_text: str, parts: list[str]) -> str:
 
 
 def _meanings(part: str) -> list[str]:
-    """What a code is, system by system; each meaning once, with the first system that has it."""
+    """Return each meaning of a code once, with the first system that has it."""
     told: dict[str, str] = {}
     every = vocabulary.anywhere(part)
     same = vocabulary.normal(part)

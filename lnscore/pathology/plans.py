@@ -1,4 +1,4 @@
-"""A mapping laid over the columns of one table: what to take from each row, and from where."""
+"""Applies a mapping to the columns of one table: the plan of what to take from each row."""
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Map
@@ -33,14 +33,14 @@ Condition = Callable[[Sequence[str]], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class FindingPlan:
-    """One finding of a row.
+    """The plan of one finding of a row.
 
     Attributes:
-        fields: Field to where its text is.
-        station: Its station, where the mapping says it and not the row.
-        side: Where the row says the side.
-        side_word: The side's word, where the mapping says it.
-        joined_by: What joins merged stations in a cell.
+        fields: Source of each field's text in the row.
+        station: Station, if the mapping gives it; empty if the row does.
+        side: Source of the side in the row, if the row gives it.
+        side_word: Word for the side, if the mapping gives it.
+        joined_by: Character that joins merged stations in a cell.
         zeros: Whether a 0 may mean that nothing was sampled.
     """
 
@@ -54,18 +54,18 @@ class FindingPlan:
 
 @dataclass(kw_only=True)
 class ReadingPlan:
-    """All of it.
+    """The plan for all rows of a table.
 
     Attributes:
         common: Fields that all findings of a row share.
-        items: The findings of a row.
-        dates: How the dates among the common fields are written.
-        conditions: Rows that fail one are left out.
-        spelling: Of stations.
-        tumour: Where the side of the tumour is.
-        zero_means: As in the mapping.
-        left_out: Row and column of findings to leave out, and why.
-        said: P15 and P17.
+        items: Plans of the findings of a row.
+        dates: Column and format of the dates among the common fields.
+        conditions: Conditions on a row; a row that fails one is left out.
+        spelling: Spelling of the stations.
+        tumour: Source of the side of the tumour in a row.
+        zero_means: Meaning of a 0, as in the mapping.
+        left_out: Reason for each finding to leave out, by its row and column.
+        said: Messages P15 and P17.
     """
 
     common: Map[str, MappedField]
@@ -80,7 +80,7 @@ class ReadingPlan:
 
 
 def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> ReadingPlan:
-    """Lay a mapping over a table; P15 for each column that is not there, P17 for those left."""
+    """Apply a mapping to a table; P15 for each missing column, P17 for the unused ones."""
     resolver = Resolver(columns)
     patient = FieldText(column=id_column) if id_column else mapping.patient_key
     common = {
@@ -117,7 +117,7 @@ def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> Readin
 
 
 def plan_of_canonical(columns: Columns, id_column: str | None) -> ReadingPlan:
-    """Take the canonical headings as they are; P15 for each that must be there and is not."""
+    """Make the plan of a table with canonical headings; P15 if mandatory ones are missing."""
     resolver = Resolver(columns)
     found: dict[str, MappedField] = {}
     for i, path in enumerate(columns.paths):
@@ -130,7 +130,7 @@ def plan_of_canonical(columns: Columns, id_column: str | None) -> ReadingPlan:
         found[name] = resolver.cell(columns.names[i])
     if id_column:
         found["patient_key"] = resolver.cell(id_column)
-    # Without a system each row says what its code could be: P01.
+    # A missing system gives P01 for each row, whose message lists what the code could mean.
     missing = [one for one in MANDATORY if one not in found and one != "station_system"]
     if missing:
         text = f"no column {', '.join(missing)}; {ADVICE}"
@@ -190,7 +190,7 @@ def _condition(resolver: Resolver, only: RowCondition) -> Condition:
 
 
 def _unmapped(resolver: Resolver, ignored: set[str]) -> list[Message]:
-    """P17 with every column that has a heading, is not used and not ignored."""
+    """Return P17 with every column that has a heading and is neither used nor ignored."""
     columns = resolver.columns
     left = [
         path

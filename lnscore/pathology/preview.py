@@ -1,4 +1,4 @@
-"""`lnscore pathology preview`: what an import would store and say, without a write."""
+"""`lnscore pathology preview`: shows what an import would store and report; writes nothing."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from lnscore.settings import Settings
 from lnscore.summary import TextTable
 
 SHOWN = 20
-"""Rows that a person is shown; `--json` has all."""
+"""Largest number of printed rows; `--json` has all."""
 
 COLUMNS = ["row", "column", "patient", "report", "surgery", "station", "nodes", "status"]
 
@@ -28,9 +28,9 @@ class PreviewSummary:
 
     Attributes:
         summary: Counts and messages; nothing is written.
-        rows: Every sound row of the file.
-        has_database: Whether patients and earlier reports were looked up.
-        numbers: Patient's id to its number in the file: ids are not shown.
+        rows: Every row of the file without an error.
+        has_database: Whether patients and earlier reports were looked up in a database.
+        numbers: Number of each patient's id in the file, which is shown in place of the id.
     """
 
     summary: PathologySummary
@@ -45,11 +45,11 @@ class PreviewSummary:
 
     @property
     def exit_code(self) -> int:
-        """1 where an import would be stopped."""
+        """1 if an error would stop the import; else 0."""
         return self.summary.exit_code
 
     def lines(self) -> list[str | TextTable]:
-        """A table of the findings, the counts, then the messages."""
+        """Return a table of the findings, the counts, then the messages."""
         lines: list[str | TextTable] = [TextTable("Findings", *self._table())]
         lines.append(self.summary.lines()[0])
         if not self.has_database:
@@ -66,13 +66,13 @@ class PreviewSummary:
         return lines
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        """Headings, and the first rows; a column that says nothing is left out."""
+        """Return the headings and the first rows, without empty columns."""
         cells = [self._cells(row) for row in self.rows[:SHOWN]]
         told = [i for i in range(len(COLUMNS)) if any(row[i] for row in cells)]
         return [COLUMNS[i] for i in told], [[row[i] for i in told] for row in cells]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything for `--json`."""
+        """Return everything for `--json`."""
         rows = [self._values(row) for row in self.rows]
         return self.summary.as_dict() | {"has_database": self.has_database, "canonical": rows}
 
@@ -106,10 +106,10 @@ class PreviewSummary:
 
 
 def run(path: Path, settings: Settings, wanted: ImportRequest) -> PreviewSummary:
-    """Read and check the file, and compare it with the database where there is one.
+    """Read and check the file, and compare it with the database if there is one.
 
     Raises:
-        Refusal: The secret is missing.
+        Refusal: The secret of the pseudonyms is missing.
         DatabaseError: The database cannot be used.
     """
     collected = read(path, wanted, keep=True)

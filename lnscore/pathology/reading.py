@@ -1,4 +1,4 @@
-"""Which reader a file of pathology needs, by what is in it; every refusal becomes a message."""
+"""Opens a pathology file with the reader that its content needs; refusals become messages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ _HL7 = ("MSH", "FHS", "BHS")
 
 @dataclass(frozen=True)
 class FindingRows:
-    """Rows of a file, read while they are walked through.
+    """Rows of a file, which are read during iteration.
 
     Attributes:
-        format: What the file is.
-        said: What was detected to read it.
+        format: Format of the file.
+        said: Notes on how the file was read, such as its encoding.
         rows: Rows and messages of the reader.
     """
 
@@ -41,10 +41,10 @@ def open_pathology(path: Path, options: TableOptions) -> FindingRows:
 
 
 def kind_of(path: Path) -> Format:
-    """Look into a file.
+    """Detect the format of a file by its first bytes.
 
     Raises:
-        Refusal: F10 or F11, it cannot be opened; P14, it is JSON of another kind.
+        Refusal: F10 or F11 if it cannot be opened; P14 if it is a JSON array or XML.
     """
     text = _head(path)
     start = text.lstrip("\ufeff\x0b \t\r\n")
@@ -71,7 +71,7 @@ def kind_of(path: Path) -> Format:
 
 
 def told(refusal: Refusal) -> Message:
-    """A refusal as an error of the whole file."""
+    """Return a refusal as an error message of the whole file."""
     return Message(refusal.code, "E", f"{refusal.found}; wanted {refusal.wanted}. {refusal.fix}")
 
 
@@ -90,7 +90,7 @@ def _head(path: Path) -> str:
 
 
 def _refuse_idle_options(kind: Format, options: TableOptions) -> None:
-    """An option that does nothing was meant to do something."""
+    """Refuse options that have no effect on this format, as they are probably a mistake."""
     given = {"--mapping": options.mapping, "--sheet": options.sheet,
              "--id-column": options.id_column, "--encoding": options.encoding}  # fmt: skip
     idle = [name for name, value in given.items() if value is not None and kind != "table"]
@@ -147,7 +147,7 @@ def _table(
 
 
 def _guarded(rows: Iterator[SourceRow | Message]) -> Iterator[SourceRow | Message]:
-    """A refusal on the way, or a file that vanishes, is one more message."""
+    """Pass the rows on; turn a refusal or an error of the file into a last message."""
     try:
         yield from rows
     except Refusal as refusal:

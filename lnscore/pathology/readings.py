@@ -1,4 +1,4 @@
-"""What a heading says of stations: which one, on which side, and what the column counts."""
+"""Reads a station, its side and the kind of count from the heading of a column."""
 
 import re
 import unicodedata
@@ -20,7 +20,7 @@ SIDES = {
 }
 
 BETWEEN = "/+,&、;_"
-"""What joins stations that were sent as one specimen, commonest first."""
+"""Characters that join stations of one specimen, most common first."""
 
 _NOT_A_STATION = {"n", "m", "t", "no", "id", "age", "sex", "y", "pt", "ct", "pn", "cn", "ptnm"}
 _PREFIX = re.compile(r"^(?:ln|lns|lymph|node|nodes)[ _.-]+", re.IGNORECASE)
@@ -29,7 +29,7 @@ _EDGES = (
     (re.compile(rf"^([^\W\d_]+|\+){_EDGE}(.+)$"), 1, 2),
     (re.compile(rf"^(.+?){_EDGE}([^\W\d_]+\+?|\+)[)\]]?$"), 2, 1),
 )
-"""A word at one end, what it is and what is left."""
+"""Patterns of a word at one end; the groups of that word and of the rest."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class StationColumn:
     """One column of one station, or of several taken as one specimen.
 
     Attributes:
-        column: From 0.
-        station: Code, or codes joined by `+`.
-        role: What the column counts; "" where the heading does not say.
+        column: Number of the column, from 0.
+        station: Code of the station, or several codes joined by `+`.
+        role: What the column counts; "" if the heading does not say.
     """
 
     column: int
@@ -48,13 +48,13 @@ class StationColumn:
 
     @property
     def both_sides(self) -> bool:
-        """Whether no side is said of a station that has two."""
+        """Whether a station with two sides is given without a side."""
         bases = [code.rstrip("RL") for code in self.station.split("+")]
         return len(set(bases)) < len(bases)
 
 
 def reading_of(system: str, column: int, parts: Sequence[str]) -> StationColumn | None:
-    """Read the header cells of a column; None where they name no station of the system."""
+    """Read the header cells of a column; None if they name no station of the system."""
     side, named = "", None
     role: Role = ""
     for part in parts:
@@ -71,7 +71,7 @@ def reading_of(system: str, column: int, parts: Sequence[str]) -> StationColumn 
 
 
 def side_in(plain: str) -> str:
-    """`R`, `L`, `ipsi` or `contra` where a heading says one."""
+    """Return `R`, `L`, `ipsi` or `contra` if a heading names exactly one; else ""."""
     found = {side for side, starts in SIDES.items() for one in starts if one in plain}
     return found.pop() if len(found) == 1 else ""
 
@@ -84,7 +84,7 @@ def _station(system: str, text: str, side: str) -> tuple[str, Role] | None:
 
 
 def _splits(text: str) -> Iterator[tuple[str, Role]]:
-    """The text as it is, then without a first or last word that says what is counted."""
+    """Yield the text as it is, then without a first or last word that says what is counted."""
     text = " ".join(unicodedata.normalize("NFKC", text).split())
     for whole in dict.fromkeys((text, _PREFIX.sub("", text))):
         yield whole, ""
@@ -95,7 +95,7 @@ def _splits(text: str) -> Iterator[tuple[str, Role]]:
 
 
 def _codes(system: str, text: str, side: str) -> str | None:
-    """The code that a text names; several joined by `+` where all parts of it are stations."""
+    """Return the code that a text names, or several joined by `+` if all parts are stations."""
     if _plain(text) in _NOT_A_STATION:
         return None
     if code := _code(system, text, side):
@@ -110,7 +110,7 @@ def _codes(system: str, text: str, side: str) -> str | None:
 
 
 def _code(system: str, text: str, side: str) -> str | None:
-    """One code; those of both sides where the station has two and none is said."""
+    """Return one code, or the codes of both sides if the station has two and none is given."""
     found = vocabulary.find(system, text)
     if side and (code := on_side(system, text, side)):
         return code

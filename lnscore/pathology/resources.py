@@ -1,4 +1,4 @@
-"""FHIR R4B files as resources: one bundle in JSON, or NDJSON of bundles or single resources."""
+"""Reads FHIR R4B files: one bundle in JSON, or NDJSON of bundles or single resources."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,10 @@ from lnscore.tables.messages import Message
 
 MAX_BYTES = 1 << 28
 READ = ("DiagnosticReport", "Observation", "Patient", "Specimen")
-"""What a finding is made of; other resources are passed over."""
+"""Types of the resources that findings are made of; other resources are skipped."""
 
 WRONG = {"missing": "is missing", "extra_forbidden": "is not of FHIR R4B"}
-"""pydantic's kinds; its own sentences could quote a patient's name."""
+"""Texts for kinds of pydantic errors; pydantic's own texts could contain a patient's name."""
 
 Json = Mapping[str, Any]
 
@@ -25,10 +25,10 @@ class Resource:
     """One resource that FHIR R4B allows.
 
     Attributes:
-        type: As DiagnosticReport.
-        data: Its JSON.
+        type: Type of the resource, such as DiagnosticReport.
+        data: JSON of the resource.
         row: Entry of the bundle, or line of an NDJSON file, from 1.
-        place: Where it stands, for messages: `entry 3`, or `entry 3 #o1` inside another.
+        place: Place for messages: `entry 3`, or `entry 3 #o1` inside another resource.
     """
 
     type: str
@@ -39,20 +39,20 @@ class Resource:
 
 @dataclass
 class Scope:
-    """Resources that may refer to each other, by every name that they are called."""
+    """Resources that may refer to each other, with an index by every name (URL, type and id)."""
 
     resources: list[Resource] = field(default_factory=list)
     by_name: dict[str, Resource] = field(default_factory=dict)
 
     def add(self, resource: Resource, full_url: str = "") -> None:
-        """Take a resource and what it contains."""
+        """Add a resource under its names."""
         self.resources.append(resource)
         named = f"{resource.type}/{resource.data.get('id', '')}"
         for name in (full_url, named):
             self.by_name.setdefault(name, resource)
 
     def find(self, reference: str, holder: Resource) -> Resource | None:
-        """What a reference means; None where it is not in the scope."""
+        """Return the resource that a reference names; None if it is not in the scope."""
         if reference.startswith("#"):
             return _contained(reference[1:], holder)
         plain = reference.split("/_history/")[0]
@@ -64,12 +64,12 @@ def read_scopes(path: Path) -> Iterator[Scope | Message]:
     """Read a file.
 
     Returns:
-        A scope for every bundle, one for all single resources; P21 for every entry or line
-        that is damaged, of another type, or not as FHIR R4B wants it.
+        One scope for each bundle, and one for all single resources; P21 for every entry or line
+        that is damaged or not valid FHIR R4B.
 
     Raises:
-        Refusal: F10 or F11, there is no such file; P21, it is too large or fhir.resources is
-            not installed.
+        Refusal: F10 or F11 if the file is missing or cannot be opened; P21 if it is too large
+            or fhir.resources is not installed.
     """
     models = _models()
     documents, lines = _documents(path)
@@ -107,7 +107,7 @@ def _models() -> dict[str, Any]:
 
 
 def _documents(path: Path) -> tuple[Sequence[tuple[int, Json | Message]], bool]:
-    """JSON objects with their lines; whether the file is NDJSON."""
+    """Return the JSON objects with their lines, and whether the file is NDJSON."""
     text = _text(path)
     try:
         whole = json.loads(text)
@@ -176,7 +176,7 @@ def _bundle(
 
 
 def _checked(data: Json, row: int, place: str, models: dict[str, Any]) -> Resource | Message | None:
-    """A resource as FHIR R4B wants it; None for one that is not read."""
+    """Return a resource that is valid FHIR R4B, P21, or None for a type that is not read."""
     from pydantic import ValidationError
 
     kind = data.get("resourceType")

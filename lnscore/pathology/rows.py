@@ -1,4 +1,4 @@
-"""The canonical row: what every reader of pathology comes down to, before and after the checks."""
+"""The common row of all pathology readers: a finding before and after the checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ FIELDS = (
     "neoadjuvant",
     "source_row",
 )
-"""Of one finding; a station of several joined by `+` is one specimen of merged stations."""
+"""Fields of one finding; several stations joined by `+` are one merged specimen."""
 
 MANDATORY = ("patient_key", "report_id", "report_date", "station_system", "station")
 
@@ -27,12 +27,12 @@ _FOUND = ("n_positive", "n_examined", "status")
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One finding as its source has it: text, unchecked.
+    """One finding as its source has it: unchecked text.
 
     Attributes:
-        values: Field of `FIELDS` to text; what is absent is empty.
+        values: Text of each field of `FIELDS`; a missing field is empty.
         row: Line of the file or row of the sheet, as the user sees it there, from 1.
-        columns: Field to the heading or letter of the column that it came from.
+        columns: Heading or letter of the column that each field comes from.
     """
 
     values: Mapping[str, str]
@@ -41,9 +41,9 @@ class SourceRow:
 
     @property
     def column(self) -> str:
-        """Columns that held this finding, where one line has several; else empty.
+        """Columns of this finding if its line can hold several findings; else empty.
 
-        Where a column of its own says the station, a line is one finding.
+        If the station has a column of its own, a line holds one finding.
         """
         held = dict.fromkeys(self.columns[name] for name in _FOUND if self.columns.get(name))
         station = self.columns.get("station")
@@ -52,20 +52,20 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanonicalRow:
-    """One finding, checked.
+    """One checked finding.
 
     Attributes:
-        patient_id: As in the source; it becomes a pseudonym and is never stored.
-        report_id: As in the source.
-        report_date: ISO date.
-        surgery_date: ISO date, None where it is not known.
-        stations: One; several where they were sent as one specimen.
-        n_examined: Nodes looked at, None where not given.
-        n_positive: Of these with metastasis, None where not given.
+        patient_id: Patient's id as in the source; it becomes a pseudonym and is never stored.
+        report_id: Report's number as in the source.
+        report_date: ISO date of the report.
+        surgery_date: ISO date of the surgery; None if it is not known.
+        stations: One station, or several that were sent as one specimen.
+        n_examined: Number of examined nodes; None if it is not given.
+        n_positive: Number of these with metastasis; None if it is not given.
         status: `positive`, `negative`, `not_sampled` or `indeterminate`.
         neoadjuvant: `none`, `chemo`, `chemoradio` or `unknown`.
         row: Line of the source, from 1.
-        column: Where one line of the source holds several findings.
+        column: Columns of the finding, if one line of the source can hold several; else empty.
     """
 
     patient_id: str

@@ -1,7 +1,7 @@
-"""An HL7 v2 file as messages of segments; the values of a segment's fields.
+"""Splits an HL7 v2 file into messages and segments, and reads the fields of a segment.
 
-Files are written by interface engines: several messages in a row, MLLP framing left in,
-batch headers around them, any kind of line end.
+Interface engines write such files in many ways: with several messages in a row, with MLLP framing
+characters, with batch headers around the messages, and with any kind of line end.
 """
 
 import re
@@ -20,7 +20,7 @@ MAX_BYTES = 1 << 28
 
 BATCH = ("FHS", "BHS", "BTS", "FTS")
 CHARSETS = {
-    "": "utf-8",  # ASCII by the standard; UTF-8 without a word is common and cannot be mistaken
+    "": "utf-8",  # ASCII by the standard; undeclared UTF-8 is common and can be detected safely
     "ASCII": "ascii",
     "UNICODE UTF-8": "utf-8",
     "UTF-8": "utf-8",
@@ -38,7 +38,7 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment as text; `line` is where it stands in the file, from 1."""
+    """One segment as text; `line` is its line in the file, from 1."""
 
     name: str
     text: str
@@ -47,15 +47,15 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True)
 class Hl7Message:
-    """One message that says what it is.
+    """One message with a readable header (MSH).
 
     Attributes:
-        number: In the file, from 1.
-        line: Of its MSH.
-        type: MSH-9, as ORU^R01.
-        version: MSH-12.
-        encoding: hl7apy's names of separators to characters.
-        segments: All but the MSH.
+        number: Number of the message in the file, from 1.
+        line: Line of its MSH in the file.
+        type: Message type of MSH-9, such as ORU^R01.
+        version: HL7 version of MSH-12.
+        encoding: Separator characters, by their names in hl7apy.
+        segments: All segments except the MSH.
     """
 
     number: int
@@ -70,10 +70,10 @@ def read_messages(path: Path) -> Iterator[Hl7Message | Message]:
     """Split a file into messages.
 
     Returns:
-        Messages, and P21 for each that cannot be read, with its number and line.
+        Messages, and P21 for each one that cannot be read, with its number and line.
 
     Raises:
-        Refusal: F10 or F11, there is no such file; P21, it is far too large.
+        Refusal: F10 or F11 if the file is missing or cannot be opened; P21 if it is too large.
     """
     if not path.exists():
         raise Refusal("F10", f"{path} is not there", "a file", "Correct the path.")
@@ -94,7 +94,7 @@ def read_messages(path: Path) -> Iterator[Hl7Message | Message]:
 
 
 def _messages(content: bytes) -> Iterator[list[tuple[int, bytes]]]:
-    """Lines of each message with their numbers, its MSH first."""
+    """Yield the lines of each message with their numbers; the MSH is the first."""
     lines: list[tuple[int, bytes]] = []
     for number, raw in enumerate(_LINE_END.split(content.removeprefix(b"\xef\xbb\xbf")), 1):
         line = raw.strip(_FRAMING)
@@ -154,7 +154,7 @@ class Fields:
         """Parse the segment.
 
         Raises:
-            ValueError: It cannot be parsed, or its message has a version that is not known.
+            ValueError: It cannot be parsed, or the version of its message is not known.
         """
         from hl7apy.consts import VALIDATION_LEVEL
         from hl7apy.exceptions import HL7apyException
@@ -174,27 +174,27 @@ class Fields:
             raise ValueError(f"{type(error).__name__} in {segment.name}") from error
 
     def repetitions(self, number: int) -> list["Repetition"]:
-        """Every repetition of a field; none where it is empty."""
+        """Return every repetition of a field; an empty list if the field is empty."""
         wanted = f"{self.segment.name}_{number}"
         return [Repetition(one, self._escape) for name, one in self._fields if name == wanted]
 
     def text(self, field: int, component: int = 1) -> str:
-        """A component of a field's first repetition, or nothing."""
+        """Return a component of a field's first repetition, or an empty text."""
         repetitions = self.repetitions(field)
         return repetitions[0].text(component) if repetitions else ""
 
 
 class Repetition:
-    """One value of a field."""
+    """One repetition of a field."""
 
     def __init__(self, field: "Field", encoding: Mapping[str, str]) -> None:
         """Keep hl7apy's field."""
         self._field, self._encoding = field, encoding
 
     def text(self, component: int = 1, subcomponent: int = 1) -> str:
-        """One part, its escapes undone; nothing where it is empty."""
+        """Return one part with its escapes decoded; an empty text if there is none."""
         for position, child in enumerate(self._field.children or (), 1):
-            # Typed components carry their number in the name; of a plain text they do not.
+            # Typed components have their number in the name; those of a plain text do not.
             _, _, number = str(child.name or "").rpartition("_")
             if int(number if number.isdigit() else position) == component:
                 written = child.to_er7(encoding_chars=dict(self._encoding))

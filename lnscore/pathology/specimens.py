@@ -1,4 +1,4 @@
-"""Whose nodes a station's numbers count: every specimen, not only those that decided."""
+"""Selects the specimens whose nodes count for a station, and sums their numbers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,15 +9,15 @@ from db.station_rule import StationFinding
 def specimens_of(
     station: StationKey, deciding: Sequence[StationFinding], said: Iterable[StationFinding]
 ) -> tuple[StationFinding, ...]:
-    """What the report that decided examined of a station, alone or shared with others.
+    """Return all specimens of a station in the deciding report, also those of several stations.
 
-    One positive specimen decides that a station is positive; the nodes of its negative ones
-    were examined all the same. Through a crosswalk there are only those that decide.
+    One positive specimen makes the station positive; the nodes of its negative specimens were
+    examined, too. If a crosswalk was used, only the deciding findings are returned.
 
     Args:
-        station: Of which the numbers are.
-        deciding: Findings that the station's verdict rests on.
-        said: Findings that count, of any station.
+        station: Station whose nodes are counted.
+        deciding: Findings that decide the station's verdict.
+        said: Findings of all stations that are valid.
     """
     reports = {one.report_id for one in deciding}
     looked = [
@@ -31,28 +31,28 @@ def specimens_of(
 def counted_of(
     deciding: Sequence[StationFinding], specimens: Iterable[StationFinding]
 ) -> tuple[StationFinding, ...]:
-    """Those specimens whose nodes are the station's.
+    """Return the specimens whose nodes count for the station.
 
-    Where one that held nothing else decides, the nodes of a shared one stay out: nobody
-    knows which of its stations they came from.
+    If a specimen of this station alone decides, specimens of several stations are left out: it
+    is unknown from which of their stations the nodes came.
     """
     kinds = {len(one.stations) > 1 for one in deciding}
     return tuple(one for one in specimens if (len(one.stations) > 1) in kinds)
 
 
 def all_of(specimens: Iterable[StationFinding]) -> tuple[StationFinding, ...]:
-    """Everything that was examined, a specimen of several stations once."""
+    """Return every examined specimen once, also those of several stations."""
     return _once(one for one in specimens if one.status != "not_sampled")
 
 
 def examined(findings: Sequence[StationFinding]) -> int | None:
-    """Sum of the nodes examined; unknown where one of the numbers is."""
+    """Return the sum of the examined nodes; None if one of the numbers is unknown."""
     known = [one.n_examined for one in findings if one.n_examined is not None]
     return sum(known) if findings and len(known) == len(findings) else None
 
 
 def positive(findings: Sequence[StationFinding]) -> int | None:
-    """Sum of the positive nodes, none in a negative specimen; unknown where one number is."""
+    """Return the sum of the positive nodes (0 in a negative specimen); None if one is unknown."""
     numbers = [0 if one.status == "negative" else one.n_positive for one in findings]
     known = [one for one in numbers if one is not None]
     return sum(known) if findings and len(known) == len(findings) else None

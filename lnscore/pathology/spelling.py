@@ -1,4 +1,4 @@
-"""A station as a table spells it, to a code of its system: aliases, merged groups, sides."""
+"""Translates a table's spelling of a station into its code: aliases, merged groups, sides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ class Spelling:
     """What a mapping says about the spelling of stations.
 
     Attributes:
-        aliases: Text of the table to a code, or to several joined by `+`.
-        sides: Word for a side to `R`, `L`, `ipsi` or `contra`.
+        aliases: Code, or several codes joined by `+`, for each text of the table.
+        sides: `R`, `L`, `ipsi` or `contra` for each word of the table.
         right: Words of the tumour's side that mean right.
         left: Words of the tumour's side that mean left.
     """
@@ -30,7 +30,7 @@ class Spelling:
     left: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Bring what is compared to one form."""
+        """Convert aliases and words to the form for comparison."""
         self._aliases = {compared(text): code for text, code in self.aliases.items()}
         self._sides = {compared(side): side for side in ("R", "L", "ipsi", "contra")}
         self._sides |= {compared(word): side for word, side in self.sides.items()}
@@ -41,17 +41,17 @@ class Spelling:
     def spelled(
         self, system: str, text: str, *, side: str = "", tumour: str = "", joined_by: str = ""
     ) -> str:
-        """The code, or codes joined by `+`; a text that is not known stays as it is.
+        """Return the code, or codes joined by `+`; an unknown text stays as it is.
 
         Args:
             system: Name of the system as the table has it.
-            text: As the table or the mapping has it.
-            side: Word for the side; empty where the text says it itself.
-            tumour: Word for the side of the tumour: with it ipsi and contra become R and L.
-            joined_by: What joins merged stations in this table, beside `+`.
+            text: Text of the station in the table or the mapping.
+            side: Word for the side; empty if the text contains the side.
+            tumour: Word for the side of the tumour, by which ipsi and contra become R or L.
+            joined_by: Text that joins merged stations in this table, in addition to `+`.
 
         Raises:
-            UnknownSide: For a word that is neither a side nor explained.
+            UnknownSide: If a word is neither a side nor explained in the mapping.
         """
         key = (system, text, side, tumour, joined_by)
         if key not in self._known:
@@ -88,7 +88,7 @@ class Spelling:
 
 
 def _sided(system: str | None, text: str, side: str, of_tumour: str) -> str:
-    """The code of a station on a side; text and side joined where the system knows none."""
+    """Return the code of a station on a side; text and side joined if there is no such code."""
     if system is None:
         return f"{text}-{side}" if side else text
     found = vocabulary.find(system, text)
@@ -98,12 +98,12 @@ def _sided(system: str | None, text: str, side: str, of_tumour: str) -> str:
         return text
     if (code := on_side(system, text, wanted)) is not None:
         return code
-    # A midline station stays one, whatever the row says of the side.
+    # A midline station has no side, so the side in the row is ignored.
     return text if found.station is not None and not own else f"{text}-{wanted}"
 
 
 def on_side(system: str, text: str, side: str) -> str | None:
-    """Code of the station that a text names, on a side; None where there is none on that side."""
+    """Return the code of the station that a text names, on a side; None if there is none."""
     found = vocabulary.find(system, text)
     named = found.station or next(iter(found.sides), None)
     if named is None:

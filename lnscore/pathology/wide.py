@@ -1,4 +1,4 @@
-"""Rows of a table, wide or long, to findings: what the mapping says, and nothing beside it."""
+"""Turns the rows of a wide or long table into findings, as the mapping says."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,22 +17,22 @@ from lnscore.tables.sheets import Sheet
 from lnscore.tables.workbooks import MergedCell
 
 COUNTED = ("n_examined", "n_positive", "status")
-"""Fields that belong to one finding alone: a merged cell cannot give them to several."""
+"""Fields that belong to one finding only: a merged cell cannot give them to several."""
 
 
 def source_rows(
     sheet: Sheet, mapping: Mapping | None = None, *, id_column: str | None = None
 ) -> Iterator[SourceRow | Message]:
-    """Every finding of a table.
+    """Read every finding of a table.
 
     Args:
         sheet: The table.
-        mapping: Which columns are what; None where the headings are the canonical ones.
-        id_column: The column of patients' ids, in place of what the mapping says.
+        mapping: The mapping; None if the headings are the canonical ones.
+        id_column: Column of the patients' ids, in place of the one in the mapping.
 
     Yields:
-        Findings and messages. P15 where a column is missing: then there are no rows. P17 with
-        the columns that nothing uses. P14 where the table breaks off or a row does not fit.
+        Findings and messages. P15 if a column is missing; there are no findings then. P17 with
+        the unused columns. P14 if the table cannot be read to its end or a row is too long.
     """
     columns = Columns(sheet.headings)
     plan = (
@@ -57,7 +57,7 @@ def _fitted(cells: Sequence[str], width: int) -> Sequence[str]:
 
 
 def _beyond(cells: Sequence[str], width: int, number: int) -> Iterator[Message]:
-    """P14 for a cell to the right of the last heading: the row may have slipped."""
+    """Yield P14 for a cell to the right of the last heading: the row may be shifted."""
     for column in range(width, len(cells)):
         if cells[column].strip():
             text = f"a cell beyond the last heading: {len(cells)} cells, {width} headings"
@@ -67,13 +67,13 @@ def _beyond(cells: Sequence[str], width: int, number: int) -> Iterator[Message]:
 
 @dataclass
 class _Reader:
-    """Findings of one row after the other."""
+    """Reads the findings row by row."""
 
     plan: ReadingPlan
     zeros_said: set[str] = field(default_factory=set)
 
     def read(self, cells: Sequence[str], number: int) -> Iterator[SourceRow | Message]:
-        """Findings of a row that passes the filter; none where it holds none."""
+        """Yield the findings and messages of a row that meets all conditions."""
         if not all(condition(cells) for condition in self.plan.conditions):
             return
         items = [
@@ -91,7 +91,7 @@ class _Reader:
                 yield self._finding(item, common | values, cells, number)
 
     def _left_out(self, item: FindingPlan, number: int) -> Message | None:
-        """P27 for a finding that the mapping leaves out."""
+        """Return P27 for a finding that the mapping leaves out."""
         if self.plan.left_out:
             for one in item.fields.values():
                 if one.column is not None and (number, one.column) in self.plan.left_out:
@@ -101,7 +101,7 @@ class _Reader:
         return None
 
     def _common(self, cells: Sequence[str], number: int) -> tuple[dict[str, str], list[Message]]:
-        """Fields that the findings share, and P16 for a date that is not written as stated."""
+        """Return the fields that all findings share, and P16 for a date in another format."""
         values, said = {"source_row": str(number)}, []
         for name, one in self.plan.common.items():
             values[name] = one.take(cells, number)
@@ -137,7 +137,7 @@ class _Reader:
         return SourceRow(values, number, columns)
 
     def _zero(self, item: FindingPlan, values: dict[str, str], number: int) -> Message | None:
-        """Write what a 0 means into the values; where it is refused, empty them: P18 a column."""
+        """Set the values that a 0 means; if it is refused, clear them and return P18 per column."""
         if not item.zeros or not _is_zero(values):
             return None
         if self.plan.zero_means == "refuse":
@@ -146,7 +146,7 @@ class _Reader:
             if heading in self.zeros_said:
                 return None
             self.zeros_said.add(heading)
-            text = "0 may be no node or not sampled: zero_means: refuse in the mapping"
+            text = "0 may mean no node or not sampled: the mapping has zero_means: refuse"
             return Message("P18", "E", text, number, heading)
         if self.plan.zero_means == "not_sampled":
             values.update({name: "" for name in item.fields}, status="not_sampled")
@@ -156,15 +156,15 @@ class _Reader:
 
 
 def _taken(item: FindingPlan, cells: Sequence[str], number: int) -> dict[str, str]:
-    """Texts of a finding; none where its columns are empty or it is to be skipped."""
+    """Return the texts of a finding; none if its columns are empty or it is to be skipped."""
     values = {name: one.take(cells, number) for name, one in item.fields.items()}
-    # A row of a long table without any of them is a finding that lacks its station: it is told.
+    # An empty finding of a long table is kept: the checks report its missing station.
     empty = item.station and not any(map(str.strip, values.values()))
     return {} if empty or values.get("status") == "skip" else values
 
 
 def _merged(item: FindingPlan, cells: Sequence[str], number: int) -> Message | None:
-    """P14 where one number stands in a cell that is merged over several findings."""
+    """Return P14 if a number is in a cell that is merged over several findings."""
     for name in COUNTED:
         one = item.fields.get(name)
         if one and one.column is not None and isinstance(cells[one.column], MergedCell):

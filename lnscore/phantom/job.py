@@ -118,13 +118,13 @@ def fill(
     from db.lock import writer_lock
     from db.patchstore import PatchStore
     from db.session import open_database
-    from lnscore import settings as settings_of
+    from lnscore import settings as settings_module
     from lnscore.phantom import filling
     from lnscore.phantom.records import make_patient
     from lnscore.pseudonym import open_pseudonyms
     from lnscore.version import version
 
-    settings = settings_of.load(direct)
+    settings = settings_module.load(direct)
     plans = plan_cohort(patients, seed) if like_paper is None else plan_paper(seed, like_paper)
     samples: list[Sample] = []
     with writer_lock(settings.db), open_database(settings.db, create=True) as database:
@@ -132,7 +132,7 @@ def fill(
         with database.begin() as session:
             known = studies.any_patient(session)
             run_id = runs.start(session, "phantom", sys.argv[1:], version())
-            audit.record(session, settings_of.actor(), "phantom", f"run {run_id}")
+            audit.record(session, settings_module.actor(), "phantom", f"run {run_id}")
         pseudonyms = open_pseudonyms(settings.secret_path, create=not known)
         tasks = list(filling.tasks(plans, pseudonyms))
         for made in _in_workers(make_patient, tasks, jobs):

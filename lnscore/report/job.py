@@ -15,10 +15,9 @@ from lnscore import console, output_files, spreadsheet
 from lnscore.errors import Refusal
 from lnscore.pathology import joining
 from lnscore.pathology.joining import KnownStations
-from lnscore.report import pages as report_html
-from lnscore.report import station_table as report_stations
-from lnscore.report import study as report_study
-from lnscore.report import tables as report_csv
+from lnscore.report import pages, station_table
+from lnscore.report import study as study_pages
+from lnscore.report import tables as report_tables
 from lnscore.report.collecting import problem
 from lnscore.report.facts import Problem, StudyFacts
 from lnscore.report.summary import ReportSummary
@@ -45,7 +44,7 @@ class _Source:
 class _Told:
     """What the index and the list of problems need of the studies that have gone by."""
 
-    rows: list[report_html.IndexRow] = field(default_factory=list)
+    rows: list[pages.IndexRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     patients: dict[str, str] = field(default_factory=dict)
 
@@ -72,15 +71,15 @@ def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummar
         store, known = PatchStore(settings.store_root), joining.known_stations(session)
         source = _Source(session, store, out, refused, known)
         summary, told = ReportSummary(page=out / INDEX), _Told()
-        if study is not None and report_study.content_key(out / INDEX) == ALL:
+        if study is not None and study_pages.content_key(out / INDEX) == ALL:
             summary.tables_kept = True
             for facts in _studies(source, uids, summary, told):
-                summary.page = report_study.folder(out, facts.study) / report_study.PAGE
+                summary.page = study_pages.folder(out, facts.study) / study_pages.PAGE
         else:
             _write_tables(source, uids, summary, told)
             told.problems += _of_no_study(refused, told)
             _write_problems(out, told)
-            page = report_html.index_page(told.rows, told.problems, ONE if study else ALL)
+            page = pages.index_page(told.rows, told.problems, ONE if study else ALL)
             output_files.write(out / INDEX, page)
     summary.problems = len(told.problems)
     return summary
@@ -112,14 +111,14 @@ def _write_tables(
             files.enter_context(output_files.replacing(source.out / name, spreadsheet.ENCODING))
             for name in ("nodes.csv", "studies.csv", "stations.csv")
         ]
-        add_node = spreadsheet.sheet(tables[0], report_csv.NODE_COLUMNS)
-        add_study = spreadsheet.sheet(tables[1], report_csv.STUDY_COLUMNS)
-        add_station = spreadsheet.sheet(tables[2], report_stations.COLUMNS)
+        add_node = spreadsheet.sheet(tables[0], report_tables.NODE_COLUMNS)
+        add_study = spreadsheet.sheet(tables[1], report_tables.STUDY_COLUMNS)
+        add_station = spreadsheet.sheet(tables[2], station_table.COLUMNS)
         for facts in _studies(source, uids, summary, told):
-            add_study(report_csv.study_row(facts))
-            for row in report_csv.node_rows(facts):
+            add_study(report_tables.study_row(facts))
+            for row in report_tables.node_rows(facts):
                 add_node(row)
-            for row in report_stations.rows(facts):
+            for row in station_table.rows(facts):
                 add_station(row)
 
 
@@ -145,22 +144,22 @@ def _studies(
 
 def _make(
     source: _Source, study_uid: str, refused: Iterable[Quarantine]
-) -> report_study.StudyReport | Problem:
+) -> study_pages.StudyReport | Problem:
     try:
         study = reading.study(source.session, study_uid)
         if study is None:
             raise LookupError(study_uid)
         joined = joining.of_study(source.session, study, source.stations)
-        return report_study.make(study, refused, joined, source.store, source.out)
+        return study_pages.make(study, refused, joined, source.store, source.out)
     except (Refusal, DatabaseError, SQLAlchemyError):
         raise  # the folder or the database, not this study
     except Exception as error:  # noqa: BLE001  the boundary of one study
-        return report_study.unreadable(study_uid, error)
+        return study_pages.unreadable(study_uid, error)
 
 
-def _count(made: report_study.StudyReport, summary: ReportSummary, told: _Told) -> None:
+def _count(made: study_pages.StudyReport, summary: ReportSummary, told: _Told) -> None:
     facts = made.facts
-    row = report_html.index_row(facts, f"studies/{facts.study}/{report_study.PAGE}")
+    row = pages.index_row(facts, f"studies/{facts.study}/{study_pages.PAGE}")
     told.rows.append(row)
     told.problems += facts.problems
     told.patients[facts.study_uid] = facts.patient
@@ -183,8 +182,8 @@ def _write_problems(out: Path, told: _Told) -> None:
     told.problems.sort(key=lambda p: (p.study_uid or "", p.series_uid or "", p.code, p.sha256))
     told.problems.sort(key=lambda p: p.last_seen or "~", reverse=True)
     with output_files.replacing(out / "problems.csv", spreadsheet.ENCODING) as file:
-        add = spreadsheet.sheet(file, report_csv.PROBLEM_COLUMNS)
+        add = spreadsheet.sheet(file, report_tables.PROBLEM_COLUMNS)
         for one in told.problems:
             uid = one.study_uid
             name = None if uid is None else folder_name(uid)
-            add(report_csv.problem_row(one, told.patients.get(uid or ""), name))
+            add(report_tables.problem_row(one, told.patients.get(uid or ""), name))

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import jinja2
 
-from lnscore.report import pathology_words as report_pathology_words
-from lnscore.report import station_table as report_stations
+from lnscore.report import pathology_words, station_table
 from lnscore.report.facts import NOTICE, EngineFacts, NodeFacts, Problem, ScoreFacts, StudyFacts
 from lnscore.report.pictures import PIXEL_MM, SIZE_PX, Picture
 from lnscore.report.tables import positives
@@ -173,11 +172,11 @@ def _environment() -> jinja2.Environment:
         "axes": _axes,
         "pseudonym": folder_name,
         "remarks": _remarks,
-        "station_code": report_stations.name,
-        "finding_words": report_pathology_words.finding,
-        "others": report_pathology_words.others,
-        "in_all": report_pathology_words.in_all,
-        "pathology_notes": report_pathology_words.notes,
+        "station_code": station_table.name,
+        "finding_words": pathology_words.finding,
+        "others": pathology_words.others,
+        "in_all": pathology_words.in_all,
+        "pathology_notes": pathology_words.notes,
     }
     return environment
 
@@ -249,7 +248,7 @@ def _minute(instant: str | None) -> str:
 def _station_name(node: NodeFacts) -> str:
     if node.station is None:
         return "unassigned"
-    return report_stations.name(node.station)
+    return station_table.name(node.station)
 
 
 def _remarks(node: NodeFacts) -> list[str]:

@@ -15,11 +15,8 @@ from db.patchstore import PatchStore
 from lnscore import output_files
 from lnscore.errors import CODES
 from lnscore.pathology.joining import JoinedStudy
-from lnscore.report import facts as report_json
-from lnscore.report import outlines, pictures
-from lnscore.report import pages as report_html
-from lnscore.report import pathology_words as report_pathology_words
-from lnscore.report import station_table as report_stations
+from lnscore.report import facts as facts_json
+from lnscore.report import outlines, pages, pathology_words, pictures, station_table
 from lnscore.report.collecting import study_facts
 from lnscore.report.facts import NodeFacts, Problem, StudyFacts
 from lnscore.report.pathology import with_pathology
@@ -76,7 +73,7 @@ def make(
         facts = with_pathology(facts, joined)
     place = folder(out, facts.study)
     if content_key(place / PAGE) == (key := _key(study, facts)):
-        output_files.write(place / "study.json", report_json.text(facts))
+        output_files.write(place / "study.json", facts_json.text(facts))
         return StudyReport(facts, is_new=False, is_whole=True)
     shown, lost = _pictures(study, facts, store)
     if lost:
@@ -85,8 +82,8 @@ def make(
         key = _key(study, facts)
     is_new = content_key(place / PAGE) != key
     if is_new:
-        output_files.write(place / PAGE, report_html.study_page(facts, shown, key))
-    output_files.write(place / "study.json", report_json.text(facts))
+        output_files.write(place / PAGE, pages.study_page(facts, shown, key))
+    output_files.write(place / "study.json", facts_json.text(facts))
     return StudyReport(facts, is_new, is_whole=not lost)
 
 
@@ -108,7 +105,7 @@ def _key(study: schema.Study, facts: StudyFacts) -> str:
         for one in study.series
         for node in one.nodes
     ]
-    digest = hashlib.sha256(report_json.text(facts).encode())
+    digest = hashlib.sha256(facts_json.text(facts).encode())
     digest.update(repr((sorted(map(str, files)), sorted(map(str, places)))).encode())
     digest.update(_makers())
     return digest.hexdigest()
@@ -117,9 +114,9 @@ def _key(study: schema.Study, facts: StudyFacts) -> str:
 @cache
 def _makers() -> bytes:
     """The code and the templates: a page that others made is out of date."""
-    parts = (pictures, outlines, report_html, report_pathology_words, report_stations)
+    parts = (pictures, outlines, pages, pathology_words, station_table)
     code = (Path(str(part.__file__)).read_bytes() for part in parts)
-    return hashlib.sha256(b"\n".join([*code, report_html.template_key()])).digest()
+    return hashlib.sha256(b"\n".join([*code, pages.template_key()])).digest()
 
 
 def _pictures(

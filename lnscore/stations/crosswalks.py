@@ -1,6 +1,7 @@
-"""How stations of one system lie to those of another; used only when somebody names a crosswalk.
+"""Crosswalks: how the stations of one system relate to those of another.
 
-No crosswalk here is confirmed by a clinician: each says so, and every use repeats it.
+A crosswalk is used only if the user names it. None is confirmed by a clinician yet: the data
+file says so, and every use gives this warning.
 """
 
 import json
@@ -20,7 +21,7 @@ INVERSE = {
     "broader": "narrower",
     "overlaps": "overlaps",
 }
-"""What B is to A, where A is this to B."""
+"""For each relation of A to B, the relation of B to A."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class Crosswalk:
     """One crosswalk between two systems.
 
     Attributes:
-        name: Such as AJCC8-JES11.
-        version: Of the data file.
-        from_system: As in its name.
-        to_system: As in its name.
-        confirmed: Whether a clinician confirmed it.
-        note: What to know about it.
-        sources: Where it comes from.
-        rows: In both directions.
+        name: Name of the crosswalk, such as AJCC8-JES11.
+        version: Version of the data file.
+        from_system: First system of the name.
+        to_system: Second system of the name.
+        confirmed: Whether a clinician confirmed the crosswalk.
+        note: Remark about the crosswalk.
+        sources: Publications and other sources of the rows.
+        rows: Rows in both directions.
     """
 
     name: str
@@ -59,18 +60,18 @@ class Crosswalk:
 
     @property
     def warning(self) -> str:
-        """What every use has to say; "" where a clinician confirmed it."""
+        """Warning for every use of the crosswalk; "" if a clinician confirmed it."""
         told = f"crosswalk {self.name} (version {self.version}) is not confirmed by a clinician"
         return "" if self.confirmed else told
 
     def of(self, station: StationKey) -> tuple[CrosswalkRow, ...]:
-        """The rows that lead away from a station."""
+        """Return the rows that start from a station."""
         return tuple(row for row in self.rows if row.from_station == station)
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """The crosswalks that are there, by name."""
+    """Return the names of all crosswalks, sorted."""
     folder = files("lnscore") / "data" / "crosswalks"
     found = (file.name.removesuffix(".json") for file in folder.iterdir())
     return tuple(sorted(found))
@@ -81,7 +82,7 @@ def read(name: str) -> Crosswalk:
     """Read a crosswalk.
 
     Raises:
-        Refusal: N11, there is none of that name.
+        Refusal: N11 if there is no crosswalk of that name.
     """
     if name not in names():
         raise Refusal(

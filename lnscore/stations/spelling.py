@@ -1,4 +1,4 @@
-"""How people write a station, brought to one form: '#106 rec R', 'No. 106recR', '１０６recR'."""
+"""Normalizes the spellings of a station: '#106 rec R', 'No. 106recR', '１０６recR' are the same."""
 
 import re
 import unicodedata
@@ -8,35 +8,35 @@ _GAP = r"[\s._\-‐-―−#']"
 _GAPS = re.compile(rf"{_GAP}+")
 _HELD_APART = re.compile(rf"(?<=\d){_GAP}+(?=\d)|(?<=[ivx]){_GAP}+(?=[ivx])")
 _WORDS = r"(?:lymph[\s-]*nodes?|nodes?|lns?|stations?|stn|groups?|grp|levels?|lvl|nos?|nr|n[°º])"
-# No gap can be read in two ways here: a long text without a match must fail fast.
+# No gap may match in two ways: a long text that does not match must fail fast.
 _BEFORE = re.compile(
     rf"^(?:[\s.:#_-]*{_WORDS}(?=[\s.:#_\-\d]|[ivx]+[abc]?[rl]?\b))*[\s.:#_-]*(?=\S)"
 )
 _AFTER = re.compile(rf"(?<=\S)(?:[\s._-]+{_WORDS})+[\s.]*$")
 _WHOLE = re.compile(r"^(\d{1,3})\.0$")
 _ADDED = 5
-"""Letters that may be missing at the end of a text: 106 for 106recR."""
+"""Most characters that may be missing at the end of a text: 106 for 106recR."""
 _SIDES = {
     "R": (("right", "右"), ("r", "rt")),
     "L": (("left", "左"), ("l", "lt")),
     "ipsi": (("ipsilateral", "homolateral"), ("ipsi", "homo")),
     "contra": (("contralateral", "heterolateral"), ("contra", "hetero")),
 }
-"""For each side: words that may touch the station's name, and short ones that may not."""
+"""For each side: words that may touch the station's name, and short words that may not."""
 
 
 def normal(text: str) -> str:
-    """Form in which codes and aliases are compared.
+    """Return the form in which codes and aliases are compared.
 
-    Case, width, '#', 'No.', "station", "LN", blanks, dots and hyphens do not matter. Figures
-    that are held apart, and Roman numerals, stay apart: neither '1-2' nor 'I-V' is one station.
+    Case, width, '#', 'No.', "station", "LN", blanks, dots and hyphens do not matter. Separated
+    digits and separated Roman numerals stay apart: neither '1-2' nor 'I-V' is one station.
     """
-    text = _WHOLE.sub(r"\1", _bare(text))  # a sheet's 7.0 is 7
+    text = _WHOLE.sub(r"\1", _bare(text))  # a spreadsheet may write 7 as 7.0
     return _GAPS.sub("", _HELD_APART.sub("|", text))
 
 
 def without_side(text: str) -> Iterator[tuple[str, str]]:
-    """Each way to take a side off the beginning or the end of a text: side and rest."""
+    """Yield each way to remove a side from the start or end of a text: the side and the rest."""
     text = _bare(text)
     for side, (words, short) in _SIDES.items():
         for word in (*words, *short):
@@ -49,14 +49,14 @@ def without_side(text: str) -> Iterator[tuple[str, str]]:
 
 
 def near(text: str, forms: Mapping[str, str]) -> tuple[str, ...]:
-    """Codes that look like a text, at most three, best first.
+    """Return codes that look like a text, at most three.
 
-    Those that go on where the text ends; else those at the smallest edit distance, and of these
-    the ones that share its longest beginning. The order is that of the list.
+    These are the codes that begin with the text; if there are none, the codes at the smallest
+    edit distance that share the longest beginning with it. They are in the order of the list.
 
     Args:
-        text: As typed.
-        forms: Each code's `normal` form.
+        text: Text as typed.
+        forms: The `normal` form of each code.
     """
     key = normal(text)
     begun = [
@@ -79,12 +79,12 @@ def near(text: str, forms: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def squeezed(text: str) -> str:
-    """Letters and figures alone, for names of systems."""
+    """Return only the letters and digits of a text, to compare names of systems."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _bare(text: str) -> str:
-    """In one width and case, without the words that only say "station"."""
+    """Return a text in one width and case, without words that only mean "station"."""
     text = unicodedata.normalize("NFKC", text).casefold().strip()
     return _AFTER.sub("", _BEFORE.sub("", text))
 
@@ -95,7 +95,7 @@ def _shared(one: str, other: str) -> int:
 
 
 def _distance(one: str, other: str) -> int:
-    """Levenshtein distance: letters to change, add or leave out."""
+    """Return the Levenshtein distance: number of letters to change, add or leave out."""
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, start=1):
         last, row[0] = row[0], i

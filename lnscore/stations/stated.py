@@ -1,8 +1,7 @@
-"""The station that a segment's code or text states.
+"""Reads the station that the code or the text of a segment states.
 
 A station is `(system, version, code)`, never a bare number: 7 is subcarinal in one system
-and left gastric in another. What is written in another way than the system's code is stored as
-the code.
+and left gastric in another. Other spellings of a station are stored as the code of the system.
 """
 
 import re
@@ -20,22 +19,22 @@ if TYPE_CHECKING:
 
 _WRITTEN = re.compile(r"(?<![\w:])([A-Za-z]\w*):(\w[\w.-]*)(?![\w:])")
 _SIDES = {"R": "24028007", "L": "7771000"}
-"""SNOMED CT, right and left."""
+"""SNOMED CT codes of right and left."""
 _MODIFIERS = (
     "AnatomicRegionModifierSequence",
     "PrimaryAnatomicStructureModifierSequence",
     "SegmentedPropertyTypeModifierCodeSequence",
 )
 _NO_PLACE = {"59441001", "312500006", "90606007", "60996007", "18457007"}
-"""CID 7600 codes that say "a lymph node" and not where: plain, regional, superficial, deep..."""
+"""CID 7600 codes of a lymph node without a location: plain, regional, superficial, deep..."""
 
 
 def parse_station(text: str) -> StationKey:
     """Read one `SYSTEM:CODE`, such as `AJCC8:4R` or `JES11:106recR`.
 
     Raises:
-        Refusal: N06, for another form or a system that is not in `VERSIONS`; N10, for a code
-            that its system does not have, or a side that is not said.
+        Refusal: N06 if the text has another form or the system is not in `VERSIONS`; N10 if the
+            system does not have the code, or the side is missing.
     """
     written = _WRITTEN.fullmatch(text.strip())
     if not written or written[1].upper() not in VERSIONS:
@@ -59,9 +58,9 @@ def station_in(text: str) -> tuple[StationKey | None, tuple[str, ...]]:
         text: Free text, such as "LN 3 AJCC8:4R".
 
     Returns:
-        The station, and warnings: N06 where only unknown systems are named, N07 where one
-        system is named with several codes, N10 where the system does not have the code or the
-        side is not said. With a warning there is no station: no guess.
+        The station, and warnings: N06 if only unknown systems are named, N07 if one system
+        is named with several codes, N10 if the system does not have the code or the side is
+        missing. If there is a warning, the station is None, as nothing is guessed.
     """
     pairs = _WRITTEN.findall(text)
     known = [(system.upper(), code) for system, code in pairs if system.upper() in VERSIONS]
@@ -82,22 +81,22 @@ def station_of_codes(items: Iterable[Dataset]) -> StationKey | None:
 
     Args:
         items: Items of AnatomicRegionSequence, PrimaryAnatomicStructureSequence or
-            SegmentedPropertyTypeCodeSequence, most telling first.
+            SegmentedPropertyTypeCodeSequence, most specific first.
 
     Returns:
-        `("SCT", "CID7600", code)`, the code followed by `-R` or `-L` where a modifier says
-        the side; None where no item is a lymph node's place.
+        `("SCT", "CID7600", code)`, with `-R` or `-L` after the code if a modifier gives the
+        side; None if no item is the location of a lymph node.
     """
     for item in items:
         code = str(item.get("CodeValue", ""))
-        # Codes take 0.1 s and their list 0.3 s to import: not for the "lymph node" of most.
+        # pydicom's codes take 0.4 s to import, so the plain "lymph node" of most files skips it.
         if code and code not in _NO_PLACE and (place := _place(item)):
             return StationKey("SCT", VERSIONS["SCT"], place + _side(item))
     return None
 
 
 def not_there(system: str, code: str, found: StationMatch) -> Refusal:
-    """Say that a system does not have a code, or that the side is missing (N10)."""
+    """Return the refusal N10: the system does not have the code, or the side is missing."""
     if found.sides:
         codes = [station.key.code for station in found.sides]
         return Refusal(
@@ -116,7 +115,7 @@ def not_there(system: str, code: str, found: StationMatch) -> Refusal:
 
 
 def _place(item: Dataset) -> str | None:
-    """SNOMED CT code of an item of CID 7600 (pydicom knows the old SRT codes of it too)."""
+    """Return the SNOMED CT code of an item of CID 7600; pydicom also maps old SRT codes."""
     from pydicom.sr.codedict import codes
 
     found = _code(item)

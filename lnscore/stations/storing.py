@@ -1,4 +1,4 @@
-"""What the vocabularies know of stations, written to the study database."""
+"""Writes the vocabularies of stations, and the crosswalks, to the study database."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ from lnscore.stations.vocabulary import VERSIONS, Station, find, systems
 
 
 def name_stations(session: Session) -> None:
-    """Give every station of the database its meaning, where it has none and one is known.
+    """Add the meaning of every station in the database that has none, if it is known.
 
     Args:
-        session: The caller's transaction, after stations were added.
+        session: The caller's transaction, in which stations were added.
     """
     known = (_known(key) for key in stored.unnamed(session))
     if records := [_record(station) for station in known if station]:
@@ -22,18 +22,18 @@ def name_stations(session: Session) -> None:
 
 
 def store_vocabularies(session: Session, names: Iterable[str]) -> None:
-    """Write whole systems, and every crosswalk there is, for queries within the database.
+    """Write whole systems and all crosswalks, for queries within the database.
 
     Args:
         session: The caller's transaction.
-        names: Systems, as AJCC8.
+        names: Names of systems, such as AJCC8.
     """
     listed = [
         _record(station) for name in sorted(set(names)) for station in systems()[name].stations
     ]
     rows = [record for name in crosswalks.names() for record in _rows(name)]
     stored.store(session, listed, rows)
-    name_stations(session)  # the other ends of the crosswalks
+    name_stations(session)  # stations that only the crosswalks name
 
 
 def _known(key: StationKey) -> Station | None:

@@ -1,7 +1,7 @@
-"""Station systems and what people type for their stations.
+"""Station systems: their stations, and the spellings of these.
 
-One JSON file a system in `data/stations`, read when first asked for. A text is looked up within
-one system only: the same words mean other stations in other systems.
+Each system is one JSON file in `data/stations`, which is read at first use. A text is looked up
+within one system only, because the same words mean different stations in different systems.
 """
 
 import json
@@ -27,7 +27,7 @@ VERSIONS = {
 """Edition of each system that may be written as `SYSTEM:CODE`."""
 
 LONGEST = 120
-"""Characters above which a text names no station."""
+"""Largest length of a text that can name a station."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +36,11 @@ class Station:
 
     Attributes:
         key: System, version and code.
-        meaning: In English.
-        side: `R`, `L`, `ipsi`, `contra`, or "" where the station has no side.
-        base: The code without its side; the code itself where there is none.
-        aliases: Other ways to write it, as people type them.
-        snomed: SNOMED CT code of DICOM CID 7600, where one says the same place.
+        meaning: Name of the station in English words.
+        side: `R`, `L`, `ipsi`, `contra`, or "" if the station has no side.
+        base: The code without its side; the code itself if there is no side.
+        aliases: Other spellings, as people type them.
+        snomed: SNOMED CT code of the same place in DICOM CID 7600; None if there is none.
     """
 
     key: StationKey
@@ -56,14 +56,14 @@ class StationSystem:
     """One edition of one classification.
 
     Attributes:
-        system: As written before the colon.
-        version: The edition.
-        title: For people.
-        sources: Where the list comes from.
+        system: Name of the system, as before the colon in `SYSTEM:CODE`.
+        version: Edition of the system.
+        title: Full name of the system.
+        sources: Publications and other sources of the list.
         confirmed: Whether the list was compared with its source, code by code.
-        note: What to know about the list.
-        bases: Ways to write a sided station without its side, for each base.
-        stations: In the order of the classification.
+        note: Remark about the list.
+        bases: For each base, spellings of the station without its side.
+        stations: Stations in the order of the classification.
     """
 
     system: str
@@ -78,12 +78,12 @@ class StationSystem:
 
 @dataclass(frozen=True)
 class StationMatch:
-    """What a text names in one system.
+    """The result of looking up a text in one system.
 
     Attributes:
-        station: The station, where it is exactly one.
-        sides: The candidates, where the text names a sided station without its side.
-        near: Where nothing was found: codes that look alike, best first, at most three.
+        station: The station, if it is exactly one; else None.
+        sides: The candidates, if the text names a sided station without its side.
+        near: Codes that look alike if nothing was found, at most three.
     """
 
     station: Station | None
@@ -92,7 +92,7 @@ class StationMatch:
 
 
 class _Systems(Mapping[str, StationSystem]):
-    """All systems by name; a file is read when its system is asked for."""
+    """All systems by name; the file of a system is read at first use."""
 
     def __getitem__(self, system: str) -> StationSystem:
         if system not in VERSIONS:
@@ -107,23 +107,23 @@ class _Systems(Mapping[str, StationSystem]):
 
 
 def systems() -> Mapping[str, StationSystem]:
-    """Every system by its name."""
+    """Return every system by its name."""
     return _Systems()
 
 
 @lru_cache(maxsize=8192)
 def find(system: str, text: str) -> StationMatch:
-    """Look up what a text names in one system.
+    """Look up the station that a text names in one system.
 
-    Case, width, '#', 'No.', blanks, dots and hyphens do not matter, but two figures that are
-    held apart stay apart: '1-2' is not 12. A code goes before an alias.
+    Case, width, '#', 'No.', blanks, dots and hyphens do not matter, but separated digits stay
+    apart: '1-2' is not 12. A code has priority over an alias.
 
     Args:
         system: One of `systems()`.
-        text: As typed.
+        text: Text as typed.
 
     Returns:
-        The station, the candidates of either side, or codes that look alike.
+        The station, the candidates of both sides, or codes that look alike.
     """
     index = _index(system)
     if len(text) > LONGEST or not (key := normal(text)):
@@ -140,7 +140,7 @@ def find(system: str, text: str) -> StationMatch:
 
 
 def anywhere(text: str) -> tuple[Station, ...]:
-    """Every station of every system that a text can name, of both sides where none is said."""
+    """Return the stations of all systems that a text can name, with both sides if none is given."""
     found = [find(system, text) for system in VERSIONS]
     return tuple(
         station for one in found for station in ((one.station,) if one.station else one.sides)
@@ -148,10 +148,10 @@ def anywhere(text: str) -> tuple[Station, ...]:
 
 
 def system_of(text: str) -> str | None:
-    """Name of the system that a text means: "jes 11th" is JES11.
+    """Return the name of the system that a text means: "jes 11th" is JES11.
 
     Returns:
-        None where it is unknown or undecided: "JES" and "AJCC" alone do not say the edition.
+        The name; None if it is unknown or ambiguous: "JES" or "AJCC" alone gives no edition.
     """
     return _system_names().get(squeezed(text[:LONGEST]))
 

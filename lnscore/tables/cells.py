@@ -1,9 +1,9 @@
-"""Text of cells: what is not to be stored is taken off, what is shown fits on a line."""
+"""Cleans the text of cells for storage, and shortens it for messages."""
 
 import re
 
 MOST_CHARACTERS = 500
-"""Of a cell; what is longer is no code, number, date or id."""
+"""Largest length of a cell; a longer text is not a code, number, date or id."""
 
 SHOWN = 60
 
@@ -12,7 +12,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ufffe\uffff]"
 )
-"""Controls, marks without width, direction marks, lone surrogates."""
+"""Control characters, zero-width characters, direction marks, lone surrogates."""
 
 _MONTHS = "jan|feb|mar|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
 
@@ -21,11 +21,11 @@ DATE_LIKE = re.compile(
     r"|^\d\d?[./]\d\d?[./]\d{2,4}$",
     re.IGNORECASE,
 )
-"""What a spreadsheet makes of 1-2 and of 1/2."""
+"""Dates into which a spreadsheet turns 1-2 and 1/2."""
 
 
 def cleaned(text: str) -> str:
-    """A cell without line breaks, invisible characters and blanks around it, cut to length."""
+    """Return a cell without line breaks, invisible characters and outer blanks, cut to length."""
     if text.isascii() and text.isprintable() and len(text) <= MOST_CHARACTERS:
         return text.strip()
     return _INVISIBLE.sub("", _HARMLESS.sub(" ", text[: MOST_CHARACTERS + 1]))[
@@ -34,11 +34,11 @@ def cleaned(text: str) -> str:
 
 
 def hides(text: str) -> bool:
-    """Whether `cleaned` takes characters off that nobody sees; line breaks do not count."""
+    """Return whether `cleaned` removes invisible characters; line breaks do not count."""
     return not text.isprintable() and _INVISIBLE.search(_HARMLESS.sub(" ", text)) is not None
 
 
 def shown(text: str) -> str:
-    """A cell in quotes on one line, cut: for messages."""
+    """Return a cell for messages: in quotes, on one line, cut to length."""
     text = _INVISIBLE.sub("\ufffd", _HARMLESS.sub(" ", text[: SHOWN * 2]))
     return f"'{text}'" if len(text) <= SHOWN else f"'{text[:SHOWN]}…'"

@@ -1,4 +1,4 @@
-"""Which characters the bytes of a table stand for: by its mark, by proof, or by likelihood."""
+"""Finds the encoding of a text file: by its byte order mark, by decoding, or by likelihood."""
 
 import codecs
 import unicodedata
@@ -15,15 +15,18 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks; UTF-32 before UTF-16, whose mark it begins with."""
+"""Byte order marks; UTF-32 is before UTF-16, because its mark begins with that of UTF-16."""
 
 NAMES = {"utf-8-sig": "UTF-8 with a byte order mark", "cp932": "Shift-JIS", "cp949": "EUC-KR"}
 GUESSED = ("gb18030", "cp932", "cp949")
-"""Encodings of hospitals that write no mark, in the order in which a tie is decided."""
+"""Encodings that are used without a mark, in the order that decides a tie."""
 
 _COMMON = {"gb18030": ("gb2312", 0xB0, 0xD7), "cp932": ("shift_jis", 0x82, 0x97),
            "cp949": ("euc_kr", 0xB0, 0xC8)}  # fmt: skip
-"""For each, the lead bytes of its everyday characters: level 1 of GB 2312 and of JIS, Hangul."""
+"""For each encoding, its base charset, and the first and last lead byte of common characters.
+
+The common characters are level 1 of GB 2312, level 1 of JIS, and Hangul.
+"""
 
 _CHUNK = 1 << 16
 _SAMPLE = 1 << 18
@@ -31,7 +34,7 @@ _SAMPLE = 1 << 18
 
 @dataclass(frozen=True)
 class Encoding:
-    """A codec that decodes the file, and how certain that is."""
+    """A codec that decodes the file, and a note that says how it was chosen."""
 
     codec: str
     said: str
@@ -40,15 +43,17 @@ class Encoding:
 def encoding_of(path: Path, named: str | None = None) -> Encoding:
     """Find the encoding of a text file.
 
-    A byte order mark decides, then UTF-16 by its zero bytes, then UTF-8 by proof. What is left
-    is a likelihood, and `said` says so; Windows-1252 (Latin-1) takes any bytes and is last.
+    The checks are, in this order: a byte order mark, the zero bytes of UTF-16, the escape codes
+    of ISO-2022-JP, and whether the whole file decodes as UTF-8. Otherwise the most likely
+    encoding is used, and `said` tells the user so. Windows-1252 (Latin-1) is the last choice, as
+    any bytes decode in it.
 
     Args:
         path: The file.
-        named: By the user: used without a guess.
+        named: Encoding given by the user, used without detection.
 
     Raises:
-        Refusal: P14, for an unknown or impossible encoding or a file that is no text.
+        Refusal: P14 if the encoding is unknown or does not fit, or the file is not text.
     """
     if named:
         return _named(path, named)
@@ -67,7 +72,7 @@ def encoding_of(path: Path, named: str | None = None) -> Encoding:
 
 
 def decodes(path: Path, codec: str) -> bool:
-    """Whether all bytes of the file are text in this encoding."""
+    """Return whether the whole file can be decoded in this encoding."""
     decoder = codecs.getincrementaldecoder(codec)()
     try:
         for chunk in _chunks(path):
@@ -105,7 +110,7 @@ def _certain(path: Path, codec: str) -> Encoding:
 
 
 def _utf16(sample: bytes) -> str:
-    """UTF-16 without a mark: ASCII characters have their zero byte always on the same side."""
+    """Return the byte order of UTF-16: ASCII characters have their zero byte on one side."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     if min(even, odd) * 20 <= max(even, odd) and max(even, odd) * 20 >= len(sample) // 2:
         return "utf-16-be" if even > odd else "utf-16-le"
@@ -129,7 +134,7 @@ def _likely(path: Path) -> Encoding:
 
 
 def _telling(path: Path) -> bytes:
-    """The first lines that are not plain ASCII."""
+    """Return the first lines that are not plain ASCII."""
     lines: list[bytes] = []
     with path.open("rb") as file:
         while sum(map(len, lines)) < _CHUNK and (line := file.readline(_CHUNK)):
@@ -139,7 +144,7 @@ def _telling(path: Path) -> bytes:
 
 
 def _score(telling: bytes, codec: str) -> float:
-    """Share of characters beyond ASCII that are everyday ones of this encoding."""
+    """Return the share of non-ASCII characters that are common ones of this encoding."""
     text = telling.decode(codec, errors="ignore")
     beyond = [letter for letter in text if not letter.isascii()]
     plain, first, last = _COMMON[codec]
@@ -147,20 +152,23 @@ def _score(telling: bytes, codec: str) -> float:
     for letter in beyond:
         code = letter.encode(plain, errors="ignore")
         common += len(code) == 2 and (first <= code[0] <= last or _is_sign(letter))
-    # The lead bytes of Hangul are Chinese ones too; a dozen different ones are not so by chance.
+    # Lead bytes of Hangul are also common in Chinese; 12 different characters make Hangul likely.
     bonus = 0.01 if codec == "cp949" and len(set(beyond)) >= 12 else 0
     return common / max(len(beyond), 1) + bonus
 
 
 def _is_sign(letter: str) -> bool:
-    """Full-width forms and East Asian punctuation, which all these encodings have."""
+    """Return whether a character is a full-width sign, which all these encodings have."""
     return (
         unicodedata.category(letter)[0] in "PSZN" and unicodedata.east_asian_width(letter) in "WF"
     )
 
 
 def _latin(telling: bytes) -> float:
-    """Share of the bytes beyond ASCII that are a letter alone among ASCII, as in `Léon`."""
+    """Return 0.95 times the share of non-ASCII bytes that are a letter between ASCII, as in `Léon`.
+
+    The result is at least 0.05.
+    """
     text = telling.decode("latin-1")
     beyond = [i for i, letter in enumerate(text) if not letter.isascii()]
     alone = [
@@ -168,7 +176,7 @@ def _latin(telling: bytes) -> float:
         for i in beyond
         if text[i].isalpha() and text[i - 1 : i].isascii() and text[i + 1 : i + 2].isascii()
     ]
-    # Below what a text of double bytes reaches in its own encoding, above what it gets in others.
+    # This is below the score of a double-byte text in its own encoding, and above it in others.
     return max(0.05, 0.95 * len(alone) / max(len(beyond), 1))
 
 
@@ -179,5 +187,5 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def refused(found: str, wanted: str, fix: str) -> Refusal:
-    """P14: the table cannot be read."""
+    """Return the refusal P14: the table cannot be read."""
     return Refusal("P14", found, wanted, fix)

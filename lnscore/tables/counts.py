@@ -1,4 +1,4 @@
-"""Counts of nodes as people type them: what was read as what is said, nothing is guessed."""
+"""Reads counts of nodes as people type them; reports each conversion and guesses nothing."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from lnscore.tables.cells import DATE_LIKE, shown
 from lnscore.tables.messages import Message
 
 MOST_NODES = 9999
-"""Above this a count is something else: an id, a year written twice."""
+"""Largest count; a larger number is something else, such as an id."""
 
 _WHOLE = re.compile(r"\d{1,9}")
 _OF = re.compile(r"(\d{1,9})\s*(?:/|of|out of|von|sur|de|di)\s*(\d{1,9})", re.IGNORECASE)
@@ -21,12 +21,12 @@ _NOT_GIVEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class CellCount:
-    """What a cell says: nodes, and where it is a fraction how many were examined.
+    """The count in a cell: a number of nodes, and for a fraction the number examined.
 
     Attributes:
-        value: Whole number; None where the cell says none.
-        of: The second number of `1/5`.
-        message: P11 where the cell is not simply a number; an error where it is none.
+        value: Number of nodes; None if the cell gives none.
+        of: Number of examined nodes, the second number of `1/5`; None if there is no fraction.
+        message: P11 if the cell is not a plain number; an error if it is no number at all.
     """
 
     value: int | None
@@ -41,12 +41,12 @@ def read_count(text: str, row: int, column: str = "") -> CellCount:
     """Read one cell of examined or positive nodes.
 
     Args:
-        text: The cell; empty is no number and nothing to say.
-        row: Where it stands, for the message.
-        column: Where it stands, for the message.
+        text: Text of the cell; an empty cell gives no number and no message.
+        row: Row of the cell, for the message.
+        column: Column of the cell, for the message.
 
     Returns:
-        The count. `1/5` is one positive of five examined. `-` and `ND` say no number, not 0.
+        The count. `1/5` is one positive of five examined. `-` and `ND` mean no number, not 0.
     """
     if not text:
         return NOTHING
@@ -69,14 +69,14 @@ def read_count(text: str, row: int, column: str = "") -> CellCount:
 
 
 def narrow(text: str) -> str:
-    """Full-width letters, figures and signs as ASCII; figures of any script as 0 to 9."""
+    """Turn full-width letters and signs into ASCII, and digits of any script into 0 to 9."""
     return "".join(_narrow(letter) for letter in text).strip()
 
 
 def _narrow(letter: str) -> str:
     if letter.isascii():
         return letter
-    # Not NFKC: it makes 32 of a 3 with a footnote's raised 2.
+    # NFKC is not used, because it turns 3 with the footnote mark ² into 32.
     if (figure := unicodedata.decimal(letter, None)) is not None:
         return str(figure)
     code = ord(letter)

@@ -1,4 +1,4 @@
-"""Dates as people type them, to ISO; an order of day and month that is not stated is no guess."""
+"""Reads dates as people type them and returns ISO dates; never guesses day and month."""
 
 import re
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from lnscore.tables.counts import narrow
 from lnscore.tables.messages import Message
 
 Order = Literal["", "DMY", "MDY"]
-"""Of day and month where the year comes last; empty where nobody has stated it."""
+"""Order of day and month in dates that end with the year; empty if it is not stated."""
 
 ORDERS: tuple[Order, ...] = ("", "DMY", "MDY")
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 PIVOT = 70
-"""Two-digit years from this on are of the 20th century."""
+"""First two-digit year that is read as 19xx; smaller ones are read as 20xx."""
 
 _TIME = r"(?:[T ]\d\d?:\d\d.{0,20})?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})[-/.年](\d\d?)[-/.月](\d\d?)日?{_TIME}")
@@ -31,11 +31,11 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 @dataclass(frozen=True, slots=True)
 class ReadDate:
-    """What a cell says.
+    """The date in a cell.
 
     Attributes:
-        iso: ISO date; None where the cell says none.
-        message: P16 where the cell is no date, or the year was completed.
+        iso: ISO date; None if the cell gives none.
+        message: P16 if the cell is not a date, or if its year had two digits.
     """
 
     iso: str | None
@@ -48,18 +48,19 @@ NO_DATE = ReadDate(None)
 def read_date(
     text: str, name: str, row: int, column: str = "", order: Order = "", *, needed: bool = False
 ) -> ReadDate:
-    """Read one cell.
+    """Read the date in one cell.
 
     Args:
-        text: The cell; empty is no date and nothing to say.
+        text: Text of the cell; an empty cell gives no date and no message.
         name: The field's name, for the message.
-        row: Where it stands, for the message.
-        column: Where it stands, for the message.
-        order: Of day and month, where the user has stated it.
-        needed: What is no date is an error; else it is stored as null, with a warning.
+        row: Row of the cell, for the message.
+        column: Column of the cell, for the message.
+        order: Order of day and month, if the user has stated it.
+        needed: Whether a text that is not a date is an error; if not, it is stored as null, with
+            a warning.
 
     Returns:
-        The date. Which of `03/04/2020` is the month is an error where `order` is not stated.
+        The date. `03/04/2020` is an error if `order` is not stated.
     """
     if not text:
         return NO_DATE
@@ -94,12 +95,12 @@ def _ambiguous(plain: str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=16384)
 def _parsed(plain: str, order: Order) -> tuple[str | None, bool]:
-    """The ISO date, and whether its year was completed."""
+    """Return the ISO date, and whether its year had two digits."""
     if found := _YEAR_FIRST.fullmatch(plain) or _EIGHT.fullmatch(plain):
         return _iso(found[1], found[2], found[3]), False
     if found := _YEAR_LAST.fullmatch(plain):
         a, b, year = found[1], found[3], found[4]
-        # Without an order only one reading is a date, or both are the same.
+        # Here, without a stated order, only one order gives a date, or both give the same.
         day, month = (b, a) if order == "MDY" or (not order and int(b) > 12) else (a, b)
         return _iso(year, month, day), len(year) == 2
     if found := _NAMED.fullmatch(plain):

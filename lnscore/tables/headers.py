@@ -1,26 +1,26 @@
-"""Where the headings of a table end, and what each column's are."""
+"""Finds the header rows of a table, and the headings of each column."""
 
 import re
 from collections.abc import Sequence
 
 LOOKED_AT = 40
-"""Rows that are looked at to find where the headings end."""
+"""Number of rows that are examined to find where the headings end."""
 
 MOST_COLUMNS = 16_384
-"""As many as Excel has."""
+"""Largest number of columns, the same as in Excel."""
 
 _VALUE = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d+\s*/\s*\d+")
 
 
 def count_headers(top: Sequence[Sequence[str]]) -> int:
-    """Number of header rows among the first rows of a table.
+    """Return the number of header rows among the first rows of a table.
 
-    Several only where the first leaves cells open that a lower one fills, as groups do, and
-    where the rows below hold numbers, which the header rows do not.
+    There are several header rows only if the first one has empty cells that a lower one fills,
+    as headings of groups have, and if the rows below hold numbers and the header rows do not.
     """
     numeric = [_share_of_values(row) for row in top]
     first = next((i for i, share in enumerate(numeric) if share >= 0.2), len(top))
-    # Stations may be bare numbers: a row of `tot` and `+` below them is no data.
+    # Headings may be station numbers: if a row of `tot` and `+` follows, they are not data.
     while first + 1 < len(top) and says_what_is_counted(top[first + 1]):
         first = next((i for i in range(first + 2, len(top)) if numeric[i] >= 0.2), len(top))
     if not 1 < first < len(top):
@@ -32,13 +32,13 @@ def count_headers(top: Sequence[Sequence[str]]) -> int:
 
 
 def headings_of(rows: Sequence[Sequence[str]], *, fill: bool) -> tuple[tuple[str, ...], ...]:
-    """Header cells of every column, from the top.
+    """Return the header cells of every column, from the top.
 
     Args:
         rows: The header rows.
-        fill: Whether to repeat a group's heading over the empty cells to its right: in text,
-            where a merged cell leaves no trace. A cell is filled where the column has a
-            heading below it and the cells above are in the same group.
+        fill: Whether to repeat a group's heading in the empty cells to its right. This is for
+            text files, which do not mark merged cells. A cell is filled if the column has a
+            heading below it and the cells above it are in the same group.
     """
     width = min(max((len(row) for row in rows), default=0), MOST_COLUMNS)
     table = [[_line(cell) for cell in row[:width]] + [""] * (width - len(row)) for row in rows]
@@ -72,7 +72,7 @@ def _repeats(row: Sequence[str], column: int) -> bool:
 
 
 def says_what_is_counted(row: Sequence[str]) -> bool:
-    """Whether a row holds nothing but words such as `tot` and `+`, and several of them."""
+    """Return whether a row holds only words such as `tot` and `+`, and at least two of them."""
     words = {cell.strip().casefold() for cell in row if cell.strip()}
     return len(words) > 1 and words <= TOTAL | POSITIVE
 

@@ -1,4 +1,4 @@
-"""One table of a file: its headings, its rows as text, and what was found out to read it."""
+"""Opens a table in a text file or workbook: its headings, and its rows as text."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows below the headings; every walk reads the file again, a row at a time."""
+    """Rows below the headings; every iteration reads the file again, row by row."""
 
     records: Callable[[], Iterator[tuple[str, ...]]]
     above: int
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
-        """Start at the first row of data."""
+        """Iterate from the first row of data."""
         return islice(self.records(), self.above, None)
 
 
@@ -43,13 +43,13 @@ class Sheet:
     """A table.
 
     Attributes:
-        name: Of the worksheet, or of the file.
-        headings: For each column its header cells from the top, a group's repeated over all
-            of its columns.
+        name: Name of the worksheet, or of the file.
+        headings: Header cells of each column from the top; a group's heading is repeated for
+            all of its columns.
         first_row: Number of the first row of data, from 1, as a spreadsheet shows it.
-        rows: Rows of data as text, blank ones included. What the workbook holds as a date is
-            an ISO date; what a merged cell covers is a `MergedCell`.
-        said: What was detected, for the user: "encoding: GB18030", "header rows: 3".
+        rows: Rows of data as text, with blank rows. A date cell of a workbook is an ISO date; a
+            cell that a merged cell covers is a `MergedCell`.
+        said: Notes for the user on what was detected: "encoding: GB18030", "header rows: 3".
     """
 
     name: str
@@ -68,19 +68,19 @@ def read_sheet(
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> Sheet:
-    """Open a table; what is not given is detected, and said.
+    """Open a table; values that are not given are detected, and noted in `said`.
 
     Args:
         path: CSV, TSV or any delimited text, or XLSX.
         sheet: Name of the worksheet.
-        header_rows: How many rows the headings take.
-        skip_rows: How many rows stand above the headings.
-        encoding: Of a text file.
-        delimiter: Of a text file: one character, or `tab`.
+        header_rows: Number of header rows.
+        skip_rows: Number of rows above the headings.
+        encoding: Encoding of a text file.
+        delimiter: Delimiter of a text file: one character, or `tab`.
 
     Raises:
-        Refusal: F10 or F11 where there is no file, P14 where it is no table that can be read,
-            P19 where it has several worksheets and none was named.
+        Refusal: F10 or F11 if the file is missing or cannot be opened, P14 if it is not a
+            readable table, P19 if it has several worksheets and none was named.
     """
     start = _start_of(path)
     if start.startswith(b"PK\x03\x04"):
@@ -96,7 +96,9 @@ def read_sheet(
     headings = headings_of(top[:count], fill=fill)
     if not any(any(cells) for cells in headings):
         raise refused(
-            f"no headings in row {above + 1}", "a row of headings", "Say how many rows stand above"
+            f"no headings in row {above + 1}",
+            "a row of headings",
+            "State how many rows are above the headings",
         )
     if header_rows is None:
         said = (*said, f"header rows: {count}")

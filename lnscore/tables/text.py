@@ -1,4 +1,4 @@
-"""Tables as text: delimiter and records of CSV, TSV and their kin, one record at a time."""
+"""Reads tables in text files (CSV, TSV and similar): finds the delimiter, yields the records."""
 
 import csv
 import io
@@ -12,10 +12,10 @@ from lnscore.tables.charsets import Encoding, refused
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "^": "caret", "~": "tilde",
               "\x1f": "unit separator", "¦": "broken bar", "，": "full-width comma"}  # fmt: skip
-"""Most common first: the order decides a tie."""
+"""Names of the delimiters, most common first; the order decides a tie."""
 
 LONGEST_CELL = 100_000
-"""Characters; a longer cell is a quotation mark that is never closed."""
+"""Largest length of a cell; a longer one means that a quotation mark is never closed."""
 
 _SAMPLE = 1 << 16
 _RECORDS = 200
@@ -23,7 +23,7 @@ _RECORDS = 200
 
 @dataclass(frozen=True)
 class TextTable:
-    """How a text file is cut into records."""
+    """A text file, with the encoding and delimiter to cut it into records."""
 
     path: Path
     encoding: Encoding
@@ -33,10 +33,10 @@ class TextTable:
     """Whether the first line is Excel's `sep=;`."""
 
     def records(self) -> Iterator[tuple[str, ...]]:
-        """Every record, blank lines and a `sep=` line included, so that the count is the row.
+        """Yield every record, also blank lines and a `sep=` line, so that its count is the row.
 
         Raises:
-            Refusal: P14, where a quotation mark is never closed.
+            Refusal: P14 if a quotation mark is never closed.
         """
         if not self.delimiter:
             yield from self._lines()
@@ -59,7 +59,7 @@ class TextTable:
                 yield (line.strip("\r\n").strip('"'),)
 
     def _open(self) -> io.TextIOWrapper:
-        # The whole file was decoded before; "replace" is for one that changes meanwhile.
+        # The whole file was decoded before; "replace" is for a file that has changed since.
         return self.path.open(encoding=self.encoding.codec, errors="replace", newline="")
 
 
@@ -69,10 +69,10 @@ def text_table(path: Path, encoding: Encoding, delimiter: str | None = None) -> 
     Args:
         path: The file.
         encoding: How to decode it.
-        delimiter: By the user: used without a guess. `tab` and `\t` are understood.
+        delimiter: Delimiter given by the user, used without detection; `tab` and `\t` are allowed.
 
     Raises:
-        Refusal: P14, for an empty file or a delimiter that is not one character.
+        Refusal: P14 if the file is empty or the delimiter is not one character.
     """
     with path.open(encoding=encoding.codec, errors="replace", newline="") as file:
         sample = file.read(_SAMPLE)
@@ -104,14 +104,17 @@ def _one_character(delimiter: str) -> str:
 
 
 def _likeliest(sample: str) -> str:
-    """The delimiter that cuts most lines into equally many cells; "" where none does."""
+    """Return the delimiter that cuts most lines into equally many cells; "" if none does."""
     scores = {delimiter: _evenness(sample, delimiter) for delimiter in DELIMITERS}
     best = max(scores, key=lambda delimiter: scores[delimiter])
     return best if scores[best] > 0 else ""
 
 
 def _evenness(sample: str, delimiter: str) -> float:
-    """Share of records with the commonest number of cells, a little more for more cells."""
+    """Return the share of records with the most common number of cells, plus a small bonus.
+
+    The bonus grows with the number of cells.
+    """
     if delimiter not in sample:
         return 0
     try:
@@ -119,7 +122,7 @@ def _evenness(sample: str, delimiter: str) -> float:
         records = list(islice(csv.reader(lines, delimiter=delimiter), _RECORDS))
     except csv.Error:
         return 0
-    # The sample may end within a record.
+    # The sample may end within a record, so the last one is left out.
     sizes = Counter(len(record) for record in (records[:-1] or records) if record)
     if not sizes:
         return 0

@@ -1,4 +1,4 @@
-"""Worksheets of an XLSX file as rows of text: merged cells filled, dates as ISO."""
+"""Reads worksheets of XLSX files as rows of text: fills merged cells, gives dates as ISO."""
 
 import re
 import warnings
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from openpyxl.workbook.workbook import _WorksheetLike
 
 MOST_BYTES = 2_000_000_000
-"""Of all parts of a workbook unpacked; a million rows of twenty columns stay below it."""
+"""Largest size of the unpacked workbook; a million rows of twenty columns are smaller."""
 
 MOST_TEXT_BYTES = 100_000_000
-"""Of the parts that are held in memory: the shared texts, the styles."""
+"""Largest size of the parts that are held in memory: shared texts and styles."""
 
 MOST_ROWS = 1_048_576
 
@@ -42,7 +42,7 @@ _BATCH = 256
 
 
 class MergedCell(str):
-    """Text of a merged cell, repeated in a cell that it covers."""
+    """The text of a merged cell, repeated in each cell that it covers."""
 
     __slots__ = ()
 
@@ -67,10 +67,10 @@ class Workbook:
     said: tuple[str, ...]
 
     def records(self) -> Iterator[tuple[str, ...]]:
-        """Every row from the first on, as text.
+        """Yield every row as text, from the first row on.
 
         Raises:
-            Refusal: P14, where the worksheet is damaged.
+            Refusal: P14 if the worksheet is damaged.
         """
         filler = _Filler(self.merged)
         for number, row in enumerate(_cells(self.path, self.name), start=1):
@@ -78,11 +78,11 @@ class Workbook:
 
 
 def open_workbook(path: Path, sheet: str | None) -> Workbook:
-    """Choose a worksheet: the one named, else the only one that holds cells.
+    """Open a worksheet: the named one, or else the only visible one that is not empty.
 
     Raises:
-        Refusal: P14 where the file is damaged or no XLSX; P19 where several hold cells and
-            none is named, or the named one is not there.
+        Refusal: P14 if the file is damaged or not an XLSX; P19 if several worksheets are not
+            empty and none is named, or if the named one does not exist.
     """
     _check_archive(path)
     with _opened(path) as book:
@@ -127,7 +127,7 @@ def _holds_cells(worksheet: "_WorksheetLike") -> bool:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse what is no XLSX, or would unpack to more than a table can be."""
+    """Refuse a file that is not an XLSX, or that is too large when unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
@@ -152,10 +152,10 @@ def _check_archive(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator["openpyxl.Workbook"]:
-    """The workbook, formulas as the values that Excel last computed."""
+    """Open the workbook; formulas give the values that Excel computed last."""
     import openpyxl
 
-    # A file and not its name: what it holds decides, not how it ends.
+    # The open file is passed, not its name: openpyxl would refuse some file name endings.
     with path.open("rb") as file, _said_by_us():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -168,12 +168,12 @@ def _opened(path: Path) -> Iterator["openpyxl.Workbook"]:
 
 @contextmanager
 def _said_by_us() -> Iterator[None]:
-    """Whatever openpyxl raises on a damaged file is a P14."""
+    """Turn any error of openpyxl on a damaged file into P14."""
     try:
         yield
     except (Refusal, GeneratorExit):
         raise
-    except Exception as error:  # noqa: BLE001 - a parser of foreign bytes: any error of it is theirs
+    except Exception as error:  # noqa: BLE001 - any error of the parser means a damaged file
         raise _damaged(error) from None
 
 
@@ -187,7 +187,7 @@ def _cells(path: Path, name: str) -> Iterator[tuple[object, ...]]:
 
 
 def _next(rows: Iterator[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Some rows at a time: to catch warnings for each is slower than to read it."""
+    """Read the next batch of rows; catching warnings for each single row would be slow."""
     with _said_by_us(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return list(islice(rows, _BATCH))
@@ -211,15 +211,15 @@ def _text(value: object) -> str:
 
 
 def _scanned(path: Path, part: str) -> tuple[MergedCells, ...]:
-    """Merged cells of a worksheet, which stand below its rows: found without parsing these.
+    """Find the merged cells of a worksheet, which follow its rows, without parsing the rows.
 
     Raises:
-        Refusal: P14, for a formula without the value that Excel stores with it.
+        Refusal: P14 if a formula has no stored value.
     """
     found: set[MergedCells] = set()
     with _said_by_us(), zipfile.ZipFile(path) as archive, archive.open(part) as file:
         text = b""
-        # A tag may lie across two chunks: the end of one is looked at again with the next.
+        # A tag may span two chunks, so the end of one chunk is searched again with the next.
         while chunk := file.read(_CHUNK):
             text = text[-_OVERLAP:] + chunk
             found.update(map(_corners, _MERGED.finditer(text)))

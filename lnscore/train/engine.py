@@ -13,9 +13,9 @@ from engines import bundle as bundles
 from engines import load
 from engines.bundle import MANIFEST, Bundle
 from engines.errors import EngineError
-from lnscore.engine_commands import importing as engine_import
+from lnscore.engine_commands import importing
 from lnscore.errors import LOCKED
-from lnscore.scoring import engine_choice as engine_jobs
+from lnscore.scoring import engine_choice
 from lnscore.scoring.engine_choice import engine_record
 from lnscore.settings import Settings, actor
 
@@ -68,7 +68,7 @@ def refuse_taken(name: str, home: Path, run: Path) -> None:
     Raises:
         EngineError: E12 another engine has the name.
     """
-    known = {row.name: row for row in engine_jobs.list_engines(home)}
+    known = {row.name: row for row in engine_choice.list_engines(home)}
     if name in known and not _is_of(run, known[name].path):
         raise EngineError(
             "E12",
@@ -88,14 +88,14 @@ def make_engine(run: Path, settings: Settings) -> TrainedEngine:
         EngineError: The bundle does not work here, or its name is taken.
         DatabaseError: The database cannot be used.
     """
-    from trainer.bundle import from_run as run_bundle
+    from trainer.bundle import from_run
 
-    finished = run_bundle.read_run(run)
-    choice = run_bundle.best_fold(finished)
+    finished = from_run.read_run(run)
+    choice = from_run.best_fold(finished)
     folder = run / FOLDER
     if not (folder / MANIFEST).is_file():
-        run_bundle.make_bundle(finished, choice, engine_name(run.name), folder)
-    imported = engine_import.import_bundle(folder, settings.engine_home).bundle
+        from_run.make_bundle(finished, choice, engine_name(run.name), folder)
+    imported = importing.import_bundle(folder, settings.engine_home).bundle
     notes = _register(imported, settings)
     if (card := imported.manifest.card) is not None:
         notes.append(f"The model card is {imported.path / card.file}.")
