@@ -51,7 +51,14 @@ def main() -> None:
         tables.append(training_table(args.folder, args.cohort, args.runs))
     if args.only in (None, "ssl"):
         tables.append(semi_table(args.folder, args.runs))
-    text = f"# Performance\n\nMachine: {machine()}.\n\n" + "\n".join(tables)
+    text = (
+        "# Performance\n\n"
+        "This page shows how fast lnscore is and how much memory it needs, compared with other "
+        "ways to do the same\nwork. It is for everybody who plans a machine for lnscore, or who "
+        "changes code that must stay fast. `make bench`\nmeasures everything again. Terms are "
+        "explained in "
+        f"[words.md](words.md).\n\nMachine: {machine()}.\n\n"
+    ) + "\n".join(tables)
     sys.stdout.write(text)
     if args.write:
         kept = PAGE.read_text().partition(NOTES)[2] if PAGE.exists() else ""

@@ -68,7 +68,10 @@ def heading(bundle: Bundle) -> list[str]:
     return [
         "# On a GPU",
         "",
-        "Written by `make gpu`; run it again on the machine in question.",
+        "This page shows which back ends can run on one machine, whether they reproduce the golden "
+        "outputs of an engine, and how many nodes a second they score. It is for everybody who "
+        "plans a GPU server for lnscore. `make gpu` writes the page; run it on your machine to "
+        "get its figures. Terms are explained in [words.md](words.md).",
         "",
         *state,
         f"- Engine: `{bundle.name}`; {datetime.now(UTC):%Y-%m-%d}.",
@@ -146,10 +149,13 @@ def on_paper(bundle: Bundle) -> list[str]:
     lines = [
         "## On paper",
         "",
-        "One node, counted from the graph: products and sums of convolutions and matrices; every",
-        "layer's inputs and outputs once, pointwise layers fused; float32 HU over PCIe 5.0. Peaks",
-        "of an H100: 67 TFLOP/s float32, 990 TFLOP/s float16, 3.35 TB/s, 50 GB/s. The floor is the",
-        "largest of the three; copies overlap with the rest.",
+        "This table is computed, not measured: the shortest time that an H100 can need for one "
+        "node. The arithmetic counts the products and sums of convolutions and matrices.",
+        "The memory traffic counts each layer's inputs and outputs once, with pointwise layers "
+        "fused. The link copies float32 HU over PCIe 5.0.",
+        "The peaks of an H100 are 67 TFLOP/s in float32, 990 TFLOP/s in float16, 3.35 TB/s and "
+        "50 GB/s.",
+        "The floor is the largest of the three times, because they overlap.",
         "",
         "| Precision | MFLOP | MB moved | arithmetic µs | memory µs | link µs | floor µs "
         "| nodes/s at the floor | at a third of it | a night of 3,000 nodes |",

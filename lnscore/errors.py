@@ -96,7 +96,7 @@ CODES: dict[str, str] = {
     "N01": "the node's mask has several components",
     "N02": "the node touches the border of the scan",
     "N03": "the node is smaller than a node that a CT can show",
-    "N04": "the node is too large or too long for one node: several may be merged",
+    "N04": "the node is too big or too long for one node: several may be merged",
     "N05": "a part of the mask lies outside the scan and is cut off",
     "N06": "the system of a stated station is not known",
     "N07": "several stations of one system are named",

@@ -56,7 +56,7 @@ def test_encoding_and_delimiter_are_found_and_said(
 ):
     path = write_text(tmp_path / "t.csv", table, encoding, delimiter, newline)
     assert rows_of(path) == table
-    assert read_sheet(path).said[0] == said
+    assert read_sheet(path).notes[0] == said
 
 
 def test_a_few_chinese_words_over_and_over_are_not_korean(tmp_path):
@@ -67,13 +67,13 @@ def test_a_few_chinese_words_over_and_over_are_not_korean(tmp_path):
 
 def test_the_delimiter_is_said(tmp_path):
     path = write_text(tmp_path / "t.csv", FRENCH, delimiter=";")
-    assert read_sheet(path).said[1:] == ("delimiter: semicolon, detected", "header rows: 1")
+    assert read_sheet(path).notes[1:] == ("delimiter: semicolon, detected", "header rows: 1")
 
 
 def test_a_table_of_one_column_is_said_to_have_none(tmp_path):
     path = write_text(tmp_path / "t.csv", [["station"], ["4R"], ["7"]])
     assert rows_of(path) == [["station"], ["4R"], ["7"]]
-    assert "delimiter: none found, one column" in read_sheet(path).said
+    assert "delimiter: none found, one column" in read_sheet(path).notes
 
 
 def test_decimal_commas_do_not_make_columns(tmp_path):
@@ -127,7 +127,7 @@ def test_a_quotation_mark_that_is_never_closed_is_refused_with_its_row(tmp_path)
 def test_group_headings_stand_above_all_their_columns_in_text(tmp_path):
     (tmp_path / "t.csv").write_text("ID,Right,,,,\n,4R,,7,,Age\n,tot,+,tot,+,\na,1,0,2,1,60\n")
     sheet = read_sheet(tmp_path / "t.csv")
-    assert sheet.said[-1] == "header rows: 3"
+    assert sheet.notes[-1] == "header rows: 3"
     assert sheet.headings == (
         ("ID", "", ""), ("Right", "4R", "tot"), ("Right", "4R", "+"), ("Right", "7", "tot"),
         ("Right", "7", "+"), ("Right", "Age", ""),
@@ -175,7 +175,7 @@ def test_several_sheets_and_none_named_are_refused_with_their_names(tmp_path):
     )
     sheet = read_sheet(tmp_path / "t.xlsx", sheet="2024")
     assert sheet.headings == (("b",),)
-    assert "hidden sheets, not read: secret" in sheet.said
+    assert "hidden sheets, not read: secret" in sheet.notes
     with pytest.raises(Refusal, match="P19: no sheet 'x'; wanted one of 'Sheet'"):
         read_sheet(tmp_path / "t.xlsx", sheet="x")
 

@@ -74,8 +74,8 @@ def test_temporal_ensembling_corrects_for_its_start() -> None:
     method = TemporalEnsembling(quick_ssl(ensemble=0.6), 2, torch.device("cpu"), Ranks())
     targets = []
     for epoch, answer in enumerate((0.2, 0.8)):
-        said = StepOutputs(labelled=logits(0.5), unlabelled=logits(answer))
-        method.after_step(said, slots(epoch, [1]))
+        outputs = StepOutputs(labelled=logits(0.5), unlabelled=logits(answer))
+        method.after_step(outputs, slots(epoch, [1]))
         method.after_epoch()
         targets.append(method.targets()[1].item())
     assert targets == pytest.approx([0.2, 0.575])
@@ -86,12 +86,12 @@ def test_temporal_ensembling_corrects_for_its_start() -> None:
 def test_temporal_ensembling_has_no_term_in_the_first_epoch_nor_for_unseen_nodes() -> None:
     config = quick_ssl(method="temporal-ensembling", w_max=30.0, ramp=0.0)
     method = TemporalEnsembling(config, 2, torch.device("cpu"), Ranks())
-    said = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.9, 0.9))
-    assert method.loss(said, slots(0, [0, 1])).item() == 0.0
+    outputs = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.9, 0.9))
+    assert method.loss(outputs, slots(0, [0, 1])).item() == 0.0
     method.after_step(StepOutputs(labelled=logits(0.5), unlabelled=logits(0.4)), slots(0, [0]))
     method.after_epoch()
     wanted = 30 * (0.9 - 0.4) ** 2 / 2  # node 1 has no target yet, and counts in the mean
-    assert method.loss(said, slots(1, [0, 1])).item() == pytest.approx(wanted, rel=1e-5)
+    assert method.loss(outputs, slots(1, [0, 1])).item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_temporal_ensembling_goes_on_from_its_tensors() -> None:
@@ -108,9 +108,9 @@ def test_pi_compares_two_views_and_both_have_a_gradient() -> None:
     config = quick_ssl(method="pi", w_max=100.0, ramp=0.0)
     method = choose(config, 1, None, torch.tensor([0, 1]), Ranks())
     first, second = (torch.logit(torch.tensor([p])).requires_grad_() for p in (0.2, 0.7))
-    said = StepOutputs(labelled=logits(0.5), unlabelled=Logits(first, None, None), second=second)
-    assert method.loss(said, slots(0, [0])).item() == 0.0
-    loss = method.loss(said, slots(1, [0]))
+    outputs = StepOutputs(labelled=logits(0.5), unlabelled=Logits(first, None, None), second=second)
+    assert method.loss(outputs, slots(0, [0])).item() == 0.0
+    loss = method.loss(outputs, slots(1, [0]))
     assert loss.item() == pytest.approx(25.0, rel=1e-5)
     loss.backward()
     assert first.grad is not None
@@ -121,8 +121,8 @@ def test_pi_compares_two_views_and_both_have_a_gradient() -> None:
 def test_mean_teacher_compares_fused_heads(kind: str, wanted: float) -> None:
     config = quick_ssl(method="mean-teacher", consistency=kind, w_max=2.0, ramp=0.0)
     method = choose(config, 1, None, torch.tensor([0, 1]), Ranks())
-    said = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.6), teacher=logits(0.9).fused)
-    assert method.loss(said, slots(0, [0])).item() == pytest.approx(2 * wanted, abs=1e-5)
+    outputs = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.6), teacher=logits(0.9).fused)
+    assert method.loss(outputs, slots(0, [0])).item() == pytest.approx(2 * wanted, abs=1e-5)
 
 
 def test_simmatch_smooths_with_the_banks_classes() -> None:
@@ -191,8 +191,8 @@ def test_simmatchs_queue_forgets_what_is_older() -> None:
 def test_simmatchs_bank_takes_the_teachers_features_by_place() -> None:
     method = simmatch()
     fresh = torch.nn.functional.normalize(torch.ones(2, 3), dim=1)
-    said = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.5), teacher_labelled=fresh)
-    method.after_step(said, Slots(0, np.array([2, 0]), np.array([0]), np.array([0])))
+    outputs = StepOutputs(labelled=logits(0.5), unlabelled=logits(0.5), teacher_labelled=fresh)
+    method.after_step(outputs, Slots(0, np.array([2, 0]), np.array([0]), np.array([0])))
     assert torch.equal(method.bank[0], fresh[0])
     assert torch.equal(method.bank[2], fresh[1])
     assert torch.equal(method.bank[1], torch.eye(3)[1])

@@ -1,8 +1,9 @@
-"""The driver of an ingest: what workers read goes into the database. It alone writes.
+"""Run an ingest: give files to the workers and store what they read in the database.
 
-First pass: every file's header, in workers. Second pass: one study a task, in workers.
-A study is stored in one transaction, its patch file before its row; a killed run is
-repeated and finds what it had stored.
+Only this module writes. In the first pass, workers read the header of every file. In the
+second pass, each task of a worker reads one study. A study is stored in one transaction, and
+its patch file is written before its row. After a killed run the user repeats the command; it
+finds what was stored already.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ def ingest(
     options: IngestOptions,
     workers: Workers,
 ) -> IngestSummary:
-    """Ingest what was found; the caller holds the lock and owns the workers."""
+    """Ingest the files that were found; the caller holds the lock and owns the workers."""
     pseudonyms = _pseudonyms(database, settings)
     with database.begin() as session:
         run_id = runs.start(session, "ingest", sys.argv[1:], version())
@@ -72,7 +73,10 @@ def ingest(
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder for unpacked archives, gone afterwards; what a killed run left goes first."""
+    """Provide an empty folder for unpacked archives, and delete it afterwards.
+
+    Files that a killed run left in it are deleted first.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     try:
         yield folder
@@ -81,14 +85,14 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _pseudonyms(database: Database, settings: Settings) -> Pseudonyms:
-    """A new secret only for a database that knows no patient yet."""
+    """Open the pseudonyms; create a new secret only if the database holds no patient yet."""
     with database.read() as session:
         known = studies.any_patient(session)
     return open_pseudonyms(settings.secret_path, create=not known)
 
 
 class _Ingesting:
-    """One run: its database, its workers, what it has to say."""
+    """One ingest run with its database, patch store, workers and summary."""
 
     def __init__(
         self,
@@ -102,7 +106,7 @@ class _Ingesting:
         self.workers, self.summary = workers, summary
 
     def opened(self, found: FoundFiles, folder: Path) -> list[SourceFile]:
-        """Files inside archives and behind DICOMDIRs."""
+        """Unpack the archives and read the DICOMDIRs; return the files that they hold or list."""
         tasks = []
         for number, archive in enumerate(found.archives):
             inside = folder / str(number)
@@ -123,7 +127,7 @@ class _Ingesting:
         return files
 
     def headers(self, files: list[SourceFile]) -> list[FileHeader]:
-        """Every usable header; what cannot be read is refused by file."""
+        """Read the header of every file; refuse each file that cannot be read."""
         headers: list[FileHeader] = []
         self.summary.files = len(files)
         with console.progress("reading headers", "files") as advance:
@@ -137,7 +141,7 @@ class _Ingesting:
         return headers
 
     def _chunks(self, files: list[SourceFile]) -> Iterator[Headers]:
-        """Chunks of headers; a chunk that takes its worker down is read file by file."""
+        """Read headers in chunks; if a worker crashes on a chunk, read its files one by one."""
         again: list[SourceFile] = []
         for done in self.workers.map(read_headers, in_chunks(files)):
             if done.value is not None:
@@ -151,7 +155,7 @@ class _Ingesting:
                 self._refuse_file(done.task[0], done, "file")
 
     def store_all(self, found: SortedHeaders, options: IngestOptions) -> None:
-        """Read every study in a worker and store it; one study's failure is its own."""
+        """Read every study in a worker and store it; a study that fails does not stop others."""
         summary = self.summary
         summary.studies, summary.skipped = len(found.studies), summary.skipped + found.skipped
         tasks = self._tasks(found, options)
@@ -209,7 +213,10 @@ class _Ingesting:
             self.summary.nodes += 0 if added.outcome == "same" else added.node_count
 
     def _with_patches(self, result: SeriesResult) -> studies.SeriesRecord:
-        """Write the patch file first: a row must never name one that is not there."""
+        """Write the patch file and return the series' record, which names it.
+
+        The file is written before the row, because a row must never name a missing file.
+        """
         if result.patches is None:
             return result.record
         sha256, masks_sha256 = self.store.write(result.patches, result.masks)
@@ -236,12 +243,16 @@ class _Ingesting:
 
 
 def _may_replace(result: SeriesResult, task: StudyTask) -> bool:
-    """Nothing unusable replaces what is usable: a broken or maskless copy costs no score."""
+    """Return whether a series may replace the stored one.
+
+    An unusable series never replaces a usable one: otherwise a broken copy, or a copy without
+    masks, would delete scores.
+    """
     return result.record.status == "ready" or result.record.series_uid not in task.known
 
 
 def _home_of_named_files(found: Sequence[StudyFiles], options: IngestOptions) -> str | None:
-    """The study that --masks, --points and --stations are for."""
+    """Return the UID of the study that --masks, --points and --stations belong to."""
     if not options.named:
         return None
     series = {
@@ -257,7 +268,7 @@ def _home_of_named_files(found: Sequence[StudyFiles], options: IngestOptions) ->
     listed = ", ".join(sorted(series)[:5]) or "none"
     raise Refusal(
         "S14",
-        f"{len(series)} CT series that --masks, --points or --stations could be of ({listed})",
+        f"{len(series)} CT series that --masks, --points or --stations could belong to ({listed})",
         "one" if options.series is None else f"series {options.series}",
         "Name it with --series, or ingest its folder alone.",
     )
@@ -280,7 +291,7 @@ def _refused(done: TaskResult, sha256: str, scope: str, path: str) -> RefusedRec
 
 
 def _sha256(path: str) -> str:
-    """Of the bytes, or of the name of a file that cannot be read."""
+    """Return the SHA-256 of a file, or of its path if the file cannot be read."""
     try:
         return sha256_of(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Worker tasks of ingest's first pass: many headers at a time, archives, DICOMDIRs."""
+"""The worker task of the first pass of an ingest: read the headers of many files at a time."""
 
 from dataclasses import dataclass, field
 
@@ -11,11 +11,11 @@ CHUNK_FILES = 48
 
 @dataclass
 class Headers:
-    """What a chunk of files gave.
+    """Headers and refusals of a chunk of files.
 
     Attributes:
-        headers: Of DICOM files.
-        refused: Files that are DICOM and cannot be used.
+        headers: Headers of the DICOM files.
+        refused: DICOM files that cannot be used, with the reason.
         other: Number of files that are not DICOM.
     """
 
@@ -25,7 +25,7 @@ class Headers:
 
 
 def read_headers(chunk: tuple[SourceFile, ...]) -> Headers:
-    """Read the headers of some files; each fails alone."""
+    """Read the headers of some files; a file that fails does not stop the others."""
     result = Headers()
     for source in chunk:
         try:
@@ -37,7 +37,7 @@ def read_headers(chunk: tuple[SourceFile, ...]) -> Headers:
                 "F11",
                 f"a file that does not open ({error.strerror})",
                 "a readable file",
-                "Correct its permissions, or the disk's fault.",
+                "Correct its permissions, or check the disk.",
             )
             result.refused.append((source, refusal))
         else:
@@ -49,7 +49,7 @@ def read_headers(chunk: tuple[SourceFile, ...]) -> Headers:
 
 
 def in_chunks(sources: list[SourceFile]) -> list[tuple[SourceFile, ...]]:
-    """Files in the order found, some dozens a task."""
+    """Divide the files into chunks of CHUNK_FILES, in the order in which they were found."""
     return [
         tuple(sources[start : start + CHUNK_FILES]) for start in range(0, len(sources), CHUNK_FILES)
     ]

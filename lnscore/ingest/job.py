@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 
 def run(paths: Sequence[Path], settings: Settings, options: IngestOptions) -> "IngestSummary":
-    """Ingest under the database's lock.
+    """Ingest under the lock of the database.
 
     Raises:
-        Refusal: F10, a path that is not there; masks without a series, a missing secret.
-        DatabaseError: The database cannot be used, or another run holds it.
+        Refusal: F10, a path does not exist; or the masks have no series, or the secret is
+            missing.
+        DatabaseError: The database cannot be used, or another run holds its lock.
     """
     options.check_files()
     found = find(paths)
@@ -33,5 +34,5 @@ def run(paths: Sequence[Path], settings: Settings, options: IngestOptions) -> "I
 
 
 def limits(settings: Settings) -> Limits:
-    """What one worker may use."""
+    """Return the number of workers, and the memory and time that each may use."""
     return Limits(settings.jobs, settings.worker_memory_mb, settings.timeout_s)

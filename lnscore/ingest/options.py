@@ -1,4 +1,4 @@
-"""Options of `lnscore ingest`: how the files are read."""
+"""The options of `lnscore ingest`."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,13 +21,14 @@ class IngestOptions:
         series: SeriesInstanceUID of the CT series that these files belong to.
         fill_gaps: Largest number of missing slices in a row that are interpolated.
         assume_hu: Whether plausible values without a rescale tag are accepted.
-        names: Patterns, as `LN*`; only segments, structures and labels of such names are used.
+        names: Patterns such as `LN*`; only segments, structures and labels whose name fits one
+            of them are used. Empty: all are used.
     """
 
     masks: Annotated[
         tuple[str, ...],
         Option(
-            help="NIfTI or NRRD label map of the nodes; repeatable.",
+            help="NIfTI or NRRD label map of the nodes. Repeat the option for several files.",
             metavar="FILE",
             recorded="argv",
         ),
@@ -35,7 +36,8 @@ class IngestOptions:
     points: Annotated[
         tuple[str, ...],
         Option(
-            help="Table (CSV), JSON or 3D Slicer markups (.mrk.json) of node centres; repeatable.",
+            help="Table (CSV), JSON or 3D Slicer markups (.mrk.json) of node centres. Repeat the "
+            "option for several files.",
             metavar="FILE",
             recorded="argv",
         ),
@@ -43,7 +45,7 @@ class IngestOptions:
     coord: Annotated[
         str | None,
         Option(
-            help="Coordinate system of the points, where their file does not state it: LPS_MM, "
+            help="Coordinate system of the points, if their file does not state it: LPS_MM, "
             "RAS_MM or IJK.",
             metavar="NAME",
             recorded="argv",
@@ -52,7 +54,7 @@ class IngestOptions:
     stations: Annotated[
         str | None,
         Option(
-            help="Label map of the stations; its legend lies beside it.",
+            help="Label map of the stations. Its legend must be in the same folder.",
             metavar="FILE",
             recorded="argv",
         ),
@@ -61,7 +63,7 @@ class IngestOptions:
         str | None,
         Option(
             help="SeriesInstanceUID of the CT series that --masks, --points and --stations "
-            "belong to. It is needed where PATHS hold more than one CT series.",
+            "belong to. It is needed if PATHS hold more than one CT series.",
             metavar="UID",
             recorded="argv",
         ),
@@ -87,7 +89,8 @@ class IngestOptions:
     names: Annotated[
         tuple[str, ...],
         Option(
-            help="Use only regions whose name fits this pattern, as 'LN*'; repeatable.",
+            help="Use only regions whose name fits this pattern, for example 'LN*'. Repeat the "
+            "option for several patterns.",
             flag="--only",
             metavar="PATTERN",
             recorded="argv",
@@ -95,21 +98,21 @@ class IngestOptions:
     ] = ()
 
     def check_files(self) -> None:
-        """Look for the files that are named.
+        """Check that the named files exist.
 
         Raises:
-            Refusal: F10, a file that is not there.
+            Refusal: F10, a file does not exist.
         """
         for file in (*self.masks, *self.points, *([self.stations] if self.stations else ())):
             if not Path(file).is_file():
-                raise Refusal("F10", f"no file '{file}'", "one that exists", "Check it.")
+                raise Refusal("F10", f"no file '{file}'", "one that exists", "Check the path.")
 
     def wants(self, label: str) -> bool:
-        """Return whether a region of this name is to be used; case does not matter."""
+        """Return whether a region of this name is to be used; upper and lower case are equal."""
         patterns = [pattern.casefold() for pattern in self.names]
         return not patterns or any(fnmatchcase(label.casefold(), one) for one in patterns)
 
     @property
     def named(self) -> bool:
-        """Whether the command line names files of one series."""
+        """Whether the command line names masks, points or stations of one series."""
         return bool(self.masks or self.points or self.stations)

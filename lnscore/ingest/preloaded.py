@@ -1,6 +1,7 @@
-"""What the fork server loads before it makes workers: the readers.
+"""Load the modules that read files; the fork server imports this before it makes workers.
 
-Frozen, they are never searched for garbage, and a worker's copy of them stays shared.
+`gc.freeze` excludes the loaded objects from garbage collection. The collection would write to
+their memory pages, and the workers could no longer share them.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""The CT slices of one study to usable scans; a series that is not usable says why."""
+"""Build scans from the CT slices of one study; an unusable series is returned with its reason."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class UnusableScan:
 
 @dataclass(frozen=True)
 class StudyScans:
-    """What a study's slices gave."""
+    """Usable and unusable scans of a study, and the number of localizer images."""
 
     ready: list[UsableScan]
     failed: list[UnusableScan]
@@ -46,7 +46,7 @@ class StudyScans:
 def ready_scans(
     slices: Sequence[SliceHeader], study_uid: str, fill_gaps: int, *, assume_hu: bool
 ) -> StudyScans:
-    """Hash, group and place every series; each fails alone."""
+    """Hash the files of every series and build its scans; a failed series stops no other."""
     scans = StudyScans([], [], 0)
     localizers = 0
     by_series: dict[str, list[SliceHeader]] = defaultdict(list)
@@ -73,9 +73,9 @@ def ready_scans(
 
 
 def _hashes(slices: Sequence[SliceHeader]) -> tuple[dict[str, str], Refusal | None]:
-    """SHA-256 of every file, and the first one that is cut short.
+    """Return the SHA-256 of every file by path, and the refusal of the first truncated file.
 
-    Hashing lets go of Python's lock: two threads take half the time where a core is free.
+    Hashing releases Python's lock, so two threads take half the time if a core is free.
     """
     files = {one.path: one.pixels for one in slices}
     with ThreadPoolExecutor(HASH_THREADS) as threads:
@@ -91,7 +91,7 @@ def _failure(stack: SliceStack, hashes: dict[str, str], refusal: Refusal) -> Unu
 
 
 def _instances(slices: Sequence[SliceHeader], hashes: dict[str, str]) -> tuple[InstanceRecord, ...]:
-    """One record an image UID (a multi-frame file is one)."""
+    """Return one record for each image UID (a multi-frame file is one image)."""
     unique = {one.sop_uid: one for one in slices}
     return tuple(
         InstanceRecord(uid, hashes[unique[uid].path], unique[uid].shown) for uid in sorted(unique)

@@ -1,4 +1,4 @@
-"""Headers to studies: which slices and masks belong together, and to which pseudonymous patient."""
+"""Sort file headers into studies: find which slices, masks and patient belong together."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,8 @@ class StudyFiles:
     """The files of one study.
 
     Attributes:
-        study: Pseudonymous facts, None where the study is refused as a whole.
-        refusal: Why, if so.
+        study: Pseudonymous facts; None if the whole study is refused.
+        refusal: Why the whole study is refused, if it is.
     """
 
     study_uid: str
@@ -31,12 +31,12 @@ class StudyFiles:
 
 @dataclass
 class SortedHeaders:
-    """All headers, sorted.
+    """All headers, sorted into studies.
 
     Attributes:
-        studies: In the order of their UIDs.
+        studies: Studies in the order of their UIDs.
         orphans: Masks whose CT is not among the files.
-        skipped: What else there was, by kind.
+        skipped: Number of other files, by kind.
     """
 
     studies: list[StudyFiles] = field(default_factory=list)
@@ -47,7 +47,8 @@ class SortedHeaders:
 def sort_studies(headers: Iterable[FileHeader], pseudonyms: Pseudonyms) -> SortedHeaders:
     """Group CT images by study and give every mask to the study of its CT.
 
-    A mask stored as a study of its own goes to the one study with its frame of reference.
+    A mask that was stored as a separate study is given to the study with the same frame of
+    reference, if there is exactly one.
     """
     images: dict[str, list[FileHeader]] = defaultdict(list)
     masks: dict[str, list[FileHeader]] = defaultdict(list)
@@ -86,14 +87,14 @@ def _study(
             "S11",
             f"{len(people)} PatientIDs and {len(born)} birth dates in one study",
             "one patient",
-            "Find out whose study it is and send it again.",
+            "Find out which patient the study belongs to and send it again.",
         )
         return StudyFiles(uid, None, images, masks, refusal)
     if not images[0].who.patient_id:
         refusal = Refusal(
             "S10",
             "an empty PatientID",
-            "one, so that the studies of a person stay together and apart from others'",
+            "a PatientID, which keeps the studies of one patient together",
             "Give every person an ID (a pseudonym will do) and send the study again.",
         )
         return StudyFiles(uid, None, images, masks, refusal)
@@ -113,13 +114,13 @@ def _record(uid: str, images: Sequence[FileHeader], pseudonyms: Pseudonyms) -> S
 
 
 def unusable_dates(who: PatientFacts) -> bool:
-    """Whether a date is there and is none."""
+    """Return whether the study date or the birth date is present but not a valid date."""
     return any(value and not _date(value) for value in (who.study_date, who.birth_date))
 
 
 def _date(value: str) -> str | None:
-    """ISO date of a DICOM date, or None where it is not one."""
-    for form in ("%Y%m%d", "%Y.%m.%d"):  # the second is ACR-NEMA's
+    """Return a DICOM date as an ISO date, or None if it is not valid."""
+    for form in ("%Y%m%d", "%Y.%m.%d"):  # ACR-NEMA, the predecessor of DICOM, used the second form
         try:
             return datetime.strptime(value, form).date().isoformat()
         except ValueError:

@@ -1,7 +1,7 @@
-"""One study, read by a worker: its files in, series with nodes and patches out.
+"""Read one study in a worker: from its files to series with nodes and patches.
 
-A function of its argument alone. Whatever of the study cannot be used comes back as a
-refusal beside the rest; nothing is written here.
+The result depends only on the task. What cannot be used is returned as a refusal together with
+the rest; nothing is written here.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ from lnscore.nodes.station_map import StationMap, read_station_map
 from lnscore.refused import record_of
 
 INGEST_VERSION = 1
-"""Raised when the same files would give other nodes or patches than before."""
+"""Increase this number when the same files would give other nodes or patches than before."""
 NO_MASKS = Refusal(
     "S12", "no node masks", "a SEG or RTSTRUCT of the series", "Send the masks when they are drawn."
 )
 
 
 def read_study(task: StudyTask) -> StudyResult:
-    """Read, check, measure and cut one study."""
+    """Read and check one study, measure its nodes and cut their patches."""
     options, study_uid = task.options, task.study.study_uid
     scans = ready_scans(task.slices, study_uid, options.fill_gaps, assume_hu=options.assume_hu)
     read, bad = read_dicom_masks(task.masks, [one.scan for one in scans.ready])
@@ -54,12 +54,12 @@ def read_study(task: StudyTask) -> StudyResult:
 
 
 def _target(ready: Sequence[UsableScan], series: str | None) -> UsableScan:
-    """The scan that the command line's files are for."""
+    """Return the scan that the files named on the command line belong to."""
     fitting = [one for one in ready if series in (None, one.scan.grid.series_uid)]
     if len(fitting) != 1:
         raise Refusal(
             "S14",
-            f"{len(fitting)} CT series that the given masks or points could be of",
+            f"{len(fitting)} CT series that the given masks or points could belong to",
             "one",
             "Name it with --series.",
         )
@@ -69,7 +69,7 @@ def _target(ready: Sequence[UsableScan], series: str | None) -> UsableScan:
 def _wanted(
     ready: Sequence[UsableScan], read: Sequence[MaskFile], bad: Sequence[BadMask]
 ) -> list[UsableScan]:
-    """Scans with masks; where there is none at all, every scan (it waits for its masks)."""
+    """Return the scans that have masks, or all scans (waiting for masks) if none has any."""
     drawn = {one.series_uid for one in [*read, *bad]}
     return [one for one in ready if one.scan.grid.series_uid in drawn] or list(ready)
 
@@ -77,7 +77,7 @@ def _wanted(
 def _finish(
     ready: UsableScan, read: Sequence[MaskFile], bad: Sequence[BadMask], task: StudyTask
 ) -> StudyResult:
-    """One scan with its masks: known already, cut anew, or put aside with a reason."""
+    """Return one scan with its masks: unchanged, newly cut, or put aside with a reason."""
     uid = ready.scan.grid.series_uid
     mine = [one for one in read if one.series_uid == uid]
     refused = [one for one in bad if one.series_uid == uid]
@@ -101,7 +101,7 @@ def _finish(
     refusals = tuple(
         record_of(
             refusal,
-            _digest({"mask": mask.sha256, "region": refusal.found}),  # a row for each region
+            _digest({"mask": mask.sha256, "region": refusal.found}),  # one row for each region
             "mask",
             mask.path,
             study_uid=task.study.study_uid,
@@ -155,7 +155,7 @@ def _record(
 
 
 def _failed(failed: UnusableScan, task: StudyTask) -> StudyResult:
-    """A series that cannot be used: its own row and a row of refusal."""
+    """Return the row of an unusable series and its refusal."""
     content = _digest({"images": _images(failed.instances), "code": failed.refusal.code})
     record = SeriesRecord(
         study=task.study,
@@ -192,7 +192,10 @@ def _mask_refusal(bad: BadMask, study_uid: str) -> RefusedRecord:
 def _content(
     ready: UsableScan, read: Sequence[MaskFile], bad: Sequence[BadMask], options: IngestOptions
 ) -> str:
-    """What this revision is made of; options count only where they did something."""
+    """Return a hash of everything that this revision of the series was made from.
+
+    An option is included only if it changed the result.
+    """
     return _digest(
         {
             "version": INGEST_VERSION,

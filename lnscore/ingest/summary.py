@@ -1,4 +1,4 @@
-"""What an ingest says of itself."""
+"""The summary of an ingest, as text and as JSON."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,15 +16,14 @@ class IngestSummary:
     """Counts and refusals of one ingest (see `summary.Summary`).
 
     Attributes:
-        files: Files looked at.
-        studies: Studies with CT.
-        series: Series by what became of them: new, revised, same, waiting, quarantined, or
-            kept (what came is not usable, what is stored stays).
-        nodes: Nodes added.
-        flags: Series flags by code.
-        skipped: Files left out, by kind.
-        notes: What was not followed or could not be dated.
-        refused: Everything that was not used.
+        files: Number of files that were read.
+        studies: Number of studies with CT.
+        series: Number of series by outcome: new, revised, same, waiting, quarantined, or kept
+            (the new copy is not usable, so the stored series stays).
+        nodes: Number of nodes added.
+        skipped: Number of files left out, by kind.
+        notes: Notes on links that were not followed and on dates that are not valid.
+        refused: Everything that was refused.
     """
 
     files: int = 0
@@ -37,11 +36,11 @@ class IngestSummary:
 
     @property
     def exit_code(self) -> int:
-        """3 where something was refused."""
+        """3 if something was refused, else 0."""
         return EXIT_SOME_REFUSED if self.refused else EXIT_DONE
 
     def lines(self) -> list[str]:
-        """What happened, in a few lines."""
+        """Return the summary as a few lines of text."""
         counted = [f"{count} {name}" for name, count in sorted(self.series.items()) if count]
         series = ", ".join(counted)
         lines = [
@@ -60,7 +59,7 @@ class IngestSummary:
         return lines
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         return {
             "files": self.files,
             "studies": self.studies,
@@ -73,7 +72,7 @@ class IngestSummary:
         }
 
     def counts(self) -> dict[str, Any]:
-        """What the run's row keeps: numbers only."""
+        """Return the numbers that are stored in the run's row."""
         return {
             "files": self.files,
             "studies": self.studies,

@@ -1,6 +1,6 @@
-"""What goes to a worker for one study and what comes back: plain values.
+"""The task that a worker gets for one study, and the result that it returns: plain values.
 
-The driver knows only this room: it never loads what parses files of others.
+The driver imports this module, and not those that parse files from outside.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,15 @@ from lnscore.ingest.options import IngestOptions
 
 @dataclass(frozen=True)
 class StudyTask:
-    """What a worker needs to know of one study.
+    """One study for a worker to read.
 
     Attributes:
-        study: Pseudonymous facts.
+        study: Pseudonymous facts of the study.
         slices: Every CT slice of the study.
-        masks: Its SEG and RTSTRUCT files.
-        options: How to read; its named files are for this study's series, if it has them.
-        known: Series UID to content of what the database holds and could use.
+        masks: SEG and RTSTRUCT files of the study.
+        options: How to read the files; masks, points and stations that it names belong to a
+            series of this study.
+        known: Series UID to content hash of each usable series in the database.
     """
 
     study: StudyRecord
@@ -35,7 +36,7 @@ class StudyTask:
 
 @dataclass(frozen=True)
 class SeriesResult:
-    """One series, ready to be stored; the patch file is still to be written."""
+    """One series, ready to be stored; its patch file has not been written yet."""
 
     record: SeriesRecord
     patches: np.ndarray | None = None
@@ -44,14 +45,14 @@ class SeriesResult:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What came of one study.
+    """Result of reading one study.
 
     Attributes:
-        series: New or changed.
-        same: Series that the database holds already.
+        series: New or changed series.
+        same: UIDs of the series that the database holds already.
         refused: Series, masks and regions that were not used.
-        localizers: Images left out.
-        used: SHA-256 of mask files that were used: earlier refusals of them are answered.
+        localizers: Number of localizer images, which are left out.
+        used: SHA-256 of the mask files that were used; their earlier refusals are resolved.
     """
 
     series: tuple[SeriesResult, ...] = ()

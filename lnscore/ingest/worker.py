@@ -1,7 +1,7 @@
-"""The one door from the driver to what a worker runs.
+"""The function that the driver gives to its workers.
 
-The driver passes functions of this module to its workers and never loads what they load: the
-parsers of files that come from outside.
+It imports the parsers of files from outside only when it runs in a worker, so that the driver
+never loads them.
 """
 
 from lnscore.ingest.task import StudyResult, StudyTask

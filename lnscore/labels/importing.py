@@ -97,7 +97,7 @@ def run(settings: Settings, path: Path, options: LabelOptions) -> LabelSummary:
     with writer_lock(settings.db, create=False), closing(open_database(settings.db)) as database:
         matches, messages = _matched(database, table, options)
         ignored = [f"columns not read: {', '.join(table.ignored)}"] if table.ignored else []
-        notes = (*(f"{table.name}: {said}" for said in table.said), *ignored)
+        notes = (*(f"{table.name}: {said}" for said in table.notes), *ignored)
         if messages:
             ordered = sorted(messages, key=lambda message: message.row or 0)
             result = LabelSummary(

@@ -8,7 +8,7 @@ from lnscore.command_options import Option
 
 @dataclass(frozen=True, kw_only=True)
 class LabelOptions:
-    """How a file of labels is read."""
+    """Options for reading a file of labels."""
 
     reader: Annotated[
         str,

@@ -37,7 +37,7 @@ class LabelTable:
     sha256: str
     rows: tuple[tuple[int, Mapping[str, str]], ...]
     ignored: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     reader: str = ""
     coord: str = ""
 
@@ -92,7 +92,7 @@ def _sheet(path: Path, sha256: str) -> LabelTable:
         ignored=tuple(
             shown(heading) for heading in written if heading and _name(heading) not in COLUMNS
         ),
-        said=sheet.said,
+        notes=sheet.notes,
     )
 
 
@@ -121,7 +121,7 @@ def _json(path: Path, sha256: str) -> LabelTable:
         sha256=sha256,
         rows=known,
         ignored=tuple(ignored),
-        said=(),
+        notes=(),
         reader=reader,
         coord=coord,
     )

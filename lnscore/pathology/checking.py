@@ -44,11 +44,11 @@ def check(
 def _checked(row: SourceRow, order: Order, seen: "_Seen") -> Iterator[CanonicalRow | Message]:
     checking = _Row(row, order)
     canonical = checking.canonical()
-    yield from checking.said
+    yield from checking.notes
     if canonical is not None:
-        said, is_first = seen.add(canonical)
-        yield from said
-        if is_first and not any(one.severity == "E" for one in said):
+        notes, is_first = seen.add(canonical)
+        yield from notes
+        if is_first and not any(one.severity == "E" for one in notes):
             yield canonical
 
 
@@ -58,7 +58,7 @@ class _Row:
 
     row: SourceRow
     order: Order
-    said: list[Message] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
 
     def canonical(self) -> CanonicalRow | None:
@@ -67,8 +67,8 @@ class _Row:
         self._missing()
         report_date = self._date("report_date", needed=True)
         surgery_date = self._date("surgery_date")
-        stations, said = places.stations(self.values["station_system"], self.values["station"])
-        for code, severity, text, name in said:
+        stations, notes = places.stations(self.values["station_system"], self.values["station"])
+        for code, severity, text, name in notes:
             self._say(code, severity, text, name)
         examined, positive = self._counts()
         status = self._status(examined, positive)
@@ -77,7 +77,7 @@ class _Row:
             merged = "+".join(key.code for key in stations)
             text = f"merged {merged} positive: weak label over {len(stations)} stations"
             self._say("P06", "I", text, "station")
-        if report_date is None or any(one.severity == "E" for one in self.said):
+        if report_date is None or any(one.severity == "E" for one in self.notes):
             return None
         return CanonicalRow(
             patient_id=self.values["patient_key"],
@@ -95,7 +95,7 @@ class _Row:
 
     def _say(self, code: str, severity: str, text: str, name: str = "") -> None:
         column = self.row.columns.get(name, name)
-        self.said.append(Message(code, severity, text, self.row.row, column))  # pyright: ignore[reportArgumentType]
+        self.notes.append(Message(code, severity, text, self.row.row, column))  # pyright: ignore[reportArgumentType]
 
     def _clean(self) -> None:
         for name in FIELDS:
@@ -123,7 +123,7 @@ class _Row:
         column = self.row.columns.get(name, name)
         found = read_date(self.values[name], name, self.row.row, column, self.order, needed=needed)
         if found.message is not None:
-            self.said.append(found.message)
+            self.notes.append(found.message)
         return found.iso
 
     def _counts(self) -> tuple[int | None, int | None]:
@@ -153,7 +153,7 @@ class _Row:
         column = self.row.columns.get(name, name)
         count = read_count(self.values[name], self.row.row, column)
         if count.message is not None:
-            self.said.append(count.message)
+            self.notes.append(count.message)
         return count
 
     def _word(self, name: str, known: tuple[str, ...]) -> str:
@@ -175,14 +175,14 @@ class _Row:
         return status or self._derived(examined, positive)
 
     def _derived(self, examined: int | None, positive: int | None) -> str:
-        """Derive the status from the counts; a station without an examined node is never negative."""
+        """Derive the status from the counts; without an examined node it is never negative."""
         if positive:
             return "positive"
         if not examined:
             self._not_sampled()
             return "not_sampled"
         if positive is None:
-            if any(one.code == "P11" and one.severity == "E" for one in self.said):
+            if any(one.code == "P11" and one.severity == "E" for one in self.notes):
                 return "indeterminate"
             text = f"{examined} examined, positive not given: stored as indeterminate"
             self._say("P25", "W", text, "n_positive")
@@ -216,23 +216,23 @@ class _Seen:
         self._reports: dict[bytes, tuple[int, tuple[str, str, str]]] = {}
 
     def add(self, one: CanonicalRow) -> tuple[list[Message], bool]:
-        """Return the messages for this row, and whether it is the first of its report and stations."""
-        said = self._same_report(one)
+        """Return the row's messages, and whether it is the first of its report and stations."""
+        notes = self._same_report(one)
         codes = sorted(f"{key.system} {key.version} {key.code}" for key in one.stations)
         place = _digest(one.patient_id, one.report_id, *codes)
         content = _digest(repr((one.n_examined, one.n_positive, one.status)))
         if place not in self._rows:
             self._rows[place] = one.row, content
-            return said, True
+            return notes, True
         first, there = self._rows[place]
         text = "duplicate row (same report + station)"
         if content == there:
-            return [*said, Message("P12", "W", f"{text}: used once", one.row, one.column)], False
+            return [*notes, Message("P12", "W", f"{text}: used once", one.row, one.column)], False
         differs = Message("P12", "E", f"{text} differs from row {first}", one.row, one.column)
-        return [*said, differs], False
+        return [*notes, differs], False
 
     def _same_report(self, one: CanonicalRow) -> list[Message]:
-        """Return P24 if date, surgery date or therapy differ from those of the report's first row."""
+        """Return P24 for each date or therapy that differs from the report's first row."""
         facts = one.report_date, one.surgery_date or "blank", one.neoadjuvant
         report = _digest(one.patient_id, one.report_id)
         first, there = self._reports.setdefault(report, (one.row, facts))

@@ -46,7 +46,7 @@ class CollectedReports:
 
     sha256: str
     format: Format
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
     rows: int = 0
     messages: list[Message] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
@@ -70,13 +70,13 @@ def collect(
 
     Args:
         path: The file.
-        options: How to read it.
+        options: Options for reading it.
         order: Order of day and month in dates.
         advance: Function that is called with the number of rows read so far.
         keep: Whether to keep the canonical rows, for a preview.
     """
     reading = open_pathology(path, options)
-    found = CollectedReports(sha256=_sha256(path), format=reading.format, said=reading.said)
+    found = CollectedReports(sha256=_sha256(path), format=reading.format, notes=reading.notes)
     grouped = _Grouped()
     for one in check(reading.rows, order):
         if isinstance(one, Message):

@@ -83,7 +83,7 @@ def compare(
 def _keys(
     reports: Iterable[Report], who: Identities, pseudonyms: Pseudonyms, found: ComparedReports
 ) -> dict[str, str]:
-    """Map each patient's id to its key; add P20 for the first row of each id not in the key file."""
+    """Map each patient's id to its key; add P20 once for each id not in the key file."""
     keys: dict[str, str] = {}
     missing = set()
     for report in reports:

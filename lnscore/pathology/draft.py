@@ -101,7 +101,7 @@ class _Drafting:
         depth = len(self.sheet.headings[0]) if self.sheet.headings else 1
         self.lines += [
             "# Proposed from the headings. Check every line, above all those marked `unsure`.",
-            *(f"# {said}" for said in self.sheet.said),
+            *(f"# {note}" for note in self.sheet.notes),
             "version: 1",
             f"header_rows: {depth}",
         ]

@@ -42,7 +42,7 @@ def run(file: Path, sheet: str | None, out: Path | None) -> DraftSummary:
     """
     table = read_sheet(file, sheet=sheet)
     proposed = draft(table)
-    notes = [*table.said, *_counts(proposed)]
+    notes = [*table.notes, *_counts(proposed)]
     if out is not None:
         _write(out, proposed.text)
         notes.append(f"Next: look at {out}, then lnscore pathology preview {file} --mapping {out}")

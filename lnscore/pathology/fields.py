@@ -32,14 +32,14 @@ class Resolver:
 
     columns: Columns
     used: set[int] = field(default_factory=set)
-    said: list[Message] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
     def column(self, name: str) -> int:
         """Return the number of a column; if it is missing, record P15 and return 0."""
         found = self.columns.find(name)
         if isinstance(found, Message):
-            if found not in self.said:
-                self.said.append(found)
+            if found not in self.notes:
+                self.notes.append(found)
             return 0
         self.used.add(found)
         return found
@@ -61,7 +61,7 @@ class Resolver:
         return MappedField(lambda cells, row: words(take(cells, row)), taken.heading, taken.column)
 
     def _template(self, template: str) -> MappedField:
-        """Return a field that fills in `{row}` and `{heading}`; empty if any of these cells is empty."""
+        """Return a field that fills `{row}` and `{heading}`; empty if one of the cells is."""
         names = [name for name in _SLOT.findall(template) if name != "row"]
         columns = {name: self.column(name) for name in names}
         pieces = _SLOT.split(template)

@@ -40,7 +40,7 @@ class _Finding:
 
     line: int
     values: dict[str, str]
-    said: dict[str, str] = field(default_factory=dict)
+    obx_values: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class _Reading:
         if not reports:
             raise _Unusable(message.line, f"no {'PID' if patient is None else 'OBR'} segment")
         for one in (finding for report in reports for finding in report.findings.values()):
-            yield SourceRow(one.values | one.said, one.line, self._columns(one))
+            yield SourceRow(one.values | one.obx_values, one.line, self._columns(one))
 
     def notes(self) -> Iterator[Message]:
         """Yield a warning for each part of the file that was left out."""
@@ -204,8 +204,8 @@ class _Reading:
 
     def _add(self, one: _Finding, name: str, fields: Fields) -> None:
         value = self._value(name, fields)
-        if one.said.setdefault(name, value) != value:
-            told = f"{name} {shown(value)} after {shown(one.said[name])} for the same station"
+        if one.obx_values.setdefault(name, value) != value:
+            told = f"{name} {shown(value)} after {shown(one.obx_values[name])} for the same station"
             raise _Unusable(fields.segment.line, told)
         if name == "station":
             one.values["station_system"] = self._system(fields)
@@ -231,7 +231,7 @@ class _Reading:
         return fields.text(number, component) or self.layout.station_system
 
     def _columns(self, one: _Finding) -> dict[str, str]:
-        counts = {name: "OBX-5" for name in one.said}
+        counts = {name: "OBX-5" for name in one.obx_values}
         layout = self.layout
         return counts | {
             "patient_key": layout.patient,

@@ -35,7 +35,7 @@ class PathologySummary:
     """
 
     format: str
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     sha256: str = ""
     rows: int = 0
     patients: int = 0
@@ -60,20 +60,20 @@ class PathologySummary:
     def as_dict(self) -> dict[str, Any]:
         """Return the summary for `--json`."""
         return self.counts() | {
-            "said": list(self.said),
+            "said": list(self.notes),
             "messages": [one.as_dict() for one in self.messages],
             "exit_code": self.exit_code,
         }
 
     def counts(self) -> dict[str, Any]:
-        """Return the part stored in the run's row: numbers, and the file's hash but not its name."""
+        """Return the values for the run's row: numbers, and the file's hash, not its name."""
         names = ("format", "sha256", "rows", "patients", "pending", "new", "changed", "same",
                  "outdated", "findings", "written")  # fmt: skip
         codes = Counter(one.code for one in self.messages)
         return {name: getattr(self, name) for name in names} | {"codes": dict(codes)}
 
     def _read(self) -> list[str]:
-        detected = f" ({'; '.join(self.said)})" if self.said else ""
+        detected = f" ({'; '.join(self.notes)})" if self.notes else ""
         found = f"{self.rows} findings"
         if self.patients:
             found += f" of {self.patients} patients"

@@ -94,7 +94,7 @@ def summary_of(collected: CollectedReports, found: ComparedReports | None) -> Pa
     messages.sort(key=lambda one: one.row or 0)
     return PathologySummary(
         format=collected.format,
-        said=collected.said,
+        notes=collected.notes,
         sha256=collected.sha256,
         rows=collected.rows,
         patients=found.patients if found else 0,

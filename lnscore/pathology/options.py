@@ -1,4 +1,4 @@
-"""Options of `lnscore pathology import` and `preview`: how a file is read, what is accepted."""
+"""Options of `lnscore pathology import` and `preview`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ FORMATS: tuple[Format, ...] = ("auto", "table", "jsonl", "hl7", "fhir")
 
 @dataclass(frozen=True, kw_only=True)
 class TableOptions:
-    """How a file is read."""
+    """Options for reading a file."""
 
     format: Annotated[
         Format,
@@ -61,10 +61,10 @@ class TableOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportRequest:
-    """What of a file is accepted, and whose it is.
+    """Options for assigning the file to patients, and for accepting its content.
 
     Attributes:
-        options: How the file is read.
+        options: Options for reading the file.
     """
 
     options: TableOptions = field(default_factory=TableOptions)

@@ -7,7 +7,7 @@ from lnscore.stations import vocabulary
 from lnscore.tables.cells import DATE_LIKE, shown
 from lnscore.tables.counts import narrow
 
-Said = tuple[str, str, str, str]
+MessageParts = tuple[str, str, str, str]
 """One message: code, severity, text, field."""
 
 FAMILIES = {"JES11": "JES", "JES12": "JES"}
@@ -18,7 +18,9 @@ MOST_MERGED = 12
 
 
 @lru_cache(maxsize=8192)
-def stations(system_text: str, text: str) -> tuple[tuple[StationKey, ...], tuple[Said, ...]]:
+def stations(
+    system_text: str, text: str
+) -> tuple[tuple[StationKey, ...], tuple[MessageParts, ...]]:
     """Find the stations of one specimen; `+` joins several.
 
     Args:
@@ -38,7 +40,7 @@ def stations(system_text: str, text: str) -> tuple[tuple[StationKey, ...], tuple
         found = f"{len(parts)} merged stations; wanted at most {MOST_MERGED}"
         return (), (("P02", "E", found, "station"),)
     keys: list[StationKey] = []
-    said: list[Said] = []
+    said: list[MessageParts] = []
     for part in parts:
         found = vocabulary.find(system, part)
         if found.station is not None:
@@ -48,7 +50,7 @@ def stations(system_text: str, text: str) -> tuple[tuple[StationKey, ...], tuple
     return tuple(dict.fromkeys(keys)), tuple(said)
 
 
-def _not_found(system: str, part: str, found: vocabulary.StationMatch) -> Said:
+def _not_found(system: str, part: str, found: vocabulary.StationMatch) -> MessageParts:
     if found.sides:
         sides = " or ".join(station.key.code for station in found.sides)
         return ("P13", "E", f"station side missing ({shown(part)}): {sides}", "station")

@@ -76,7 +76,7 @@ class ReadingPlan:
     tumour: MappedField | None = None
     zero_means: str = "zero"
     left_out: Map[tuple[int, int], str] = field(default_factory=dict)
-    said: list[Message] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
 
 def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> ReadingPlan:
@@ -112,7 +112,7 @@ def plan_of(columns: Columns, mapping: Mapping, id_column: str | None) -> Readin
         left_out={(one.row, resolver.column(one.column)): one.because for one in mapping.left_out},
     )
     ignored = {compared(name) for name in mapping.ignored}
-    plan.said = [*resolver.said, *_unmapped(resolver, ignored)]
+    plan.notes = [*resolver.notes, *_unmapped(resolver, ignored)]
     return plan
 
 
@@ -126,7 +126,7 @@ def plan_of_canonical(columns: Columns, id_column: str | None) -> ReadingPlan:
             continue
         if name in found:
             text = f"column {name} is there twice; {ADVICE}"
-            resolver.said.append(Message("P15", "E", text))
+            resolver.notes.append(Message("P15", "E", text))
         found[name] = resolver.cell(columns.names[i])
     if id_column:
         found["patient_key"] = resolver.cell(id_column)
@@ -134,10 +134,10 @@ def plan_of_canonical(columns: Columns, id_column: str | None) -> ReadingPlan:
     missing = [one for one in MANDATORY if one not in found and one != "station_system"]
     if missing:
         text = f"no column {', '.join(missing)}; {ADVICE}"
-        resolver.said.append(Message("P15", "E", text))
-    said = [*resolver.said, *_unmapped(resolver, set())]
+        resolver.notes.append(Message("P15", "E", text))
+    notes = [*resolver.notes, *_unmapped(resolver, set())]
     found.pop("source_row", None)
-    return ReadingPlan(common={}, items=[FindingPlan(fields=found)], said=said)
+    return ReadingPlan(common={}, items=[FindingPlan(fields=found)], notes=notes)
 
 
 def _canonical(path: str) -> str:

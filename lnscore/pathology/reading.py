@@ -24,7 +24,7 @@ class FindingRows:
     """
 
     format: Format
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
     rows: Iterator[SourceRow | Message]
 
 
@@ -33,11 +33,11 @@ def open_pathology(path: Path, options: TableOptions) -> FindingRows:
     try:
         kind = options.format if options.format != "auto" else kind_of(path)
         _refuse_idle_options(kind, options)
-        said, rows = _opened(path, kind, options)
+        notes, rows = _opened(path, kind, options)
     except Refusal as refusal:
         kind = "table" if options.format == "auto" else options.format
         return FindingRows(kind, (), iter([told(refusal)]))
-    return FindingRows(kind, said, _guarded(rows))
+    return FindingRows(kind, notes, _guarded(rows))
 
 
 def kind_of(path: Path) -> Format:
@@ -143,7 +143,7 @@ def _table(
         encoding=options.encoding or (mapping.encoding if mapping else None),
         delimiter=mapping.delimiter if mapping else None,
     )
-    return sheet.said, source_rows(sheet, mapping, id_column=options.id_column)
+    return sheet.notes, source_rows(sheet, mapping, id_column=options.id_column)
 
 
 def _guarded(rows: Iterator[SourceRow | Message]) -> Iterator[SourceRow | Message]:

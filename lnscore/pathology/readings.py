@@ -39,7 +39,7 @@ class StationColumn:
     Attributes:
         column: Number of the column, from 0.
         station: Code of the station, or several codes joined by `+`.
-        role: What the column counts; "" if the heading does not say.
+        role: Kind of count in the column; "" if the heading does not say.
     """
 
     column: int

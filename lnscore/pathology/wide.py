@@ -38,8 +38,8 @@ def source_rows(
     plan = (
         plan_of(columns, mapping, id_column) if mapping else plan_of_canonical(columns, id_column)
     )
-    yield from plan.said
-    if any(message.severity == "E" for message in plan.said):
+    yield from plan.notes
+    if any(message.severity == "E" for message in plan.notes):
         return
     reader, width = _Reader(plan), len(sheet.headings)
     try:
@@ -81,8 +81,8 @@ class _Reader:
         ]
         if not items:
             return
-        common, said = self._common(cells, number)
-        yield from said
+        common, notes = self._common(cells, number)
+        yield from notes
         for item, values in items:
             message = self._left_out(item, number) or _merged(item, cells, number)
             if message or (message := self._zero(item, values, number)):
@@ -102,16 +102,16 @@ class _Reader:
 
     def _common(self, cells: Sequence[str], number: int) -> tuple[dict[str, str], list[Message]]:
         """Return the fields that all findings share, and P16 for a date in another format."""
-        values, said = {"source_row": str(number)}, []
+        values, notes = {"source_row": str(number)}, []
         for name, one in self.plan.common.items():
             values[name] = one.take(cells, number)
             if date := self.plan.dates.get(name):
                 iso = iso_date(values[name], date)
                 if iso is None:
                     found = f"{name} {shown(values[name])} is not a date written as {date.format}"
-                    said.append(_no_date(name, found, number, one.heading))
+                    notes.append(_no_date(name, found, number, one.heading))
                 values[name] = iso or ""
-        return values, said
+        return values, notes
 
     def _finding(
         self, item: FindingPlan, values: dict[str, str], cells: Sequence[str], number: int

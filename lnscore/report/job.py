@@ -41,7 +41,7 @@ class _Source:
 
 
 @dataclass
-class _Told:
+class _ReportTotals:
     """What the index and the list of problems need of the studies that have gone by."""
 
     rows: list[pages.IndexRow] = field(default_factory=list)
@@ -70,18 +70,18 @@ def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummar
         uids = _wanted(session, study, is_refused=bool(refused))
         store, known = PatchStore(settings.store_root), joining.known_stations(session)
         source = _Source(session, store, out, refused, known)
-        summary, told = ReportSummary(page=out / INDEX), _Told()
+        summary, totals = ReportSummary(page=out / INDEX), _ReportTotals()
         if study is not None and study_pages.content_key(out / INDEX) == ALL:
             summary.tables_kept = True
-            for facts in _studies(source, uids, summary, told):
+            for facts in _studies(source, uids, summary, totals):
                 summary.page = study_pages.folder(out, facts.study) / study_pages.PAGE
         else:
-            _write_tables(source, uids, summary, told)
-            told.problems += _of_no_study(refused, told)
-            _write_problems(out, told)
-            page = pages.index_page(told.rows, told.problems, ONE if study else ALL)
+            _write_tables(source, uids, summary, totals)
+            totals.problems += _of_no_study(refused, totals)
+            _write_problems(out, totals)
+            page = pages.index_page(totals.rows, totals.problems, ONE if study else ALL)
             output_files.write(out / INDEX, page)
-    summary.problems = len(told.problems)
+    summary.problems = len(totals.problems)
     return summary
 
 
@@ -103,7 +103,7 @@ def _wanted(session: Session, study: str | None, is_refused: bool) -> Sequence[s
 
 
 def _write_tables(
-    source: _Source, uids: Sequence[str], summary: ReportSummary, told: _Told
+    source: _Source, uids: Sequence[str], summary: ReportSummary, totals: _ReportTotals
 ) -> None:
     """Every study's folder and its rows; the tables take their names at the end."""
     with ExitStack() as files:
@@ -114,7 +114,7 @@ def _write_tables(
         add_node = spreadsheet.sheet(tables[0], report_tables.NODE_COLUMNS)
         add_study = spreadsheet.sheet(tables[1], report_tables.STUDY_COLUMNS)
         add_station = spreadsheet.sheet(tables[2], station_table.COLUMNS)
-        for facts in _studies(source, uids, summary, told):
+        for facts in _studies(source, uids, summary, totals):
             add_study(report_tables.study_row(facts))
             for row in report_tables.node_rows(facts):
                 add_node(row)
@@ -123,7 +123,7 @@ def _write_tables(
 
 
 def _studies(
-    source: _Source, uids: Sequence[str], summary: ReportSummary, told: _Told
+    source: _Source, uids: Sequence[str], summary: ReportSummary, totals: _ReportTotals
 ) -> Iterator[StudyFacts]:
     """Make each study's folder, one in memory at a time; one that breaks stops no other."""
     refused = defaultdict(list)
@@ -133,10 +133,10 @@ def _studies(
         for done, uid in enumerate(uids, 1):
             made = _make(source, uid, refused[uid])
             if isinstance(made, Problem):
-                told.problems.append(made)
+                totals.problems.append(made)
                 summary.lacking.append(folder_name(uid))
             else:
-                _count(made, summary, told)
+                _count(made, summary, totals)
                 yield made.facts
             source.session.expunge_all()
             advance(done, len(uids))
@@ -157,12 +157,12 @@ def _make(
         return study_pages.unreadable(study_uid, error)
 
 
-def _count(made: study_pages.StudyReport, summary: ReportSummary, told: _Told) -> None:
+def _count(made: study_pages.StudyReport, summary: ReportSummary, totals: _ReportTotals) -> None:
     facts = made.facts
     row = pages.index_row(facts, f"studies/{facts.study}/{study_pages.PAGE}")
-    told.rows.append(row)
-    told.problems += facts.problems
-    told.patients[facts.study_uid] = facts.patient
+    totals.rows.append(row)
+    totals.problems += facts.problems
+    totals.patients[facts.study_uid] = facts.patient
     summary.studies += 1
     summary.nodes += row.node_count
     summary.scored += row.scored_count
@@ -172,18 +172,18 @@ def _count(made: study_pages.StudyReport, summary: ReportSummary, told: _Told) -
         summary.lacking.append(facts.study)
 
 
-def _of_no_study(refused: Iterable[Quarantine], told: _Told) -> list[Problem]:
+def _of_no_study(refused: Iterable[Quarantine], totals: _ReportTotals) -> list[Problem]:
     """Refusals of what belongs to no study that is shown: files, archives, whole studies."""
-    return [problem(row) for row in refused if row.study_uid not in told.patients]
+    return [problem(row) for row in refused if row.study_uid not in totals.patients]
 
 
-def _write_problems(out: Path, told: _Told) -> None:
+def _write_problems(out: Path, totals: _ReportTotals) -> None:
     """Latest first; what this report found itself has no time and comes before."""
-    told.problems.sort(key=lambda p: (p.study_uid or "", p.series_uid or "", p.code, p.sha256))
-    told.problems.sort(key=lambda p: p.last_seen or "~", reverse=True)
+    totals.problems.sort(key=lambda p: (p.study_uid or "", p.series_uid or "", p.code, p.sha256))
+    totals.problems.sort(key=lambda p: p.last_seen or "~", reverse=True)
     with output_files.replacing(out / "problems.csv", spreadsheet.ENCODING) as file:
         add = spreadsheet.sheet(file, report_tables.PROBLEM_COLUMNS)
-        for one in told.problems:
+        for one in totals.problems:
             uid = one.study_uid
             name = None if uid is None else folder_name(uid)
-            add(report_tables.problem_row(one, told.patients.get(uid or ""), name))
+            add(report_tables.problem_row(one, totals.patients.get(uid or ""), name))

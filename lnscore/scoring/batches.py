@@ -1,7 +1,8 @@
-"""Patches from the store in batches, read and hashed ahead of the engine.
+"""Read patches from the store in batches, and check them, before the engine needs them.
 
-A batch holds nodes of any studies. Every patch is compared with the hash in its row before
-an engine sees it; a node whose patch is missing or other is refused, with its study.
+A batch can hold nodes of several studies. The hash of every patch is compared with the hash in
+its row before the patch is scored. A node whose patch is missing or different is refused, and
+its whole study with it.
 """
 
 import hashlib
@@ -20,17 +21,17 @@ from engines.shapes import Patches
 from lnscore.errors import Refusal
 
 AHEAD = 2
-"""Batches that are read while the engine works on one."""
+"""Number of batches that are read in advance while the engine scores one."""
 
 
 @dataclass(frozen=True)
 class PatchBatch:
-    """Some nodes and their patches, in the order in which they were asked for.
+    """Some nodes and their patches, in the order in which they were requested.
 
     Attributes:
-        nodes: Nodes whose patches are sound.
-        patches: Their HU, shape (node, 18, 80, 80).
-        refused: The other nodes, and why.
+        nodes: Nodes whose patches passed the check.
+        patches: Patches of these nodes in HU, shape (node, 18, 80, 80).
+        refused: The other nodes, each with the reason.
     """
 
     nodes: list[NodeToScore]
@@ -41,14 +42,14 @@ class PatchBatch:
 def read_batches(
     nodes: Sequence[NodeToScore], store: PatchStore, size: int
 ) -> Iterator[PatchBatch]:
-    """Read patches in a thread of its own, a few batches ahead.
+    """Read patches in a separate thread, a few batches in advance.
 
-    Hashing lets go of Python's lock, so that it costs the engine no time.
+    Hashing releases Python's lock, so it does not slow down the engine.
 
     Args:
-        nodes: In the order in which they lie in the store.
-        store: Where they lie.
-        size: Nodes of a batch; the last may be smaller.
+        nodes: Nodes in the order of their patches in the store.
+        store: Patch store.
+        size: Number of nodes in a batch; the last batch may be smaller.
 
     Yields:
         Batches in the order of `nodes`.
@@ -64,7 +65,7 @@ def read_batches(
 
 
 def read_batch(nodes: Sequence[NodeToScore], store: PatchStore) -> PatchBatch:
-    """Read and check some nodes' patches."""
+    """Read and check the patches of some nodes."""
     sound: list[NodeToScore] = []
     refused: list[tuple[NodeToScore, Refusal]] = []
     patches = np.empty((len(nodes), *SPEC.size_vox), np.int16)
@@ -85,12 +86,12 @@ def read_batch(nodes: Sequence[NodeToScore], store: PatchStore) -> PatchBatch:
 
 
 def _copy(node: NodeToScore, stored: np.ndarray, patch: np.ndarray) -> None:
-    """Copy one patch, then hash the copy: what was checked is what will be scored."""
+    """Copy one patch, then check the hash of the copy, because the copy will be scored."""
     if node.spec_hash != SPEC.hash:
         raise Refusal(
             "E18",
-            f"patches cut by rules {node.spec_hash}",
-            f"rules {SPEC.hash} (version {SPEC.version}), which the engine was made for",
+            f"patches cut by specification {node.spec_hash}",
+            f"specification {SPEC.hash} (version {SPEC.version}), which the engine was made for",
             "Ingest the study again with this version of lnscore.",
         )
     if stored.shape[1:] != SPEC.size_vox or node.patch_index >= len(stored):

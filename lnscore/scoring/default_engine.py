@@ -1,4 +1,7 @@
-"""The engine that scores where none is named: a small file beside the imported engines."""
+"""Read and write the default engine: a small file in the folder of the imported engines.
+
+The default engine scores if the command line names no engine.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -16,22 +19,22 @@ FIX = "Promote an engine with `lnscore engine promote`, name one with --engine, 
 
 @dataclass(frozen=True)
 class DefaultEngine:
-    """Name and weights of the engine that was promoted."""
+    """Name and SHA-256 of the weights of the engine that was promoted."""
 
     name: str
     weights_sha256: str
 
     def matches(self, bundle: Bundle) -> bool:
-        """Whether a bundle is this engine."""
+        """Return whether a bundle is this engine."""
         manifest = bundle.manifest
         return (manifest.name, manifest.weights_sha256) == (self.name, self.weights_sha256)
 
 
 def read(home: Path) -> DefaultEngine | None:
-    """What was promoted here; None where nothing was.
+    """Return the engine that was promoted on this machine; None if none was.
 
     Raises:
-        EngineError: E19 the file cannot be read, or holds something else.
+        EngineError: E19 the file cannot be read, or its content is not valid.
     """
     file = home / FILE
     if not file.exists():
@@ -46,16 +49,16 @@ def read(home: Path) -> DefaultEngine | None:
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong first, with the member where it is one."""
+    """Return the first fault, with the member of the JSON that it concerns."""
     one = error.errors(include_url=False, include_context=False)[0]
     return ": ".join([*map(str, one["loc"]), one["msg"]])
 
 
 def check(default: DefaultEngine, bundle: Bundle) -> None:
-    """Refuse an engine that only has the default's name.
+    """Refuse an engine that has the name of the default engine, but other weights.
 
     Raises:
-        EngineError: E19.
+        EngineError: E19 the weights are different.
     """
     if not default.matches(bundle):
         raise EngineError(
@@ -67,9 +70,9 @@ def check(default: DefaultEngine, bundle: Bundle) -> None:
 
 
 def write(home: Path, default: DefaultEngine) -> None:
-    """Make an engine the default; the file is the old one or the new one, whole.
+    """Make an engine the default; the file is replaced in one step.
 
     Raises:
-        Refusal: R02 it cannot be written.
+        Refusal: R02 the file cannot be written.
     """
     output_files.write(home / FILE, json.dumps(asdict(default), indent=2) + "\n")

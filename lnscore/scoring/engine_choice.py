@@ -1,7 +1,7 @@
-"""`lnscore engine`: which engines there are, what they state, whether they work here.
+"""List, find, choose and verify the engines of this machine.
 
 Engines are shipped in the package or imported into a folder of the user. Nothing is printed
-here; every function gives values.
+here; every function returns values.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,17 @@ Place = Literal["shipped", "imported"]
 
 @dataclass(frozen=True, kw_only=True)
 class ListedEngine:
-    """One engine of the list; `problem` says why it cannot be used, if so.
+    """One engine of the list.
 
     Attributes:
-        phantom: Whether it was trained on phantoms.
-        default: Whether it was promoted.
+        name: Name of the engine's folder.
+        place: Whether the engine is shipped or imported.
+        path: Folder of the bundle.
+        trained: Whether the engine is trained; None if its manifest cannot be read.
+        created: Time at which the bundle was made; None if its manifest cannot be read.
+        problem: Why the engine cannot be used; None if it can.
+        phantom: Whether the engine was trained on phantoms.
+        default: Whether the engine is the promoted default.
     """
 
     name: str
@@ -45,19 +51,21 @@ class ListedEngine:
 
     @property
     def caution(self) -> str:
-        """Why its scores mean nothing; empty where they may mean something."""
+        """Why the engine's scores have no meaning for patients; empty if they may have one."""
         return caution(trained=bool(self.trained), phantom=self.phantom)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldenCheck:
-    """One back end and precision against the golden inputs.
+    """Result of scoring the golden inputs with one back end and precision.
 
     Attributes:
-        figures: None where it did not run.
-        outcome: `passed`, `failed`, or `absent` where the back end cannot run here.
-        reason: Which back end it is, what is missing, or what was wrong.
-        layers: Those that lose most, where half precision failed.
+        backend: Name of the back end.
+        precision: Precision of the graph.
+        outcome: `passed`, `failed`, or `absent` if the back end cannot run here.
+        reason: Description of the back end, or what is missing or wrong.
+        figures: Differences from the golden outputs; None if the engine did not pass.
+        layers: Layers that lose the most precision, if half precision failed.
     """
 
     backend: str
@@ -70,17 +78,17 @@ class GoldenCheck:
 
 @dataclass(frozen=True)
 class ChosenEngine:
-    """The engine to score with, and why this one."""
+    """The engine to score with, and why it was chosen."""
 
     bundle: Bundle
     why: str
 
 
 def list_engines(home: Path) -> list[ListedEngine]:
-    """Every engine, shipped ones first; their manifests are read, their files are not.
+    """List every engine, shipped ones first; only their manifests are read.
 
     Args:
-        home: Folder of imported engines; need not exist.
+        home: Folder of imported engines; it need not exist.
     """
     default = _default_name(home)
     return [
@@ -95,10 +103,10 @@ def show(name: str, home: Path) -> Bundle:
     """Find an engine by name and verify every file of it.
 
     Raises:
-        EngineError: E11 no such engine; E01 to E07 it cannot be used.
+        EngineError: E11 there is no such engine; E01, E03 to E08 it cannot be used.
     """
     for _, root in roots(home):
-        # Compared with what is there: a name with `..` in it leads nowhere.
+        # The name is compared with the folders that exist, so a name with `..` finds nothing.
         if root.is_dir() and name in (path.name for path in root.iterdir() if path.is_dir()):
             return bundles.read(root / name)
     known = ", ".join(row.name for row in list_engines(home)) or "there is none"
@@ -108,17 +116,18 @@ def show(name: str, home: Path) -> Bundle:
 
 
 def choose(wanted: str | None, home: Path) -> ChosenEngine:
-    """The engine of that name or in that folder; without a name, the default.
+    """Return the engine of a name or in a folder; without a name, the default engine.
 
     Args:
-        wanted: A name, a bundle's folder, or `auto` (also None): the promoted default; where
-            none was promoted the only trained engine that was imported, phantoms' after
-            patients'; where there is none, the shipped one.
+        wanted: Name of an engine, folder of a bundle, or `auto` (or None). With `auto` the
+            promoted default is chosen. If none was promoted, it is the only trained engine that
+            was imported (one trained on phantoms only if none was trained on patients). If
+            there is none, it is the shipped engine.
         home: Folder of imported engines.
 
     Raises:
-        EngineError: E11 no such engine; E17 several are trained; E19 the default cannot be used;
-            E01 to E07 it cannot be used.
+        EngineError: E11 there is no such engine; E17 several engines are trained; E19 the
+            default cannot be used; E01, E03 to E08 the bundle cannot be used.
     """
     if wanted is None or wanted == load.AUTO:
         default = default_engine.read(home)
@@ -131,10 +140,11 @@ def choose(wanted: str | None, home: Path) -> ChosenEngine:
 
 
 def promoted(default: DefaultEngine, home: Path) -> Bundle:
-    """The default engine's bundle.
+    """Return the bundle of the default engine.
 
     Raises:
-        EngineError: E19 it is not here, or another has its name; E01 to E07 it cannot be used.
+        EngineError: E19 it is not on this machine, or another engine has its name; E01, E03 to
+            E08 it cannot be used.
     """
     try:
         bundle = show(default.name, home)
@@ -148,7 +158,10 @@ def promoted(default: DefaultEngine, home: Path) -> Bundle:
 
 
 def _default_name(home: Path) -> DefaultEngine | None:
-    """The default, as far as it can be read: a list shows what is there."""
+    """Return the default engine; None if there is none or its file cannot be read.
+
+    A fault of that file must not stop the list of engines.
+    """
     try:
         return default_engine.read(home)
     except EngineError:
@@ -156,7 +169,7 @@ def _default_name(home: Path) -> DefaultEngine | None:
 
 
 def _chosen(bundle: Bundle, why: str) -> ChosenEngine:
-    """With the reason, whatever must be known of its scores."""
+    """Add to the reason a caution about the engine's scores, if there is one."""
     doubt = bundle.manifest.caution
     return ChosenEngine(bundle, f"{why}, which is {doubt}" if doubt else why)
 
@@ -180,15 +193,15 @@ def _only_trained(rows: list[ListedEngine]) -> ChosenEngine:
 
 
 def verify(name: str, home: Path, backend: str = load.AUTO) -> list[GoldenCheck]:
-    """Score the golden inputs with every precision of the bundle, on every back end or one.
+    """Score the golden inputs with every precision of the bundle, on one back end or on all.
 
     Args:
-        name: An engine's name, or a bundle's folder.
+        name: Name of an engine, or folder of a bundle.
         home: Folder of imported engines.
         backend: The only back end to check, or `auto` for all.
 
     Raises:
-        EngineError: E11 no such engine; E01 to E07 it cannot be used at all.
+        EngineError: E11 there is no such engine; E01, E03 to E08 it cannot be used at all.
     """
     bundle = choose(name, home).bundle
     return [
@@ -200,7 +213,7 @@ def verify(name: str, home: Path, backend: str = load.AUTO) -> list[GoldenCheck]
 
 
 def roots(home: Path) -> list[tuple[Place, Path]]:
-    """Where engines are, the shipped ones first."""
+    """Return the folders of engines, that of the shipped engines first."""
     return [("shipped", SHIPPED), ("imported", home)]
 
 
@@ -260,7 +273,7 @@ def _check(bundle: Bundle, backend: str, precision: str, state: load.Availabilit
 
 
 def engine_record(engine: Engine) -> engine_rows.EngineRecord:
-    """The engine's row: everything that shapes its scores."""
+    """Return the engine's row: everything that determines its scores."""
     manifest = engine.bundle.manifest
     return engine_rows.EngineRecord(
         name=manifest.name,

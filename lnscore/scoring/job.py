@@ -1,8 +1,9 @@
-"""`lnscore score`: nodes from the database through one engine, scores back into it.
+"""`lnscore score`: score nodes of the database with one engine and store the scores.
 
-The engine is loaded once and sees full batches, whatever studies the nodes are of. A study
-is stored soon after its last node is scored, all or nothing; a killed run is repeated and
-goes on where it was. Neither labels nor pathology are read.
+The engine is loaded once and gets full batches, which can hold nodes of several studies. The
+scores of a study are stored in one transaction soon after its last node is scored; after a
+killed run the user repeats the command, and it goes on there. Neither labels nor pathology are
+read.
 """
 
 import sys
@@ -36,11 +37,12 @@ from lnscore.version import version
 
 @dataclass(frozen=True)
 class Selection:
-    """What to score.
+    """The nodes to score.
 
     Attributes:
-        study_uids: Only these studies; all where it is empty.
-        again: Also nodes that this engine has scored: compared, not replaced.
+        study_uids: UIDs of the studies to score; empty for all studies.
+        again: Whether to score nodes again that this engine has scored already. Their stored
+            scores are compared with the new ones, not replaced.
     """
 
     study_uids: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ BATCHES_AT_ONCE = 2
 
 @dataclass(frozen=True)
 class VerifiedEngine:
-    """An engine that has just reproduced its golden outputs, and why it is this one."""
+    """An engine that has just reproduced its golden outputs, and why it was chosen."""
 
     engine: Engine
     reason: str
@@ -64,20 +66,20 @@ def run(
     wanted: Selection,
     engine: EngineOptions = ANY_ENGINE,
 ) -> ScoringSummary:
-    """Score under the database's lock.
+    """Score nodes under the lock of the database.
 
     Args:
-        settings: Where the database, the patch store and the engines are.
-        wanted: The nodes to score.
-        engine: The engine to score with.
+        settings: Settings with the paths of the database, the patch store and the engines.
+        wanted: Nodes to score.
+        engine: Engine to score with.
 
     Returns:
-        What was scored and what was not.
+        A summary of what was scored and what was not.
 
     Raises:
         EngineError: The engine cannot be used.
-        Refusal: U04, no study of that UID.
-        DatabaseError: The database cannot be used, or another run holds it.
+        Refusal: U04, there is no study with that UID.
+        DatabaseError: The database cannot be used, or another run holds its lock.
     """
     with writer_lock(settings.db, create=False), closing(open_database(settings.db)) as database:
         _refuse_unknown(database, wanted.study_uids)
@@ -86,10 +88,10 @@ def run(
 
 
 def ready_engine(settings: Settings, engine: EngineOptions) -> VerifiedEngine:
-    """Choose and load an engine and let it pass its gate.
+    """Choose and load an engine, and check that it reproduces its golden outputs.
 
     Raises:
-        EngineError: It cannot be used; E09, it is off its golden outputs.
+        EngineError: The engine cannot be used; E09, it differs from its golden outputs.
     """
     chosen = choose(engine.engine, settings.engine_home)
     loaded = load.load(chosen.bundle, engine.backend, engine.precision)
@@ -100,11 +102,11 @@ def ready_engine(settings: Settings, engine: EngineOptions) -> VerifiedEngine:
 def score(
     database: Database, settings: Settings, wanted: Selection, ready: VerifiedEngine
 ) -> ScoringSummary:
-    """Score what is wanted; the caller holds the lock.
+    """Score the wanted nodes; the caller holds the lock.
 
     Raises:
-        EngineError: E15, the engine gave something that is not a probability; what it
-            scored before is kept.
+        EngineError: E15, an output of the engine is not a probability; the complete studies
+            that it scored before are stored.
     """
     loaded = ready.engine
     console.note(f"engine {loaded.bundle.name} on {loaded.backend}, {loaded.precision}")
@@ -139,7 +141,7 @@ def _end(database: Database, storing: ScoreStorage, exit_code: int) -> None:
 
 
 def _scored(engine: Engine, batches: Iterator[PatchBatch]) -> Iterator[tuple[PatchBatch, Scores]]:
-    """Score batches in their order, two under way: the engine never waits for the database."""
+    """Score batches in their order, two at a time, so that the engine never waits for storing."""
     running: deque[tuple[PatchBatch, Future[Scores]]] = deque()
     with ThreadPoolExecutor(max_workers=BATCHES_AT_ONCE, thread_name_prefix="engine") as pool:
         for batch in batches:
@@ -166,7 +168,7 @@ def _refuse_unknown(database: Database, study_uids: Sequence[str]) -> None:
 def _begin(
     database: Database, wanted: Selection, ready: VerifiedEngine
 ) -> tuple[ScoreStorage, list[NodeToScore]]:
-    """Note the run, then say what it has to do."""
+    """Store the start of the run; return its score storage and the nodes to score."""
     manifest = ready.engine.bundle.manifest
     uids = wanted.study_uids or None
     with database.begin() as session:

@@ -1,4 +1,4 @@
-"""Options of scoring: which nodes, and which engine."""
+"""The options of scoring: which nodes to score, and with which engine."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,7 +25,7 @@ class EngineOptions:
         str,
         Option(
             help=f"Library that runs the engine: {AUTO}, {', '.join(BACKENDS)}. With {AUTO} the "
-            "fastest that can run here is used; one that you name is never replaced.",
+            "fastest that can run here is used. One that you name is never replaced by another.",
             metavar="NAME",
             recorded="argv",
         ),
@@ -46,7 +46,7 @@ ANY_ENGINE = EngineOptions()
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringOptions:
-    """The nodes to score; exactly one of the three is given."""
+    """The nodes to score; exactly one of the three options is given."""
 
     study: Annotated[
         tuple[str, ...],

@@ -1,4 +1,4 @@
-"""From an engine's outputs to rows: a study's scores are stored together or not at all."""
+"""Turn an engine's outputs into rows; the scores of a study are stored together or not at all."""
 
 import time
 from collections import Counter
@@ -20,15 +20,15 @@ from lnscore.scoring.batches import PatchBatch
 from lnscore.scoring.summary import ScoreDifference, ScoringSummary
 
 STORE_EVERY_S = 0.5
-"""Shortest time between two transactions: what a killed run has to do again."""
+"""Shortest time between two transactions; a killed run loses about this much work."""
 
 SAME_WITHIN = 1e-6
-"""Two probabilities of one node by one engine that are no farther apart are the same."""
+"""Largest difference at which two probabilities of a node by one engine count as the same."""
 
 
 @dataclass
 class _Study:
-    """One study under way: what is scored, and the first reason to refuse it."""
+    """A study that is being scored: its nodes and scores so far, and the first refusal."""
 
     nodes: list[NodeToScore] = field(default_factory=list)
     records: list[ScoreRecord] = field(default_factory=list)
@@ -37,17 +37,19 @@ class _Study:
 
 @dataclass(kw_only=True)
 class ScoreStorage:
-    """Studies of one run fill up; complete ones are stored.
+    """Collector of a run's scores, which stores each study when all its nodes are scored.
 
     Attributes:
-        database: Where to.
-        run_id: The run that scores.
-        engine_id: The engine's row.
-        manifest: The engine's calibration and operating points.
-        summary: Told of everything that is stored or refused.
-        again: Compare with the scores that are stored already.
-        missing: Study id to nodes that are still to come.
-        refused_before: SHA-256 of what earlier runs refused.
+        database: Database to store the scores in.
+        run_id: Id of the scoring run.
+        engine_id: Id of the engine's row.
+        manifest: Manifest with the engine's calibration and operating points.
+        summary: Summary to which everything that is stored or refused is added.
+        again: Whether to compare with the scores that are stored already.
+        missing: Study id to the number of its nodes that are not scored yet.
+        refused_before: SHA-256 of the files that earlier runs refused.
+        studies: Study id to each study that is not stored yet.
+        stored_s: Time of the last transaction, by `time.monotonic`.
     """
 
     database: Database
@@ -62,7 +64,7 @@ class ScoreStorage:
     stored_s: float = 0.0
 
     def take(self, batch: PatchBatch, given: Scores) -> None:
-        """Take in one batch; store what it completes, unless that was done a moment ago."""
+        """Add one scored batch; store the complete studies every STORE_EVERY_S seconds."""
         for node, refusal in batch.refused:
             study = self._study(node)
             study.refusal = study.refusal or refusal
@@ -73,7 +75,7 @@ class ScoreStorage:
             self.store()
 
     def store(self) -> None:
-        """Store every complete study, in one transaction: each of them whole, or not at all."""
+        """Store every complete study in one transaction."""
         complete = [key for key in self.studies if not self.missing[key]]
         studies = [self.studies.pop(key) for key in complete]
         sound = [study for study in studies if study.refusal is None]
@@ -106,7 +108,7 @@ class ScoreStorage:
         ]
 
     def _settle(self, session: Session, studies: Sequence[_Study]) -> None:
-        """Note refused studies; close what an earlier run refused and this one could use."""
+        """Record refused studies, and resolve refusals of patch files that can be used now."""
         used: set[str] = set()
         for study in studies:
             if study.refusal is not None:
@@ -127,7 +129,7 @@ def _refused(node: NodeToScore, why: Refusal) -> RefusedRecord:
 def score_records(
     nodes: Sequence[NodeToScore], given: Scores, manifest: Manifest
 ) -> list[ScoreRecord]:
-    """An engine's outputs as rows, with calibration and the call at each operating point."""
+    """Return an engine's outputs as rows, with calibration and the call at each operating point."""
     fused: list[float] = given.fused.tolist()
     local, global_ = _listed(given.local, len(nodes)), _listed(given.global_, len(nodes))
     calibrated = _listed(manifest.calibrate(given.fused_logit), len(nodes))

@@ -1,4 +1,4 @@
-"""What a scoring run says of itself."""
+"""The summary of a scoring run, as text and as JSON."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """A node whose stored score the engine does not give again."""
+    """A node for which the engine now gives another probability than the stored one."""
 
     study_uid: str
     node_id: int
@@ -28,14 +28,14 @@ class ScoringSummary:
     Attributes:
         engine: Name of the engine.
         reason: Why this engine and this back end.
-        trained: False for a demonstration engine.
-        phantom: Whether it was trained on phantoms.
-        studies: Studies whose nodes were all scored.
-        nodes: Nodes scored.
-        added: Scores that are new.
-        duration_s: From the first batch to the last commit.
-        differing: Nodes whose stored score is another.
-        without_nodes: Studies that were asked for and have no node that can be scored.
+        trained: Whether the engine is trained; False for the demo engine.
+        phantom: Whether the engine was trained on phantoms.
+        studies: Number of studies whose nodes were all scored.
+        nodes: Number of nodes scored.
+        added: Number of new scores.
+        duration_s: Time from the first batch to the last commit, in seconds.
+        differing: Nodes whose stored score differs from the new one.
+        without_nodes: UIDs of requested studies that have no node that can be scored.
         refused: Studies whose patches cannot be used.
     """
 
@@ -53,12 +53,12 @@ class ScoringSummary:
 
     @property
     def exit_code(self) -> int:
-        """3 where a study was refused, has no node, or is scored otherwise than before."""
+        """3 if a study was refused, has no node, or has scores that differ from before; else 0."""
         bad = self.refused or self.without_nodes or self.differing
         return EXIT_SOME_REFUSED if bad else EXIT_DONE
 
     def lines(self) -> list[str]:
-        """What happened, in a few lines."""
+        """Return the summary as a few lines of text."""
         lines = [self._first()]
         if doubt := caution(trained=self.trained, phantom=self.phantom):
             lines.append(f"engine {self.engine} is {doubt}")
@@ -87,7 +87,7 @@ class ScoringSummary:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         refused = [
             {"code": one.code, "found": one.found, "wanted": one.wanted, "fix": one.fix}
             | {"study_uid": one.study_uid, "path": one.path}
@@ -100,7 +100,7 @@ class ScoringSummary:
         return self.counts() | rest | named | without
 
     def counts(self) -> dict[str, Any]:
-        """What the run's row keeps: numbers only."""
+        """Return the numbers that are stored in the run's row."""
         return {
             "studies": self.studies,
             "nodes": self.nodes,

@@ -26,7 +26,7 @@ INVERSE = {
 
 @dataclass(frozen=True)
 class CrosswalkRow:
-    """One station against another: `from_station` is equal to, narrower than... `to_station`."""
+    """The relation of two stations: `from_station` is equal to, narrower than... `to_station`."""
 
     from_station: StationKey
     to_station: StationKey

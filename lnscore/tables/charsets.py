@@ -37,7 +37,7 @@ class Encoding:
     """A codec that decodes the file, and a note that says how it was chosen."""
 
     codec: str
-    said: str
+    notes: str
 
 
 def encoding_of(path: Path, named: str | None = None) -> Encoding:

@@ -56,7 +56,7 @@ class Sheet:
     headings: tuple[tuple[str, ...], ...]
     first_row: int
     rows: Iterable[tuple[str, ...]]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def read_sheet(
@@ -85,10 +85,10 @@ def read_sheet(
     start = _start_of(path)
     if start.startswith(b"PK\x03\x04"):
         book = open_workbook(path, sheet)
-        name, records, said, above, fill = book.name, book.records, book.said, 0, False
+        name, records, notes, above, fill = book.name, book.records, book.notes, 0, False
     else:
         table = text_table(path, encoding_of(path, encoding), delimiter)
-        name, records, said, fill = path.stem, table.records, table.said, True
+        name, records, notes, fill = path.stem, table.records, table.notes, True
         above = int(table.declared)
     above += skip_rows or 0
     top = list(islice(records(), above, above + LOOKED_AT))
@@ -101,8 +101,8 @@ def read_sheet(
             "State how many rows are above the headings",
         )
     if header_rows is None:
-        said = (*said, f"header rows: {count}")
-    return Sheet(name, headings, above + count + 1, Rows(records, above + count), said)
+        notes = (*notes, f"header rows: {count}")
+    return Sheet(name, headings, above + count + 1, Rows(records, above + count), notes)
 
 
 def _start_of(path: Path) -> bytes:

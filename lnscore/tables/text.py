@@ -28,7 +28,7 @@ class TextTable:
     path: Path
     encoding: Encoding
     delimiter: str
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
     declared: bool
     """Whether the first line is Excel's `sep=;`."""
 
@@ -68,7 +68,7 @@ def text_table(path: Path, encoding: Encoding, delimiter: str | None = None) -> 
 
     Args:
         path: The file.
-        encoding: How to decode it.
+        encoding: Encoding of the file.
         delimiter: Delimiter given by the user, used without detection; `tab` and `\t` are allowed.
 
     Raises:
@@ -85,10 +85,10 @@ def text_table(path: Path, encoding: Encoding, delimiter: str | None = None) -> 
         used, how = declared, "as its first line says"
     else:
         used, how = _likeliest(sample), "detected"
-    said = f"delimiter: {DELIMITERS.get(used, repr(used))}, {how}" if used else (
+    notes = f"delimiter: {DELIMITERS.get(used, repr(used))}, {how}" if used else (
         "delimiter: none found, one column"
     )  # fmt: skip
-    return TextTable(path, encoding, used, (encoding.said, said), bool(declared))
+    return TextTable(path, encoding, used, (encoding.notes, notes), bool(declared))
 
 
 def _declared(sample: str) -> str:

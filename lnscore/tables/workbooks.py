@@ -64,7 +64,7 @@ class Workbook:
     path: Path
     name: str
     merged: tuple[MergedCells, ...]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def records(self) -> Iterator[tuple[str, ...]]:
         """Yield every row as text, from the first row on.
@@ -90,10 +90,10 @@ def open_workbook(path: Path, sheet: str | None) -> Workbook:
         hidden = [one.title for one in book.worksheets if one.sheet_state != "visible"]
         name = _chosen(sheet, visible, hidden)
         part = vars(book[name])["_worksheet_path"]  # it has no public name
-    said = [f"sheet: {name}"]
+    notes = [f"sheet: {name}"]
     if hidden_others := [other for other in hidden if other != name]:
-        said.append(f"hidden sheets, not read: {', '.join(hidden_others)}")
-    return Workbook(path, name, _scanned(path, part.lstrip("/")), tuple(said))
+        notes.append(f"hidden sheets, not read: {', '.join(hidden_others)}")
+    return Workbook(path, name, _scanned(path, part.lstrip("/")), tuple(notes))
 
 
 def _chosen(sheet: str | None, visible: "Sequence[_WorksheetLike]", hidden: list[str]) -> str:

@@ -53,7 +53,7 @@ class ReproductionSummary:
         done = sum(state == "done" for state in self.runs.values())
         lines: list[str | TextTable] = list(self.tables)
         lines += [f"{self.runs[name]}: {words}" for name, words in self.commands.items()]
-        lines += [f"failed: {name}: {said}" for name, said in self.failed.items()]
+        lines += [f"failed: {name}: {last_line}" for name, last_line in self.failed.items()]
         lines.append(f"{self.table}: {done} of {len(self.runs)} runs done in {self.out}")
         if self.files:
             lines.append(f"Wrote {', '.join(self.files)} in {self.out}.")
@@ -179,7 +179,7 @@ def _train(
         failed = {}
         for number, end in enumerate(ended, start=1):
             advance(number, len(jobs), end.name)
-            if end.said:
-                failed[end.name] = end.said
-                console.note(f"failed: {end.name}: {end.said}")
+            if end.last_line:
+                failed[end.name] = end.last_line
+                console.note(f"failed: {end.name}: {end.last_line}")
     return failed

@@ -42,7 +42,7 @@ class RunEnd:
     """
 
     name: str
-    said: str
+    last_line: str
 
 
 def train(job: Job, sources: Sequence[RunEnd], threads: int) -> RunEnd:
@@ -53,7 +53,7 @@ def train(job: Job, sources: Sequence[RunEnd], threads: int) -> RunEnd:
         sources: How those ended that it starts from.
         threads: Of the process; the user's OMP_NUM_THREADS goes before.
     """
-    if any(source.said for source in sources):
+    if any(source.last_line for source in sources):
         return RunEnd(job.run.name, NOT_BEGUN)
     log = job.out / LOGS / f"{job.run.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -28,31 +28,35 @@ def answers(
     logits, features = forward_with_features(pair.stepped, *_joined(views), job.autocast)
     parts = _cut(logits, sizes)
     no_node = _cut(logits, [0, sum(sizes)])[0]
-    said = StepOutputs(
+    outputs = StepOutputs(
         labelled=parts[0],
         unlabelled=parts[1] if len(parts) > 1 else no_node,
         second=parts[2].fused if len(parts) > 2 else None,
         features=None if features is None else features[sizes[0] :],
     )
-    return _taught(job, pair.teacher, said, batch) if needs.teacher else said
+    return _taught(job, pair.teacher, outputs, batch) if needs.teacher else outputs
 
 
 @torch.no_grad()
-def _taught(job: SslJob, teacher: Student, said: StepOutputs, batch: TrainingBatch) -> StepOutputs:
+def _taught(
+    job: SslJob, teacher: Student, outputs: StepOutputs, batch: TrainingBatch
+) -> StepOutputs:
     """Add the teacher's outputs on its own view; for SimMatch also its labelled features."""
     assert batch.second is not None
     if teacher.projection is None:
         logits, _ = forward_with_features(teacher, batch.second.hu, batch.second.mask, job.autocast)
-        return StepOutputs(labelled=said.labelled, unlabelled=said.unlabelled, teacher=logits.fused)
+        return StepOutputs(
+            labelled=outputs.labelled, unlabelled=outputs.unlabelled, teacher=logits.fused
+        )
     views = [batch.labelled, batch.second]
     logits, features = forward_with_features(teacher, *_joined(views), job.autocast)
     assert features is not None
     known = len(batch.labelled.hu)
     return StepOutputs(
-        labelled=said.labelled,
-        unlabelled=said.unlabelled,
+        labelled=outputs.labelled,
+        unlabelled=outputs.unlabelled,
         second=None,
-        features=said.features,
+        features=outputs.features,
         teacher=logits.fused[known:],
         teacher_features=features[known:],
         teacher_labelled=features[:known],

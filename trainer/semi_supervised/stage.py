@@ -178,10 +178,10 @@ def _epoch(
     for step, batch in enumerate(draw(pools, epoch)):
         now = epoch * steps + step
         set_rates(optimizer, config, now, config.epochs * steps)
-        said = answers(job, pair, pools.needs, batch)
-        supervised = sup_loss(said.labelled, batch.target)
-        unsupervised = method.loss(said, batch.slots)
-        sharpened = _sharpened(job, said, batch, chosen)
+        outputs = answers(job, pair, pools.needs, batch)
+        supervised = sup_loss(outputs.labelled, batch.target)
+        unsupervised = method.loss(outputs, batch.slots)
+        sharpened = _sharpened(job, outputs, batch, chosen)
         loss = supervised + unsupervised + config.omega * sharpened  # eq. 3
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -189,7 +189,7 @@ def _epoch(
         update_teacher(
             pair.teacher, pair.student, alpha_at(now, config.alpha, warmup=config.ema_warmup)
         )  # eq. 2
-        method.after_step(said, batch.slots)
+        method.after_step(outputs, batch.slots)
         totals += torch.stack([supervised, unsupervised, sharpened]).detach()
         if step % CHECK_EVERY == 0 or step == steps - 1:
             check_loss(float(totals.sum()), config.learning_rate)
@@ -201,7 +201,7 @@ def _epoch(
 
 
 def _sharpened(
-    job: SslJob, said: StepOutputs, batch: TrainingBatch, chosen: EpochPseudoLabels | None
+    job: SslJob, outputs: StepOutputs, batch: TrainingBatch, chosen: EpochPseudoLabels | None
 ) -> Tensor:
     """Compute the third term of eq. 3 on the selected nodes of the batch; 0 if there are none."""
     if chosen is None:
@@ -211,7 +211,7 @@ def _sharpened(
     selected = torch.from_numpy(chosen.selected[slots.mine]).to(job.device).float()
     # Gradients are averaged over processes, which have different numbers of selected nodes.
     count = max(float(chosen.selected[slots.unlabelled].sum()), 1.0) / world
-    return sharpening_loss(said.unlabelled, label, selected, count)
+    return sharpening_loss(outputs.unlabelled, label, selected, count)
 
 
 def _note(progress: SemiSupervisedProgress, loss: float) -> str:

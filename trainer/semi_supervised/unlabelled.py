@@ -108,28 +108,28 @@ def described(
         nodes: The same nodes as database rows.
         told: Station status by node id.
     """
-    said = [told.get(node.node_id, StationStatus("unknown", "absent")) for node in nodes]
-    kept = [place for place, one in enumerate(said) if not one.excluded]
-    excluded = Counter(code for one in said for code in one.excluded)
+    found = [told.get(node.node_id, StationStatus("unknown", "absent")) for node in nodes]
+    kept = [place for place, one in enumerate(found) if not one.excluded]
+    excluded = Counter(code for one in found for code in one.excluded)
     return Unlabelled(
         index=index[kept],
-        status=np.array([CODES[said[place].status] for place in kept], np.int8),
-        station=_numbered([_station(nodes[place], said[place]) for place in kept]),
-        whole=np.array([said[place].rule not in SCATTERED for place in kept], bool),
-        weak=np.array([said[place].weak for place in kept], bool),
+        status=np.array([CODES[found[place].status] for place in kept], np.int8),
+        station=_numbered([_station(nodes[place], found[place]) for place in kept]),
+        whole=np.array([found[place].rule not in SCATTERED for place in kept], bool),
+        weak=np.array([found[place].weak for place in kept], bool),
         truth=None,
         excluded=dict(sorted(excluded.items())),
     )
 
 
-def _station(node: CohortNode, said: StationStatus) -> tuple[object, ...] | None:
+def _station(node: CohortNode, found: StationStatus) -> tuple[object, ...] | None:
     """Return a key of the node's station: nodes with the same findings share a station.
 
     Stations that were sent to pathology together count as one.
     """
-    if said.status == "unknown":
+    if found.status == "unknown":
         return None
-    return node.patient_id, node.study_uid, said.status, said.findings
+    return node.patient_id, node.study_uid, found.status, found.findings
 
 
 def _numbered(keys: Sequence[tuple[object, ...] | None]) -> np.ndarray:
@@ -169,12 +169,12 @@ def _truth(session: Session, cohort: Cohort, index: np.ndarray, reader: str) -> 
     """Read the labels of these nodes only."""
     ids = [cohort.nodes[i].node_id for i in index]
     told = labels.said_before(session, ids)
-    said = {node: value for (node, who), value in told.items() if who == reader}
-    if not said:
+    found = {node: value for (node, who), value in told.items() if who == reader}
+    if not found:
         raise TrainerError(
             "T51",
             f"no labels of unlabelled patients' nodes by reader '{reader}'",
             "a reader who knows them",
             "Name another --set truth_reader=READER.",
         )
-    return np.array([said.get(node_id, UNLABELLED) for node_id in ids], np.int8)
+    return np.array([found.get(node_id, UNLABELLED) for node_id in ids], np.int8)

@@ -25,17 +25,19 @@ class MeanTeacher:
     config: SslConfig
     needs: StepNeeds
 
-    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
+    def loss(self, outputs: StepOutputs, slots: Slots) -> Tensor:
         """Compute w(k) KL(p_T || p_S) of the fused heads, the mean over the unlabelled nodes."""
-        assert said.teacher is not None
+        assert outputs.teacher is not None
         config = self.config
         if config.consistency == "kl":
-            apart = kl_loss(said.teacher, said.unlabelled.fused)
+            apart = kl_loss(outputs.teacher, outputs.unlabelled.fused)
         else:
-            apart = mse_loss(torch.sigmoid(said.teacher), torch.sigmoid(said.unlabelled.fused))
+            apart = mse_loss(
+                torch.sigmoid(outputs.teacher), torch.sigmoid(outputs.unlabelled.fused)
+            )
         return ramp(slots.epoch, config.weight, config.ramp * config.epochs) * apart.mean()
 
-    def after_step(self, said: StepOutputs, slots: Slots) -> None:
+    def after_step(self, outputs: StepOutputs, slots: Slots) -> None:
         """Do nothing: the training loop updates the teacher."""
 
     def after_epoch(self) -> None:

@@ -79,11 +79,11 @@ class Method(Protocol):
         """Outputs and data that the method needs in each step."""
         ...
 
-    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
+    def loss(self, outputs: StepOutputs, slots: Slots) -> Tensor:
         """Return the weighted unsupervised loss, a scalar."""
         ...
 
-    def after_step(self, said: StepOutputs, slots: Slots) -> None:
+    def after_step(self, outputs: StepOutputs, slots: Slots) -> None:
         """Update the state with the outputs of a step."""
         ...
 

@@ -24,15 +24,15 @@ class Pi:
     config: SslConfig
     needs: StepNeeds = NEEDS
 
-    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
+    def loss(self, outputs: StepOutputs, slots: Slots) -> Tensor:
         """Compute w(k) (p1 - p2)^2, the mean over the unlabelled nodes; 0 in the first epoch."""
-        assert said.second is not None
+        assert outputs.second is not None
         config = self.config
-        apart = mse_loss(torch.sigmoid(said.unlabelled.fused), torch.sigmoid(said.second))
+        apart = mse_loss(torch.sigmoid(outputs.unlabelled.fused), torch.sigmoid(outputs.second))
         weight = ramp(slots.epoch, config.weight, config.ramp * config.epochs)
         return (weight if slots.epoch else 0.0) * apart.mean()
 
-    def after_step(self, said: StepOutputs, slots: Slots) -> None:
+    def after_step(self, outputs: StepOutputs, slots: Slots) -> None:
         """Do nothing: the method has no state."""
 
     def after_epoch(self) -> None:

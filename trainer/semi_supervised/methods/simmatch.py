@@ -65,21 +65,21 @@ class SimMatch:
         self.queue = bank.new_zeros(config.queue, 2)
         self.filled = torch.zeros((), dtype=torch.int64)
 
-    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
+    def loss(self, outputs: StepOutputs, slots: Slots) -> Tensor:
         """Compute lambda_u L_u + lambda_in L_in; the first epoch has no smoothing and no L_in."""
-        assert said.teacher is not None
-        assert said.features is not None
-        assert said.teacher_features is not None
+        assert outputs.teacher is not None
+        assert outputs.features is not None
+        assert outputs.teacher_features is not None
         config, warm = self.config, slots.epoch > 0
-        answer = torch.sigmoid(said.teacher)
+        answer = torch.sigmoid(outputs.teacher)
         p = self._aligned(torch.stack([1 - answer, answer], dim=1))
-        q = torch.softmax(said.teacher_features @ self.bank.T / config.temperature, dim=1)
+        q = torch.softmax(outputs.teacher_features @ self.bank.T / config.temperature, dim=1)
         label = smooth(p, q, self.classes, config.smoothing) if warm else p
         sure = (label.max(1).values >= config.tau).float()
-        fused = said.unlabelled.fused
+        fused = outputs.unlabelled.fused
         logs = torch.stack([functional.logsigmoid(-fused), functional.logsigmoid(fused)], dim=1)
         pseudo = (sure * -(label * logs).sum(1)).mean()
-        theirs = torch.log_softmax(said.features @ self.bank.T / config.temperature, dim=1)
+        theirs = torch.log_softmax(outputs.features @ self.bank.T / config.temperature, dim=1)
         alike = -(sharpened_similarity(p, q, self.classes) * theirs).sum(1).mean()
         return config.lambda_u * pseudo + (config.lambda_in if warm else 0.0) * alike
 
@@ -91,11 +91,11 @@ class SimMatch:
         held = self.queue[: min(int(self.filled), self.config.queue)]
         return align(p, held.mean(0), self.target)
 
-    def after_step(self, said: StepOutputs, slots: Slots) -> None:
+    def after_step(self, outputs: StepOutputs, slots: Slots) -> None:
         """Replace the bank's features of the step's labelled nodes by the teacher's new ones."""
-        assert said.teacher_labelled is not None
+        assert outputs.teacher_labelled is not None
         rows = torch.from_numpy(slots.labelled).to(self.bank.device)
-        fresh = gathered(said.teacher_labelled, self.ranks)
+        fresh = gathered(outputs.teacher_labelled, self.ranks)
         # With few positives a node may occur twice in a batch; its last features are kept.
         last = {int(row): place for place, row in enumerate(slots.labelled)}
         places = torch.tensor(list(last.values()), device=self.bank.device)

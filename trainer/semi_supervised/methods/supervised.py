@@ -19,11 +19,11 @@ class Supervised:
 
     needs: StepNeeds = NEEDS
 
-    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
+    def loss(self, outputs: StepOutputs, slots: Slots) -> Tensor:
         """Return 0: there is no unsupervised loss."""
-        return said.labelled.fused.new_zeros(())
+        return outputs.labelled.fused.new_zeros(())
 
-    def after_step(self, said: StepOutputs, slots: Slots) -> None:
+    def after_step(self, outputs: StepOutputs, slots: Slots) -> None:
         """Do nothing: the method has no state."""
 
     def after_epoch(self) -> None:

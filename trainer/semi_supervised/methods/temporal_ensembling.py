@@ -33,19 +33,19 @@ class TemporalEnsembling:
         started = 1 - self.config.ensemble**self.seen
         return torch.where(self.seen > 0, self.ensemble / started.clamp(min=1e-12), 0.0)
 
-    def loss(self, said: StepOutputs, slots: Slots) -> Tensor:
+    def loss(self, outputs: StepOutputs, slots: Slots) -> Tensor:
         """Compute w(k) (p - target)^2, the mean over the unlabelled nodes.
 
         Nodes without a target add 0.
         """
         config, mine = self.config, torch.from_numpy(slots.mine).to(self.seen.device)
-        apart = mse_loss(self.targets()[mine], torch.sigmoid(said.unlabelled.fused))
+        apart = mse_loss(self.targets()[mine], torch.sigmoid(outputs.unlabelled.fused))
         weight = ramp(slots.epoch, config.weight, config.ramp * config.epochs)
         return (weight if slots.epoch else 0.0) * (apart * (self.seen[mine] > 0)).mean()
 
-    def after_step(self, said: StepOutputs, slots: Slots) -> None:
+    def after_step(self, outputs: StepOutputs, slots: Slots) -> None:
         """Keep the student's outputs, of all processes."""
-        answers = torch.sigmoid(said.unlabelled.fused.detach())
+        answers = torch.sigmoid(outputs.unlabelled.fused.detach())
         rows = torch.from_numpy(slots.unlabelled).to(self.now.device)
         self.now[rows] = gathered(answers, self.ranks)
 
