@@ -224,7 +224,7 @@ def test_an_engine_that_cannot_be_used_is_named(settings, tmp_path) -> None:
 
 def test_a_missing_package_fails_and_a_missing_extra_does_not(monkeypatch) -> None:
     def version(name: str) -> str:
-        if name in ("pebble", "dicomweb-client"):
+        if name in ("pebble", "psycopg"):
             raise machine.metadata.PackageNotFoundError
         return "1"
 
@@ -232,7 +232,7 @@ def test_a_missing_package_fails_and_a_missing_extra_does_not(monkeypatch) -> No
     found = {one.name: one for one in machine.check_machine()}
     assert (found["packages"].state, found["packages"].found) == ("fail", "not installed: pebble")
     assert found["extras"].state == "ok"
-    assert "dicomweb (dicomweb-client)" in found["extras"].found
+    assert "postgres (psycopg)" in found["extras"].found
 
 
 @pytest.mark.parametrize(

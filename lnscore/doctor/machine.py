@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from lnscore import requirements
+
 State = Literal["ok", "warn", "fail"]
 
 PYTHON = (3, 11)
@@ -19,7 +21,7 @@ SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
 
 MEMORY_GB = 4.0
-NAMED = ("numpy", "pydicom", "highdicom", "SimpleITK", "onnxruntime", "SQLAlchemy", "polars")
+NAMED = ("numpy", "pydicom", "highdicom", "SimpleITK", "onnxruntime", "SQLAlchemy")
 """Packages whose version a report of a defect should name."""
 
 
@@ -54,7 +56,7 @@ def _python() -> Check:
 
 def _packages() -> Check:
     try:
-        missing = _missing(None)
+        missing = requirements.missing()
     except metadata.PackageNotFoundError:
         fix = "Install it: pip install --editable . (or make env)."
         return Check("packages", "warn", "lnscore runs from a folder, not installed", fix)
@@ -65,7 +67,8 @@ def _packages() -> Check:
 
 
 def _versions() -> Check:
-    found = [f"{name} {_version(name)}" for name in NAMED if _version(name)]
+    versions = {name: requirements.installed(name) for name in NAMED}
+    found = [f"{name} {version}" for name, version in versions.items() if version]
     return Check("versions", "ok", ", ".join(found))
 
 
@@ -74,31 +77,12 @@ def _extras() -> Check:
         extras = metadata.metadata("lnscore").get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:
         extras = []
-    absent = {extra: missing for extra in extras if (missing := _missing(extra))}
+    absent = {extra: missing for extra in extras if (missing := requirements.missing(extra))}
     if not absent:
         return Check("extras", "ok", "all optional packages are installed")
     listed = "; ".join(f"{extra} ({', '.join(names)})" for extra, names in absent.items())
     fix = "Needed only for what their names say: pip install 'lnscore[NAME]'."
     return Check("extras", "ok", f"optional, not installed: {listed}", fix)
-
-
-def _missing(extra: str | None) -> list[str]:
-    """Distributions that the base, or an extra, needs and that are not here."""
-    wanted = []
-    for line in metadata.requires("lnscore") or []:
-        requirement, _, marker = line.partition(";")
-        of = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", marker)
-        name = re.match(r"[A-Za-z0-9._-]+", requirement.strip())
-        if name is not None and (of.group(1) if of else None) == extra:
-            wanted.append(name.group())
-    return [name for name in wanted if _version(name) is None]
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _processor() -> Check:
