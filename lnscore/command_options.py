@@ -1,10 +1,10 @@
-"""Options of commands, each stated once: beside the dataclass field that holds its value.
+"""State the options of commands, each only once, in the annotation of a dataclass field.
 
-    epochs: Annotated[int | None, Option(help="Epochs to train.", minimum=1)] = None
+    epochs: Annotated[int | None, Option(help="Number of epochs.", minimum=1)] = None
 
-The name, the type and the default are the field's. The command line is made from these
-statements (`lnscore.cli.from_options`), and with it the help and docs/cli.md; the record of a run
-and the text of a refusal name an option by them.
+The field gives the name, the type and the default of the option. The command line
+(`lnscore.cli.from_options`), the help and docs/cli.md are made from these statements. The record
+of a run and the messages of refusals take the names of options from them.
 """
 
 from dataclasses import dataclass, fields
@@ -20,28 +20,28 @@ RECORDED_IN = {
     "identity": "run.json",
     "values": "run.json",
 }
-"""Where the value of an option is recorded, in the words of docs/cli.md.
+"""Where the value of an option is recorded: key of `Option.recorded` to the text in docs/cli.md.
 
-"run" is the command's row in the database; "flag" leaves out a value that may name a person.
-"run.json" lies in the folder of a training, which can only be resumed with the same values;
-there the "values" are those of the stage, and the rest identifies the run.
+"run" is the row of the command in the database; with "flag" the value is left out, because it
+may name a person. "run.json" is in the folder of a training, which can only be resumed with the
+same values; "values" are those of the stage, and "identity" options identify the run.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What the command line needs to know of an option beside its field.
+    """Description of an option for the command line, in addition to its field.
 
     Attributes:
-        help: One or more whole sentences; the default is added by the command line.
-        flag: Name on the command line; by default the field's, as `--split-seed`.
-        short: One letter, as `-j`.
+        help: Help text of one or more whole sentences; the command line adds the default.
+        flag: Name on the command line; empty for the name of the field, such as `--split-seed`.
+        short: Short name of one letter, such as `-j`; empty for none.
         metavar: Word for the value in the help.
-        default: Description of the default, where the field's own default does not say it.
-        choices: The only values that are accepted, in any case of letters; empty for no limit.
+        default: Description of the default, if the default of the field does not show it.
+        choices: Accepted values, in upper or lower case; empty for no limit.
         minimum: Smallest number that is accepted.
         maximum: Largest number that is accepted.
-        recorded: Key of `RECORDED_IN`; empty where the value is not recorded.
+        recorded: Key of `RECORDED_IN`; empty if the value is not recorded.
         inherited: Whether a semi-supervised run inherits the value from its source run.
     """
 
@@ -58,7 +58,7 @@ class Option:
 
 
 def options_of(record: type) -> dict[str, tuple[Any, Option]]:
-    """Return type and statement of every field of a dataclass that is an option, by its name."""
+    """Return type and `Option` of every field of a dataclass that is an option, by field name."""
     hints = get_type_hints(record, include_extras=True)
     found = {}
     for field in fields(record):
@@ -88,7 +88,7 @@ def recorded_words(record: object) -> list[str]:
     """Return the options of a command that were given, as words for the run's row.
 
     Args:
-        record: An instance of a dataclass of options; flags that are off and options without a
+        record: Instance of a dataclass of options. Flags that are off and options without a
             value are left out.
     """
     words: list[str] = []

@@ -1,4 +1,4 @@
-"""Progress and notes of long work, on standard error; bars on a terminal, plain lines elsewhere."""
+"""Show progress and notes on standard error: bars on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @runtime_checkable
 class Advance(Protocol):
-    """Shows how far a job is. Both numbers may grow while it runs."""
+    """A function that shows the progress of a job; `total` may grow while the job runs."""
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
-        """Show it."""
+        """Show that `done` of `total` units are done, with a short note."""
         ...
 
 
@@ -24,17 +24,17 @@ PLAIN_EVERY_S = 10.0
 
 
 def note(line: str) -> None:
-    """Print one line to standard error: progress, warnings, what was chosen."""
+    """Print one line to standard error, such as a warning or the engine that was chosen."""
     ERR.print(escape(line))
 
 
 @contextmanager
 def progress(title: str, unit: str) -> Iterator[Advance]:
-    """A bar with rate and time left on a terminal; a plain line every ten seconds elsewhere.
+    """Show a bar with rate and time left on a terminal, and a line every ten seconds elsewhere.
 
     Args:
-        title: What is going on, two or three words.
-        unit: What is counted, plural.
+        title: Name of the work, two or three words.
+        unit: Plural of what is counted, such as `nodes`.
     """
     if ERR.is_terminal:
         with _bar(title, unit) as advance:
@@ -86,7 +86,7 @@ def _plain(title: str, unit: str) -> Advance:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: 40 s, 3 min, 1.5 h."""
+    """Return a time with a suitable unit, such as 40 s, 3 min or 1.5 h."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

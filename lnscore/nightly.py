@@ -1,7 +1,7 @@
-"""`lnscore nightly`: ingest what has arrived, score what is pending, report; one lock.
+"""`lnscore nightly`: ingest new scans, score pending nodes and write the report, under one lock.
 
-Each part stands on its own: a killed night is repeated by the next one, and an engine that
-cannot be used stops neither ingest nor report.
+The next night repeats what a killed night has not done. An engine that cannot be used stops
+neither the ingest nor the report.
 """
 
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ from lnscore.workers import Workers
 
 @dataclass(frozen=True)
 class NightlySummary:
-    """What one night did (see `summary.Summary`).
+    """The summary of one night (see `lnscore.summary.Summary`).
 
     Attributes:
-        ingested: What was read.
-        scored: What was scored, or why the engine cannot be used.
-        reported: What was written.
+        ingested: Summary of the ingest.
+        scored: Summary of the scoring, or why the engine cannot be used.
+        reported: Summary of the report.
     """
 
     ingested: IngestSummary
@@ -42,13 +42,13 @@ class NightlySummary:
 
     @property
     def exit_code(self) -> int:
-        """4 where the engine cannot be used; else the worst of the parts: 3 or 0."""
+        """4 if the engine cannot be used; else 3 if a part of the work has exit code 3; else 0."""
         if isinstance(self.scored, EngineError):
             return EXIT_ENGINE
         return max(self.ingested.exit_code, self.scored.exit_code, self.reported.exit_code)
 
     def lines(self) -> list[str]:
-        """One line that sums the night up, then whatever needs a look."""
+        """Return one line that sums up the night, then everything that needs attention."""
         scored = self.scored
         unusable = [f"not scored: {scored}"] if isinstance(scored, EngineError) else []
         notes = [] if isinstance(scored, EngineError) else scored.lines()[1:]
@@ -66,7 +66,7 @@ class NightlySummary:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         scored = self.scored
         return {
             "ingest": self.ingested.as_dict(),
@@ -84,17 +84,17 @@ def run(
     settings: Settings,
     engine: EngineOptions = ANY_ENGINE,
 ) -> NightlySummary:
-    """Do a night's work.
+    """Ingest new scans, score pending nodes and write the report.
 
     Args:
         inbox: Folder that new scans arrive in; nothing in it is changed.
         out: Folder of the report.
-        settings: Where everything else is.
-        engine: The engine to score with.
+        settings: Settings with the paths of the database, the patch store and the engines.
+        engine: Engine to score with.
 
     Raises:
-        Refusal: The inbox is not there, or the report cannot be written.
-        DatabaseError: The database cannot be used, or another run holds it.
+        Refusal: The inbox does not exist, or the report cannot be written.
+        DatabaseError: The database cannot be used, or another run holds its lock.
     """
     found = find([inbox])
     with writer_lock(settings.db), open_database(settings.db, create=True) as database:

@@ -1,7 +1,7 @@
-"""What a job returns to the command line: lines and tables to read, a document for a machine.
+"""The result of a job for the command line: lines and tables of text, or a JSON document.
 
-A job prints nothing on standard output. `lnscore.cli.printing` shows its summary, either as
-text or as one JSON document, and leaves with its exit code.
+A job prints nothing on standard output. `lnscore.cli.printing` prints its summary, either as
+text or as one JSON document, and ends with its exit code.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from lnscore.errors import EXIT_DONE
 
 
 @dataclass(frozen=True)
-class TextTable:
-    """A table to read on a terminal.
+class ShownTable:
+    """A table to print on a terminal.
 
     Attributes:
         title: Line above the table.
-        columns: Headings.
-        rows: Cells as plain text, as many in a row as there are headings.
+        columns: Headings of the columns.
+        rows: Rows of cells as plain text; each has as many cells as there are headings.
     """
 
     title: str
@@ -35,12 +35,12 @@ class Summary(Protocol):
         """Exit code of the command (see `lnscore.errors`)."""
         ...
 
-    def lines(self) -> Sequence[str | TextTable]:
-        """Lines and tables in the order in which they are printed."""
+    def lines(self) -> Sequence[str | ShownTable]:
+        """Return lines and tables in the order in which they are printed."""
         ...
 
     def as_dict(self) -> Any:  # noqa: ANN401
-        """The document for `--json`; a command has one form of it, whatever its options are."""
+        """Return the document for `--json`; its form does not depend on the other options."""
         ...
 
 
@@ -50,18 +50,18 @@ class Answer:
 
     Attributes:
         shown: Lines and tables to print.
-        document: The same for `--json`.
+        document: Document for `--json`.
         exit_code: Exit code of the command.
     """
 
-    shown: Sequence[str | TextTable]
+    shown: Sequence[str | ShownTable]
     document: Any
     exit_code: int = EXIT_DONE
 
-    def lines(self) -> Sequence[str | TextTable]:
-        """Lines and tables in the order in which they are printed."""
+    def lines(self) -> Sequence[str | ShownTable]:
+        """Return lines and tables in the order in which they are printed."""
         return self.shown
 
     def as_dict(self) -> Any:  # noqa: ANN401
-        """The document for `--json`."""
+        """Return the document for `--json`."""
         return self.document

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
@@ -223,7 +224,8 @@ def first_version(request, tmp_path) -> str:
     if request.param == "postgresql":
         location = request.getfixturevalue("new_server_database")()
     with connected(locate(location), foreign_keys=False) as connection:
-        config = migrate._config()
+        config = Config()
+        config.set_main_option("script_location", str(migrate.SCRIPTS))
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
     return location

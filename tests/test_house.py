@@ -1,5 +1,6 @@
 """The import contracts of pyproject.toml: kept as the code stands, and each broken by a plant."""
 
+import ast
 import os
 import re
 import shutil
@@ -98,3 +99,40 @@ def test_a_job_cannot_print_on_standard_output() -> None:
     console = (ROOT / "lnscore/console.py").read_text()
     assert "stderr=True" in console
     assert "sys.stdout" not in console
+
+
+def classes() -> list[tuple[Path, ast.ClassDef]]:
+    return [
+        (file.relative_to(ROOT), node)
+        for package in PACKAGES
+        for file in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+
+
+def test_records_of_more_than_five_fields_are_built_by_keyword_only() -> None:
+    for file, node in classes():
+        decorators = [ast.unparse(one) for one in node.decorator_list]
+        fields = [
+            one
+            for one in node.body
+            if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one.annotation)
+        ]
+        if any(one.startswith("dataclass") for one in decorators) and len(fields) > 5:
+            assert any("kw_only=True" in one for one in decorators), f"{file} {node.name}"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    seen: dict[str, Path] = {}
+    for file, node in classes():
+        if node.name.startswith("_") or "migrations" in file.parts:
+            continue
+        assert seen.setdefault(node.name, file) == file, f"{node.name}: {file}, {seen[node.name]}"
+
+
+def test_no_line_of_a_docstring_begins_with_of() -> None:
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            clipped = re.search(r"^\s+[\w`]+: Of |\"\"\"Of |help=\"Of ", file.read_text(), re.M)
+            assert clipped is None, f"{file.relative_to(ROOT)}: {clipped and clipped.group()}"

@@ -245,7 +245,7 @@ def test_ctrl_c_exits_1_and_says_that_nothing_is_lost(tmp_path) -> None:
         _, error = process.communicate(timeout=60)
     assert process.returncode == 1
     assert error.splitlines()[-1] == (
-        "error stopped; what was finished is kept, run again to go on"
+        "error stopped; what was finished is kept, run the command again to go on"
     )
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from lnscore import console
 from lnscore.cli import printing
 from lnscore.errors import Refusal
-from lnscore.summary import TextTable
+from lnscore.summary import ShownTable
 
 
 def test_text_with_brackets_is_printed_as_it_is(capsys) -> None:
@@ -36,7 +36,7 @@ def test_json_is_one_sorted_document_with_paths_and_times_as_text(capsys) -> Non
 
 
 def test_tables_have_every_cell_and_no_markup(capsys) -> None:
-    printing.print_table(TextTable("Things", ["name", "value"], [["[b]", "1"], ["c", "2"]]))
+    printing.print_table(ShownTable("Things", ["name", "value"], [["[b]", "1"], ["c", "2"]]))
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[0] == ["Things"]
     assert lines[-2:] == [["[b]", "1"], ["c", "2"]]

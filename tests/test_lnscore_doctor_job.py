@@ -85,7 +85,7 @@ def test_status_counts_what_each_engine_has_scored(settings, capsys) -> None:
 def test_status_names_refusals_and_lists_them_with_their_traceback(with_refusal, capsys) -> None:
     printed(job.status(with_refusal))
     line = capsys.readouterr().out.splitlines()[-1]
-    assert line == ("refused: 1 W04. lnscore status --refused tells what each was and what to do")
+    assert line == ("refused: 1 W04. lnscore status --refused lists each with what to do")
     printed(job.status(with_refusal, refused=True))
     lines = capsys.readouterr().out.splitlines()
     assert "W04 series inbox/1.dcm" in lines
@@ -185,7 +185,7 @@ def test_an_older_schema_is_told_of_and_not_migrated(settings, monkeypatch) -> N
     found = findings(settings)["database"]
     assert (found.state, found.found) == (
         "warn",
-        f"{settings.db} has schema {head}, this version 9999",
+        f"{settings.db} has schema {head}, this version has 9999",
     )
     assert Path(settings.db).read_bytes() == before
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from db import audit
 from db.schema import AuditLog, Label
 from db.session import open_database
-from engines import parity
+from engines import load, parity
 from engines.errors import EngineError
 from fake_promotion import engine, planted_cohort
 from lnscore.engine_commands import held_out_nodes, promotion
@@ -95,12 +95,12 @@ def test_the_default_is_replaced_unless_it_is_significantly_better(
 
     monkeypatch.setattr(held_out_nodes, "scored", scored)
     nodes = held_out_nodes.find(open_database(settings.db), held)
-    fused = scored(promotion._ready(renamed(settings, held, tmp_path)), nodes, settings)
+    fused = scored(load.load(renamed(tmp_path)), nodes, settings)
     engine(settings, tmp_path, "new", held, held_out_nodes.auroc(nodes.label, fused))
     if allowed:
         done = promotion.promote(settings, "new")
         assert (done.default, done.difference.value) == ("old", 0.0)
-        assert "beside the default old: difference +0.0000" in done.lines()[1]
+        assert "compared with the default old: difference +0.0000" in done.lines()[1]
     else:
         error = refused(settings, "new")
         assert error.code == "E21"
@@ -108,7 +108,7 @@ def test_the_default_is_replaced_unless_it_is_significantly_better(
         assert error.wanted == "no significantly lower AUROC (p at least 0.05)"
 
 
-def renamed(settings, held, tmp_path):
+def renamed(tmp_path):
     from demo_bundle import copy_demo, edit_manifest
     from engines import bundle as bundles
 
@@ -137,7 +137,10 @@ def test_a_label_that_changed_since_is_refused(settings, held, tmp_path) -> None
 
 def test_an_engine_that_states_no_held_out_nodes_is_refused(settings, tmp_path) -> None:
     engine(settings, tmp_path, "bare", None, 1.0)
-    assert refused(settings, "bare").found == "engine 'bare' names no nodes that it was tested on"
+    assert (
+        refused(settings, "bare").found
+        == "engine 'bare' does not name the nodes that it was tested on"
+    )
 
 
 @pytest.mark.parametrize(

@@ -284,8 +284,7 @@ def test_no_reader_is_l08_and_two_spellings_of_one_are_too(settings, scans, tmp_
     ]
     assert sentences(settings, tmp_path, rows, LabelOptions()) == [
         "L08: row 2, column reader: no reader; name one, in the column or by --reader",
-        "L08: row 4, column reader: 'reader-b' looks like 'Reader B'; write each reader in "
-        "one way",
+        "L08: row 4, column reader: 'reader-b' looks like 'Reader B'; write each reader in one way",
         "L08: row 5, column reader: 'majority' is the name of a consensus rule",
     ]
 
@@ -295,8 +294,8 @@ def test_a_reader_who_said_otherwise_before_is_d18(settings, scans, tmp_path):
     run(settings, write(tmp_path, [{"tracking_uid": one.tracking_uid, "value": "1"}]), READER)
     rows = [{"tracking_uid": one.tracking_uid, "value": "benign"}]
     assert sentences(settings, tmp_path, rows) == [
-        f"D18: row 2, column value: reader 'Reader A' said 1 of node {one.tracking_uid} before, "
-        "now 0; give the new reading a reader's name of its own"
+        f"D18: row 2, column value: reader 'Reader A' gave 1 to node {one.tracking_uid} before, "
+        "now 0; import a second reading under another reader name"
     ]
     assert stored(settings) == {one.node_id: 1}
 

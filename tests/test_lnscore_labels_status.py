@@ -85,7 +85,7 @@ def test_the_terminal_says_the_same(status):
     assert "0.500" in out
     assert "Readers differ on 1 node" in out
     assert out.splitlines()[-1] == (
-        "consensus 'unanimous': 2 malignant, 2 benign, 1 labelled but without one"
+        "consensus 'unanimous': 2 malignant, 2 benign, 1 labelled but without consensus"
     )
 
 

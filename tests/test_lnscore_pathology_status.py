@@ -123,7 +123,7 @@ def test_a_merged_positive_is_without_a_node_only_if_no_member_has_one(hospital:
     hospital.add_report("a", positive(AJCC_4R, ajcc("2R")), positive(ajcc("8U"), AJCC_8M, row=2))
     lines = run(hospital).lines()
     assert "  positive without a node in the masks: AJCC8:8M+AJCC8:8U 2/7" in lines
-    assert lines[-1].endswith("1 of the malignant weak")
+    assert lines[-1].endswith("1 of the malignant are weak")
 
 
 def test_each_node_names_its_findings_and_its_rule(hospital: Hospital) -> None:

@@ -377,7 +377,7 @@ def test_an_untrained_engine_beside_pathology_says_so(
             stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
         ),
     )
-    assert ("that it agrees or differs here means nothing" in page(hospital).text) is warns
+    assert ("its agreement with pathology means nothing" in page(hospital).text) is warns
 
 
 def test_an_engine_of_phantoms_beside_pathology_says_so(hospital: Hospital) -> None:
@@ -389,7 +389,7 @@ def test_an_engine_of_phantoms_beside_pathology_says_so(hospital: Hospital) -> N
             stations=(AJCC_7,), status="negative", source_row=1, n_examined=3, n_positive=0
         ),
     )
-    said = "is an engine trained on phantoms: that it agrees or differs here means nothing"
+    said = "is an engine trained on phantoms: its agreement with pathology means nothing"
     assert said in page(hospital).text
 
 
@@ -446,8 +446,8 @@ def test_what_does_not_fit_is_said(typical: Hospital) -> None:
         "AJCC8:7: negative 0 of 9 (report of 2026-12-20) counts, positive 1 of 3 (report of "
         "2026-10-01) does not: the reports contradict each other"
     ) in text
-    assert "AJCC8:17 is positive 3 of 4 and no node of the masks lies there" in text
-    assert "Node 5: no station, so pathology says nothing of it" in text
+    assert "AJCC8:17 is positive 3 of 4, but no node of the masks lies there" in text
+    assert "Node 5: no station is known, so pathology gives no status for it" in text
 
 
 def test_what_training_leaves_out_is_said_with_the_days(hospital: Hospital) -> None:
@@ -468,7 +468,7 @@ def test_stations_of_another_system_are_said_not_to_be_joined(hospital: Hospital
         "a",
         FindingRecord(stations=(jes,), status="positive", source_row=1, n_examined=3, n_positive=1),
     )
-    assert "The report names stations of JES11, no node has a station of that system" in (
+    assert "The report names stations of JES11, but no node has a station of that system" in (
         page(hospital).text
     )
 

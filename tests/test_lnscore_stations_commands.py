@@ -105,7 +105,7 @@ def test_explain_says_what_a_number_means_in_every_system(capsys):
     lines = lines_of(capsys)
     assert "AJCC8 subcarinal 7" in lines
     assert "JES11 left gastric 7" in lines
-    assert lines[-1] == "Ambiguous: 7 systems have it. Always say the system, as AJCC8:CODE."
+    assert lines[-1] == "Ambiguous: 7 systems have it. Always add the system, as AJCC8:CODE."
 
 
 def test_explain_says_that_a_side_is_missing(capsys):

@@ -70,10 +70,10 @@ def test_phantoms_train_an_engine_that_is_promoted_scores_and_is_compared(
         return done.stdout
 
     CliRunner().invoke(app, ["phantom", "--patients", "24", "--seed", "3", "--direct", "a.db"])
-    assert "no engine made: as asked" in lnscore(*TRAIN, "--no-engine")
+    assert "no engine made: --no-engine was given" in lnscore(*TRAIN, "--no-engine")
     assert not (tmp_path / "engines").exists()
     out = lnscore(*TRAIN, "--resume")
-    assert "engine tiny-1 made of fold " in out
+    assert "engine tiny-1 made from fold " in out
     assert "best validation AUROC" in out
     assert "engine tiny-1 is trained on phantoms: its scores mean nothing for patients" in out
     assert all((tmp_path / f"runs/Tiny 1/fold-{n}/curves.png").is_file() for n in range(4))

@@ -38,7 +38,7 @@ def test_two_runs_are_printed_beside_the_short_axis(lnscore: Run, runs: Path) ->
     assert code == 0
     for words in ("two-stream", "resnet18-3d", "short axis", "AUROC", "p (Holm)"):
         assert words in out
-    assert "Add --out DIR for every table, and pictures." in out
+    assert "Add --out FOLDER to write all tables and pictures." in out
 
 
 def test_out_gets_tables_and_pictures(written: Path) -> None:

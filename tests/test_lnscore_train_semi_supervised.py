@@ -189,7 +189,7 @@ def test_the_ledger_is_read_judged_and_drawn(
     assert all(path.stat().st_size > 100 for path in out.iterdir())
     code, said, _ = lnscore("train", "ledger", run, "--db", phantoms, "--truth", "nobody")
     assert code == 0
-    assert "Nobody has labelled these nodes" in said
+    assert "no reader has labelled these nodes" in said
     assert "malignant_top1" in said
 
 

@@ -1,7 +1,8 @@
-"""The `lnscore` command: options in, one job called, its summary printed, its exit code out.
+"""The `lnscore` command.
 
-Jobs are imported inside their commands, so that `--help` answers at once and a scoring box
-never loads what it does not use. One handler turns every refusal into its exit code.
+Every command reads its options, calls one job, prints its summary and ends with its exit code.
+Jobs are imported inside their commands, so that `--help` answers at once and a machine that
+only scores never loads the trainer. `main` turns every refusal into its exit code.
 """
 
 import sys
@@ -72,7 +73,7 @@ def ingest(
     """Read every CT series and its node masks under PATHS into the database."""
     from lnscore import workers
 
-    workers.start_server()  # it loads the readers while this process loads the rest
+    workers.start_server()  # it loads the parsers while this process loads the rest
     from lnscore import settings
     from lnscore.cli.printing import finish
     from lnscore.ingest import job
@@ -180,14 +181,14 @@ def phantom(options: PhantomOptions, jobs: Jobs = None, as_json: AsJson = False)
 
 
 def main() -> None:
-    """Run the command; every refusal becomes one sentence and its exit code."""
+    """Run the command; print a refusal as one sentence and end with its exit code."""
     try:
         app()
     except CodedError as error:
         _die(error, _exit_code(error))
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
-            stopped = "stopped; what was finished is kept, run again to go on"
+            stopped = "stopped; what was finished is kept, run the command again to go on"
             _die(InterruptedError(stopped), EXIT_ERROR)
         raise
 

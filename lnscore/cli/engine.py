@@ -1,4 +1,4 @@
-"""`lnscore engine`: options in, one job called."""
+"""The commands of `lnscore engine`; each calls one job and prints its summary."""
 
 from pathlib import Path
 from typing import Annotated
@@ -64,14 +64,15 @@ def engine_build(
     rebuild: Annotated[
         bool,
         typer.Option(
-            "--rebuild", help="Build even if there is a plan; needed where the plan was altered."
+            "--rebuild",
+            help="Build even if there is a plan. This is needed if the plan was altered.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build a TensorRT plan of an engine for this machine.
 
-    For tensorrt-rtx no GPU has to be here.
+    A plan for tensorrt-rtx can be built on a machine without a GPU.
     """
     from lnscore import settings
     from lnscore.cli.printing import finish
@@ -98,7 +99,7 @@ def engine_verify(
         typer.Option(
             "--db",
             metavar="FILE|URL",
-            help="Score the held-out nodes of this study database, too.",
+            help="Also score the held-out nodes of the engine, which are in this study database.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -120,7 +121,11 @@ def engine_import(
     bundle: Annotated[Path, typer.Argument(help="Folder or zip archive of an engine bundle.")],
     sha256: Annotated[
         str | None,
-        typer.Option("--sha256", metavar="HEX", help="SHA-256 that the zip archive must have."),
+        typer.Option(
+            "--sha256",
+            metavar="HEX",
+            help="SHA-256 that the zip archive, or the manifest of the folder, must have.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -156,7 +161,7 @@ def engine_diff(
     study: OneStudy = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Table (CSV) of these nodes to write."),
+        typer.Option("--out", metavar="FILE", help="File to write these nodes to, as CSV table."),
     ] = None,
     db: Db = None,
     as_json: AsJson = False,

@@ -22,7 +22,8 @@ def takes(*records: type) -> Callable[[Callable[..., None]], Callable[..., None]
     parameters, which are passed by name.
 
     Args:
-        records: Dataclasses whose options the command has; no two have a field of one name.
+        records: Dataclasses whose options the command has. No two may have a field of the same
+            name.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -46,7 +47,7 @@ def takes(*records: type) -> Callable[[Callable[..., None]], Callable[..., None]
 
 
 def _in_order(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
-    """Those without a default first: arguments and options that must be given."""
+    """Sort parameters without a default (those that must be given) before the others."""
     named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     return sorted(named, key=lambda one: one.default is not inspect.Parameter.empty)
 
@@ -85,7 +86,7 @@ def _annotation(record: type, name: str, kind: Any, option: Option, default: Any
 
 
 def _cli_type(kind: Any) -> Any:  # noqa: ANN401
-    """An option of several values is a tuple in the dataclass and a list on the command line."""
+    """Return the type for the command line: a list for an option that is a tuple of values."""
     return list[get_args(kind)[0]] | None if get_origin(kind) is tuple else kind
 
 
@@ -104,7 +105,7 @@ def _built(record: type, given: dict[str, Any], context: typer.Context) -> Any: 
 
 
 def chosen(flag: str, value: str, choices: Sequence[str]) -> str:
-    """Return the choice as it is stated, whatever the case of its letters.
+    """Return the choice in its stated spelling; upper and lower case do not matter.
 
     Raises:
         typer.BadParameter: There is no such choice.

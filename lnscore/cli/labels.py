@@ -1,4 +1,4 @@
-"""`lnscore labels`: readers' labels of single nodes in, and how far the readers agree."""
+"""The commands of `lnscore labels`; each calls one job and prints its summary."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def import_labels(
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import labels of nodes: the whole FILE, or nothing of it and a list of all errors."""
+    """Import labels of nodes. If FILE has errors, all are listed and nothing is imported."""
     from lnscore import settings
     from lnscore.cli.printing import finish
     from lnscore.labels import importing as job

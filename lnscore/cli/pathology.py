@@ -1,4 +1,4 @@
-"""`lnscore pathology`: options in, one job called."""
+"""The commands of `lnscore pathology`; each calls one job and prints its summary."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def import_file(
     db: Db = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import the whole FILE, or nothing of it and a list of all errors."""
+    """Import pathology reports. If FILE has errors, all are listed and nothing is imported."""
     from lnscore import settings
     from lnscore.cli.printing import finish
     from lnscore.pathology import importing as job
@@ -73,12 +73,12 @@ def draft(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="New file for the mapping; without it the mapping is printed.",
+            help="New file for the mapping. Without it the mapping is printed.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Propose a mapping file from the headings of FILE; unsure places are marked."""
+    """Propose a mapping file from the headings of FILE. Uncertain places are marked."""
     from lnscore import console
     from lnscore.cli.printing import finish
     from lnscore.pathology import drafting as job
@@ -97,7 +97,7 @@ def status(
         typer.Option(
             "--crosswalk",
             metavar="NAME",
-            help="Crosswalk between station systems to use; without it none is used.",
+            help="Crosswalk between station systems to use. Without it none is used.",
         ),
     ] = None,
     max_days: Annotated[

@@ -1,4 +1,4 @@
-"""All that lnscore prints on standard output: lines, tables and JSON documents.
+"""Print on standard output: lines, tables and JSON documents.
 
 Only the command line prints; jobs return a summary (see `lnscore.summary`). Progress and notes
 go to standard error (see `lnscore.console`).
@@ -13,18 +13,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from lnscore.console import ERR
-from lnscore.summary import Summary, TextTable
+from lnscore.summary import Summary, ShownTable
 
 PIPED_WIDTH = 120
-"""Characters of a line in a file or a log, which have no width of their own."""
+"""Width of a line in characters, if the output goes to a file or another program."""
 WHOLE_CELL = 12
-"""Columns of at most so many characters are never broken."""
+"""Columns whose cells have at most this many characters are never wrapped."""
 
 OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def finish(summary: Summary, *, as_json: bool) -> NoReturn:
-    """Print the summary of a job and leave with its exit code.
+    """Print the summary of a job and end with its exit code.
 
     Raises:
         typer.Exit: Always.
@@ -33,7 +33,7 @@ def finish(summary: Summary, *, as_json: bool) -> NoReturn:
         print_json(summary.as_dict())
     else:
         for part in summary.lines():
-            if isinstance(part, TextTable):
+            if isinstance(part, ShownTable):
                 print_table(part)
             else:
                 say(part)
@@ -55,7 +55,7 @@ def print_json(document: Any) -> None:  # noqa: ANN401
     sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n")
 
 
-def print_table(shown: TextTable) -> None:
+def print_table(shown: ShownTable) -> None:
     """Print a table."""
     from rich import box
     from rich.table import Table
@@ -63,7 +63,7 @@ def print_table(shown: TextTable) -> None:
     table = Table(title=shown.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for place, column in enumerate(shown.columns):
         widest = max((len(row[place]) for row in shown.rows), default=0)
-        # Dates and codes stay on one line where the terminal is narrow; sentences are broken.
+        # On a narrow terminal sentences are wrapped; dates and codes stay on one line.
         table.add_column(column, overflow="fold", no_wrap=widest <= WHOLE_CELL)
     for row in shown.rows:
         table.add_row(*(escape(cell) for cell in row))

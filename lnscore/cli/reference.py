@@ -1,6 +1,6 @@
 """Write docs/cli.md from the commands themselves: `python -P -m lnscore.cli.reference FILE`.
 
-A test compares the page with what is written here, byte by byte.
+A test checks that docs/cli.md is current, byte by byte.
 """
 
 import re
@@ -21,12 +21,12 @@ from the commands themselves by `make docs`; do not edit it by hand.
 
 `lnscore COMMAND --help` shows the same on a terminal. Settings come from the options, then from
 `LNSCORE_*` variables ([install.md](install.md)), then from the defaults. Progress and notes go to
-standard error. With `--json` a command prints one JSON document on standard output, and a command
-has one form of it, whatever its other options are.
+standard error. With `--json` a command prints one JSON document on standard output. The form of
+the document does not depend on the other options.
 
-The last column of the tables says where the value is recorded: "run" is the command's row in the
-database, "run.json" the file in the folder of a training, which can only be resumed with the same
-values.
+The last column of the tables shows where the value is recorded. "run" is the row of the command in
+the database. "run.json" is the file in the folder of a training; a training can only be resumed
+with the same values.
 
 | Exit code | Meaning |
 |-|-|
@@ -40,12 +40,12 @@ values.
 
 
 def reference() -> str:
-    """Return the page."""
+    """Return the text of the page."""
     return "\n".join([HEAD, *(_section(name, one) for name, one in commands())])
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Yield every command with its full name, as `engine list`; a group that does something too."""
+    """Yield every command, and every group that is a command too, with its full name."""
 
     def walk(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
         for name, command in group.commands.items():
@@ -96,7 +96,7 @@ def _default(option: Any) -> str:  # noqa: ANN401
 
 
 def _recorded(command: Any) -> dict[str, str]:  # noqa: ANN401
-    """Where each option of a command is recorded, by its name."""
+    """Return where each option of a command is recorded, by the name of the option."""
     records = getattr(command.callback, "records", ())
     return {
         name: option.recorded

@@ -1,4 +1,4 @@
-"""`lnscore stations`: options in, one job called."""
+"""The commands of `lnscore stations`; each calls one job and prints its summary."""
 
 from typing import Annotated
 
@@ -12,7 +12,8 @@ app = typer.Typer(help="List, show and explain lymph node stations.", no_args_is
 @app.command("list")
 def stations_list(
     system: Annotated[
-        str | None, typer.Argument(help="Name of one system, as AJCC8; without it all systems.")
+        str | None,
+        typer.Argument(help="Name of one system, for example AJCC8. Without it all are listed."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -27,11 +28,13 @@ def stations_list(
 @app.command("show")
 def stations_show(
     station: Annotated[
-        str, typer.Argument(metavar="SYSTEM:CODE", help="System and code, as AJCC8:4R.")
+        str, typer.Argument(metavar="SYSTEM:CODE", help="System and code, for example AJCC8:4R.")
     ],
     crosswalk: Annotated[
         str | None,
-        typer.Option("--crosswalk", metavar="NAME", help="Name of a crosswalk, as AJCC8-JES11."),
+        typer.Option(
+            "--crosswalk", metavar="NAME", help="Name of a crosswalk, for example AJCC8-JES11."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,10 +47,10 @@ def stations_show(
 
 @app.command("explain")
 def stations_explain(
-    text: Annotated[str, typer.Argument(help="Text as somebody typed it.")],
+    text: Annotated[str, typer.Argument(help="Name of a station as it is written in a report.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what a text can mean in every system, and what resembles it."""
+    """Show which station a text can mean in each system, or which stations look similar."""
     from lnscore.cli.printing import finish
     from lnscore.stations import commands
 

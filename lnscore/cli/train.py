@@ -1,4 +1,7 @@
-"""Commands of the trainer. What they need of it is imported inside them: a scoring box has none."""
+"""The commands of the trainer: `train`, `train ledger`, `eval` and `reproduce`.
+
+The trainer is imported inside them, because a machine that only scores does not have it.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,12 +47,13 @@ def ledger(
         typer.Option(
             "--truth",
             metavar="READER",
-            help="Reader whose labels judge the pseudo-labels, if this reader labelled the nodes.",
+            help="Reader whose labels the pseudo-labels are compared with, if this reader labelled "
+            "the nodes.",
         ),
     ] = "phantom-truth",
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Folder that receives a table and pictures."),
+        typer.Option("--out", metavar="FOLDER", help="Folder to write a table and pictures into."),
     ] = None,
     db: Db = None,
     as_json: AsJson = False,
@@ -68,7 +72,7 @@ def evaluate(
     options: EvaluateOptions,
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Folders of runs; the first is compared with the others."),
+        typer.Argument(help="Folders of runs. The first is compared with the others."),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -99,7 +103,7 @@ def reproduce(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a table of the paper: train the runs that are missing, and evaluate what there is."""
+    """Make a table of the paper: train the missing runs, and evaluate the finished runs."""
     from lnscore import settings
     from lnscore.cli.printing import finish
     from lnscore.train import reproduce as job
@@ -113,7 +117,7 @@ def reproduce(
 
 
 def _refuse_options(context: typer.Context) -> None:
-    """Refuse options of a training before the name of another command: they would do nothing."""
+    """Refuse options of `train` before the name of a subcommand, where they have no effect."""
     given = [
         option.opts[0]
         for option in context.command.params
@@ -121,5 +125,5 @@ def _refuse_options(context: typer.Context) -> None:
     ]
     if given:
         raise typer.BadParameter(
-            f"{', '.join(given)} before {context.invoked_subcommand}: its own stand behind it"
+            f"{', '.join(given)} before {context.invoked_subcommand}: its options must follow it"
         )

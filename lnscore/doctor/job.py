@@ -1,4 +1,4 @@
-"""`lnscore status` and `lnscore doctor`: what is there, what is missing, what to do."""
+"""`lnscore status` and `lnscore doctor`: show the state of the database and of the machine."""
 
 from contextlib import closing
 from typing import Any
@@ -13,16 +13,16 @@ from lnscore.settings import Settings
 from lnscore.summary import Answer
 
 PENDING = "Score them: lnscore score --pending"
-REFUSED = "lnscore status --refused tells what each was and what to do"
+REFUSED = "lnscore status --refused lists each with what to do"
 
 
 def status(settings: Settings, *, refused: bool = False) -> Answer:
-    """Say what the database holds, what waits for something, and what was refused.
+    """Show what the database holds, what waits for something, and what was refused.
 
     Args:
-        settings: Where the database is.
-        refused: List every open refusal, with the traceback of an unforeseen error. The
-            document for `--json` always lists them.
+        settings: Settings with the path of the database.
+        refused: Whether to list every open refusal, with the traceback of an unforeseen error.
+            The document for `--json` always lists them.
 
     Raises:
         DatabaseError: D01, there is no database; or it cannot be used.
@@ -40,11 +40,11 @@ def status(settings: Settings, *, refused: bool = False) -> Answer:
 
 
 def doctor(settings: Settings) -> Answer:
-    """Check the machine, the places of the database and the files, and the engines.
+    """Check the machine, the database with its files, and the engines.
 
     Returns:
-        A line for each check; exit code 1 where something must be put right before lnscore
-        works, else 0.
+        A line for each check. The exit code is 1 if something must be corrected before lnscore
+        can work, else 0.
     """
     checks = [*check_machine(), *check_place(settings), *check_engines(settings)]
     failed = sum(one.state == "fail" for one in checks)

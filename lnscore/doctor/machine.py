@@ -1,4 +1,4 @@
-"""What `lnscore doctor` asks of the machine: Python, packages, processor, memory, limits."""
+"""The checks of `lnscore doctor` on the machine: Python, packages, processor, memory, limits."""
 
 import importlib.util
 import os
@@ -18,16 +18,23 @@ State = Literal["ok", "warn", "fail"]
 
 PYTHON = (3, 11)
 SQLITE = (3, 37, 0)
-"""The first with STRICT tables."""
+"""First version of SQLite that has STRICT tables."""
 
 MEMORY_GB = 4.0
 NAMED = ("numpy", "pydicom", "highdicom", "SimpleITK", "onnxruntime", "SQLAlchemy")
-"""Packages whose version a report of a defect should name."""
+"""Packages whose versions a bug report should name."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's: what was looked at, how it is, what to do."""
+    """Result of one check.
+
+    Attributes:
+        name: Name of the thing that was checked.
+        state: `ok`, `warn` if something should be corrected, or `fail` if it must be corrected.
+        found: What was found.
+        fix: What to do; empty if there is nothing to do.
+    """
 
     name: str
     state: State
@@ -36,7 +43,7 @@ class Check:
 
 
 def check_machine() -> Iterator[Check]:
-    """Look at everything that needs neither a database nor an engine."""
+    """Check everything that needs neither a database nor an engine."""
     yield _python()
     yield _packages()
     yield _versions()
@@ -81,12 +88,12 @@ def _extras() -> Check:
     if not absent:
         return Check("extras", "ok", "all optional packages are installed")
     listed = "; ".join(f"{extra} ({', '.join(names)})" for extra, names in absent.items())
-    fix = "Needed only for what their names say: pip install 'lnscore[NAME]'."
+    fix = "Install one only if you need its feature: pip install 'lnscore[NAME]'."
     return Check("extras", "ok", f"optional, not installed: {listed}", fix)
 
 
 def _processor() -> Check:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     found, flags = f"{cores} processor cores for this process", cpu_flags()
     if flags is None:
@@ -94,12 +101,12 @@ def _processor() -> Check:
     fast = [flag for flag in ("avx2", "avx512f", "asimd") if flag in flags]
     if fast:
         return Check("processor", "ok", f"{found}, {', '.join(fast)}")
-    fix = "Scoring works, several times slower; expose the processor's features to the machine."
+    fix = "Scoring is several times slower. A virtual machine must pass on the processor's flags."
     return Check("processor", "warn", f"{found}, neither AVX2 nor NEON", fix)
 
 
 def cpu_flags(info: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
-    """Feature flags of the first processor; None where the system has no such file."""
+    """Return the feature flags of the first processor; None if the system has no such file."""
     if not info.is_file():
         return None
     found = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", info.read_text(), re.MULTILINE)
@@ -109,15 +116,15 @@ def cpu_flags(info: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
 def _memory() -> Check:
     total_gb = memory_gb()
     if total_gb is None:
-        return Check("memory", "ok", "this system does not say how much there is")
+        return Check("memory", "ok", "this system does not state the size of its memory")
     found = f"{total_gb:.1f} GB of memory"
     if total_gb >= MEMORY_GB:
         return Check("memory", "ok", found)
-    return Check("memory", "warn", found, "Keep --jobs at 1; 4 GB or more are comfortable.")
+    return Check("memory", "warn", found, "Keep --jobs at 1; at least 4 GB are recommended.")
 
 
 def memory_gb() -> float | None:
-    """Physical memory; None where the system does not say."""
+    """Return the physical memory in GB; None if the system does not state it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     except (AttributeError, ValueError, OSError):
@@ -126,9 +133,9 @@ def memory_gb() -> float | None:
 
 def _limits() -> Check:
     if importlib.util.find_spec("resource") is not None:
-        return Check("limits", "ok", "workers run under limits of memory and time")
-    fix = "Read files of unknown origin on a POSIX system."
-    found = "this system has no resource limits: workers run under a limit of time only"
+        return Check("limits", "ok", "memory and time of the workers are limited")
+    fix = "Read files of unknown origin only on a POSIX system, for example Linux."
+    found = "this system has no resource limits: only the time of the workers is limited"
     return Check("limits", "warn", found, fix)
 
 

@@ -1,6 +1,6 @@
-"""What `lnscore doctor` asks of a place: disk, database, secret, patch files, engines.
+"""The checks of `lnscore doctor` on disks, database, secret, patch files and engines.
 
-It changes nothing: an older database is told of, not migrated.
+They change nothing: an older database is reported, but not migrated.
 """
 
 import os
@@ -29,7 +29,7 @@ DISK_FAIL_GB, DISK_WARN_GB = 0.5, 5.0
 
 
 def check_place(settings: Settings) -> Iterator[Check]:
-    """Look at the database's place and all that lies beside it."""
+    """Check the database, its disk, and the files that belong to it."""
     try:
         place, store = locate(settings.db), settings.store_root
     except (DatabaseError, Refusal) as error:
@@ -43,7 +43,7 @@ def check_place(settings: Settings) -> Iterator[Check]:
 
 
 EVERYWHERE = "onnx"
-"""The back end that is part of the base; the others are for a GPU or a little more speed."""
+"""The back end that every installation has; the others are for a GPU or a little more speed."""
 
 
 def check_engines(settings: Settings) -> Iterator[Check]:
@@ -65,14 +65,14 @@ def _disk(name: str, path: Path) -> Check:
     free_gb = shutil.disk_usage(folder).free / 1e9
     found = f"{free_gb:.1f} GB free at {folder}"
     if free_gb < DISK_FAIL_GB:
-        return Check(name, "fail", found, "Make room: a study takes up to some 10 MB.")
+        return Check(name, "fail", found, "Free some space: a study takes up to about 10 MB.")
     if free_gb < DISK_WARN_GB:
-        return Check(name, "warn", found, "Make room before many studies are ingested.")
+        return Check(name, "warn", found, "Free some space before you ingest many studies.")
     return Check(name, "ok", found)
 
 
 def _wal(path: Path) -> Check:
-    """Try SQLite's write-ahead log in the folder itself: only the attempt tells."""
+    """Try SQLite's write-ahead log in the folder itself, as nothing else shows that it works."""
     name = "folder of the database"
     try:
         sqlite_file.check_place(path)
@@ -98,7 +98,7 @@ def _check_database(place: Location, settings: Settings) -> Iterator[Check]:
             return
         migrate.refuse_unknown(revision, place.shown)
         if revision != schema.HEAD:
-            found = f"{place.shown} has schema {revision}, this version {schema.HEAD}"
+            found = f"{place.shown} has schema {revision}, this version has {schema.HEAD}"
             yield Check("database", "warn", found, "The next command backs it up and updates it.")
             return
         with closing(open_database(settings.db)) as database:
@@ -148,13 +148,13 @@ def _secret(path: Path, knows_patients: bool) -> Check:
         return _failed("secret", error)
     mode = stat.S_IMODE(path.stat().st_mode)
     if os.name == "posix" and mode & 0o077:
-        fix = f"Take the others' rights away: chmod 600 '{path}'."
+        fix = f"Let only its owner read it: chmod 600 '{path}'."
         return Check("secret", "warn", f"{path} has mode {mode:04o}, others can read it", fix)
     return Check("secret", "ok", f"{path}, readable by its owner only")
 
 
 def _without_a_name(settings: Settings) -> Check:
-    """What scores where no engine is named."""
+    """Check which engine scores if none is named."""
     try:
         chosen = engine_choice.choose(None, settings.engine_home)
     except EngineError as error:

@@ -1,7 +1,7 @@
-"""What a back end or a precision changes on the nodes that an engine was tested on.
+"""Measure how a back end or a precision changes the scores of an engine's held-out nodes.
 
-The reference is the fp32 graph on ONNX Runtime. Labels are the held-out part's, by the split
-in the database (see `lnscore.engine_commands.held_out_nodes`).
+The reference is the fp32 graph on ONNX Runtime. The nodes and their labels are found by the
+split in the database (see `lnscore.engine_commands.held_out_nodes`).
 """
 
 from collections.abc import Sequence
@@ -31,17 +31,18 @@ AUROC_MAX = 0.001
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """One back end and precision beside fp32 ONNX Runtime.
+    """Comparison of one back end and precision with fp32 on ONNX Runtime.
 
     Attributes:
-        nodes: Held out.
-        largest: Largest difference of a fused probability.
-        mean: Mean difference.
-        rank: Spearman's correlation.
-        auroc: Of this back end.
-        reference: Of fp32 ONNX Runtime.
-        flips: Calls that change, over all operating points.
-        flips_outside: Those of nodes farther from the threshold than the tolerance.
+        nodes: Number of held-out nodes.
+        largest: Largest absolute difference of the fused probabilities.
+        mean: Mean absolute difference of the fused probabilities.
+        rank: Spearman's rank correlation of the fused probabilities.
+        auroc: AUROC of this back end and precision.
+        reference: AUROC of fp32 on ONNX Runtime.
+        flips: Number of calls that change, over all operating points.
+        flips_outside: Number of these whose probability is farther from the threshold than the
+            tolerance.
     """
 
     nodes: int
@@ -72,7 +73,7 @@ class AccuracyRow:
     COLUMNS: ClassVar = ("nodes", "largest", "mean", "rank", "AUROC", "fp32", "flips", "outside")
 
     def cells(self) -> list[str]:
-        """Its row."""
+        """Return the cells of the row."""
         numbers, found = [""] * len(self.COLUMNS), self.accuracy
         if found is not None:
             numbers = [str(found.nodes), f"{found.largest:.1e}", f"{found.mean:.1e}"]
@@ -85,7 +86,7 @@ def verify(settings: Settings, name: str, rows: Sequence[GoldenCheck]) -> list[A
     """Compare every back end and precision that passed its golden inputs.
 
     Raises:
-        EngineError: E11 no such engine; E20 the nodes are not in this database.
+        EngineError: E11 there is no such engine; E20 the nodes are not in this database.
         DatabaseError: The database cannot be used.
     """
     bundle = engine_choice.choose(name, settings.engine_home).bundle
@@ -120,20 +121,20 @@ def _failed(row: GoldenCheck, error: EngineError) -> AccuracyRow:
 
 
 def nodes_of(settings: Settings, bundle: Bundle) -> HeldOutNodes:
-    """The engine's held-out nodes.
+    """Return the engine's held-out nodes.
 
     Raises:
-        EngineError: E20 the engine names none, or they are not in this database; E04 it does
-            not name them well.
+        EngineError: E20 the engine names none, or they are not in this database; E04 the entry
+            that names them is not valid.
         DatabaseError: The database cannot be used.
     """
     held = held_out.of_cohort(bundle.manifest.cohort)
     if held is None:
         raise EngineError(
             "E20",
-            f"engine '{bundle.name}' names no nodes that it was tested on",
+            f"engine '{bundle.name}' does not name the nodes that it was tested on",
             "an engine that `lnscore train` made",
-            "Verify it without --db: golden inputs alone.",
+            "Verify it without --db; then only the golden inputs are scored.",
         )
     with open_database(settings.db) as database:
         return held_out_nodes.find(database, held)
@@ -142,13 +143,13 @@ def nodes_of(settings: Settings, bundle: Bundle) -> HeldOutNodes:
 def check(
     engine: Engine, ours: Probabilities, reference: Probabilities, label: np.ndarray
 ) -> Accuracy:
-    """Compare what an engine says of the held-out nodes.
+    """Compare an engine's probabilities of the held-out nodes with the reference.
 
     Args:
-        engine: Whose bundle states the operating points.
-        ours: Its fused probabilities, shape (node,).
-        reference: Of fp32 ONNX Runtime, same shape.
-        label: 0 or 1, same shape.
+        engine: Engine whose bundle states the operating points.
+        ours: Fused probabilities of this engine, shape (node,).
+        reference: Fused probabilities of fp32 on ONNX Runtime, same shape.
+        label: Labels, 0 or 1, same shape.
 
     Raises:
         EngineError: E48 the AUROC or a call changes beyond the tolerance.
@@ -178,11 +179,11 @@ def compare(
     """Compare fused probabilities of the same nodes.
 
     Args:
-        ours: Of the back end that is looked at, shape (node,).
-        reference: Of fp32 ONNX Runtime, same shape.
-        label: 0 or 1, same shape.
-        points: Where calls are made.
-        tolerance: A flip of a node this near to the threshold is within the gate.
+        ours: Fused probabilities of the back end that is checked, shape (node,).
+        reference: Fused probabilities of fp32 on ONNX Runtime, same shape.
+        label: Labels, 0 or 1, same shape.
+        points: Operating points at which calls are made.
+        tolerance: Distance from a threshold within which a changed call is accepted.
     """
     off = np.abs(ours.astype(np.float64) - reference)
     flips = flips_outside = 0

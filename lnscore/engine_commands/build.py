@@ -1,4 +1,4 @@
-"""`lnscore engine build`: a plan for this machine's GPU, kept beside its graph."""
+"""`lnscore engine build`: build a plan for the GPU of this machine, and keep it in the bundle."""
 
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -12,7 +12,7 @@ from engines.tensorrt_flavours import FLAVOURS, Flavour, key_here
 from engines.tensorrt_run import how_to_build
 from lnscore.scoring import engine_choice
 from lnscore.settings import Settings
-from lnscore.summary import Answer, TextTable
+from lnscore.summary import Answer, ShownTable
 
 
 def run(
@@ -24,20 +24,21 @@ def run(
     *,
     rebuild: bool = False,
 ) -> Answer:
-    """Build a plan, or find that it is there already; the answer describes it.
+    """Build a plan unless it exists already; the answer describes it.
 
     Args:
-        settings: Where the engines are.
-        name: An engine's name, or a bundle's folder.
-        backend: `tensorrt` or `tensorrt-rtx`.
-        precision: `fp32` or `fp16`.
-        max_batch: Most nodes of one run.
-        rebuild: Build even where there is a plan; one that was altered is refused otherwise.
+        settings: Settings with the folder of the engines.
+        name: Name of an engine, or folder of a bundle.
+        backend: Back end of the plan: `tensorrt` or `tensorrt-rtx`.
+        precision: Precision of the plan: `fp32` or `fp16`.
+        max_batch: Largest number of nodes that the plan scores at once.
+        rebuild: Whether to build even if there is a plan. Without it, a plan that was altered
+            is refused.
 
     Raises:
-        EngineError: E11, E14 no such engine, back end or precision; E02, E40 to E42 it cannot
-            be built here; E30, E43, E44 it cannot be built; E36 to E38 the plan that is there
-            was altered; E39 it cannot be kept.
+        EngineError: E11, E14 there is no such engine, back end or precision; E02, E40 to E42
+            the plan cannot be built here; E30, E43, E44 it cannot be built; E36 to E38 the
+            existing plan was altered; E39 the plan cannot be kept.
     """
     _known("back end", backend, tuple(FLAVOURS))
     _known("precision", precision, get_args(Precision))
@@ -51,7 +52,7 @@ def run(
     file = bundle.plans / (record.key.stem + plans.PLAN)
     state = "built" if there is None else "there already"
     title = f"Plan of {bundle.name}, {state}"
-    table = TextTable(title, ["what", "value"], _facts(record, file))
+    table = ShownTable(title, ["what", "value"], _facts(record, file))
     document = record.model_dump(mode="json") | {"path": str(file), "new": there is None}
     return Answer([table, f"Check it: lnscore engine verify {name} --backend {backend}"], document)
 

@@ -1,4 +1,4 @@
-"""`lnscore engine list`, `show`, `verify` and `import`: what they answer."""
+"""`lnscore engine list`, `show`, `verify` and `import`: make their answers."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from lnscore.errors import EXIT_DONE, EXIT_ENGINE
 from lnscore.scoring import engine_choice
 from lnscore.scoring.engine_choice import GoldenCheck, ListedEngine
 from lnscore.settings import Settings
-from lnscore.summary import Answer, TextTable
+from lnscore.summary import Answer, ShownTable
 
 if TYPE_CHECKING:
     from lnscore.engine_commands.accuracy import AccuracyRow
@@ -24,21 +24,21 @@ SHOWN_METRICS = 6
 
 
 def list_all(settings: Settings) -> Answer:
-    """List every engine that is shipped or imported, and what is wrong with it."""
+    """List every engine that is shipped or imported, with its problem if it has one."""
     rows = engine_choice.list_engines(settings.engine_home)
     columns = ["engine", "state", "made", "place", "plans", "problem"]
-    table = TextTable("Engines", columns, [_cells(row) for row in rows])
+    table = ShownTable("Engines", columns, [_cells(row) for row in rows])
     return Answer([table], [_listed(row) for row in rows])
 
 
 def show(settings: Settings, name: str) -> Answer:
-    """Show what an engine states about itself, after checking every file of it.
+    """Show the manifest of an engine, after checking every file of it.
 
     Raises:
-        EngineError: E11 no such engine; E01 to E07 it cannot be used.
+        EngineError: E11 there is no such engine; E01, E03 to E08 it cannot be used.
     """
     bundle = engine_choice.choose(name, settings.engine_home).bundle
-    table = TextTable(f"Engine {bundle.name}", ["what", "value"], _facts(bundle))
+    table = ShownTable(f"Engine {bundle.name}", ["what", "value"], _facts(bundle))
     return Answer([table, bundle.manifest.research_use], bundle.manifest.model_dump(mode="json"))
 
 
@@ -46,17 +46,18 @@ def verify(settings: Settings, name: str, backend: str, *, held_out: bool = Fals
     """Run the golden inputs on every back end, or on one, in every precision.
 
     Args:
-        settings: Where the engines and the database are.
-        name: An engine's name, or a bundle's folder.
+        settings: Settings with the paths of the engines and the database.
+        name: Name of an engine, or folder of a bundle.
         backend: Name of a back end, or `auto` for all of them.
-        held_out: Score the nodes that the engine was tested on, too; they are in the database.
+        held_out: Whether to score also the nodes in the database that the engine was tested on.
 
     Returns:
         Tables of the results. The exit code is 0 if fp32 reproduces the golden outputs on a
         back end that can run here and nothing failed, otherwise 4.
 
     Raises:
-        EngineError: E11 no such engine, E14 no such back end, E01 to E07 it cannot be used.
+        EngineError: E11 there is no such engine; E14 there is no such back end; E01, E03 to E08
+            the engine cannot be used.
     """
     if backend not in (load.AUTO, *load.BACKENDS):
         raise EngineError(
@@ -80,21 +81,21 @@ def _on_held_out(settings: Settings, name: str, rows: list[GoldenCheck]) -> "lis
     return accuracy.verify(settings, name, rows)
 
 
-def _held_out_tables(name: str, found: "list[AccuracyRow]") -> list[TextTable]:
+def _held_out_tables(name: str, found: "list[AccuracyRow]") -> list[ShownTable]:
     if not found:
         return []
     columns = ["back end", "precision", "outcome", *found[0].COLUMNS, "why"]
-    return [TextTable(f"Held-out nodes of {name}", columns, [row.cells() for row in found])]
+    return [ShownTable(f"Held-out nodes of {name}", columns, [row.cells() for row in found])]
 
 
-def _golden_tables(name: str, rows: list[GoldenCheck]) -> list[TextTable]:
+def _golden_tables(name: str, rows: list[GoldenCheck]) -> list[ShownTable]:
     columns = ["back end", "precision", "outcome", "largest", "mean", "swaps", "rank", "why"]
-    tables = [TextTable(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])]
+    tables = [ShownTable(f"Golden inputs of {name}", columns, [_checked(row) for row in rows])]
     for row in rows:
         if row.layers:
             columns = ["layer", "operator", "largest value", "error", "added"]
-            title = f"Layers of {row.precision} that lose most (ONNX Runtime, beside float32)"
-            tables.append(TextTable(title, columns, [_layer(layer) for layer in row.layers]))
+            title = f"Layers of {row.precision} that lose most accuracy (ONNX Runtime)"
+            tables.append(ShownTable(title, columns, [_layer(layer) for layer in row.layers]))
     return tables
 
 
@@ -104,10 +105,10 @@ def _layer(layer: Layer) -> list[str]:
 
 
 def import_bundle(settings: Settings, bundle: Path, sha256: str | None) -> Answer:
-    """Import an engine; the answer says where it is now.
+    """Import an engine; the answer names its new folder.
 
     Raises:
-        EngineError: It is refused; nothing was copied.
+        EngineError: The engine is refused, and nothing was copied.
     """
     done = importing.import_bundle(bundle, settings.engine_home, sha256)
     name, path = done.bundle.name, done.bundle.path
@@ -133,7 +134,7 @@ def _cells(row: ListedEngine) -> list[str]:
 
 
 def _plans(path: Path) -> list[str]:
-    """Back end and precision of every plan; whether it fits this machine, `verify` says."""
+    """Return the back end and precision of every plan; they may not fit this machine."""
     keys = [record.key for record in plans.records(path)]
     return sorted({f"{key.backend} {key.precision}" for key in keys})
 
@@ -186,13 +187,13 @@ def _facts(bundle: Bundle) -> list[list[str]]:
 
 
 def _shown_metrics(manifest: Manifest) -> list[str]:
-    """All of a few, the AUROCs of many."""
+    """Return the names of all metrics, or only of the AUROCs if there are many metrics."""
     names = list(manifest.metrics)
     return names if len(names) <= SHOWN_METRICS else [n for n in names if n.endswith("auroc")]
 
 
 def _flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Entries, those of nested ones under `outer.inner`."""
+    """Yield the entries; a nested entry has a name of the form `outer.inner`."""
     for key, value in facts.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{before}{key}.")

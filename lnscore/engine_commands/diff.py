@@ -1,4 +1,4 @@
-"""`lnscore engine diff`: nodes that another engine calls otherwise, from stored scores."""
+"""`lnscore engine diff`: list the nodes that two engines call differently, from stored scores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from lnscore.errors import EXIT_DONE, Refusal
 from lnscore.settings import Settings
 from lnscore.short_names import engine_key, folder_name
 from lnscore.spreadsheet import ENCODING, sheet
-from lnscore.summary import TextTable
+from lnscore.summary import ShownTable
 
 SHOWN = 20
 COLUMNS = (
@@ -36,7 +36,19 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Flip:
-    """One node that one engine calls positive and the other negative at one operating point."""
+    """A node that one engine calls positive and the other negative at an operating point.
+
+    Attributes:
+        point: Name of the operating point.
+        study_uid: StudyInstanceUID of the node's study.
+        tracking_uid: Tracking UID of the node.
+        station: Station of the node as text.
+        short_axis_mm: Short axis of the node; None for a point.
+        first: Raw probability by the first engine.
+        second: Raw probability by the second engine.
+        first_call: Call by the first engine: 1 positive, 0 negative.
+        second_call: Call by the second engine: 1 positive, 0 negative.
+    """
 
     point: str
     study_uid: str
@@ -51,7 +63,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class PointCount:
-    """Flips at one operating point, both ways."""
+    """Number of nodes whose call changes at one operating point, in both directions."""
 
     name: str
     nodes: int
@@ -63,17 +75,18 @@ class PointCount:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineDifference:
-    """What changes between two engines.
+    """Differences between the stored scores of two engines.
 
     Attributes:
-        first: Name of one engine; where both have one name, with what tells them apart.
-        second: Of the other, so too.
-        both: Nodes that both have scored.
-        only_first: Nodes that the second has not scored.
-        only_second: Nodes that the first has not scored.
-        points: Counts at every operating point that both have.
-        flips: Largest change of probability first.
-        notes: What a reader should know, in sentences.
+        first: Name of the first engine. If both have the same name, back end and precision or
+            the key are added.
+        second: Name of the second engine, in the same form.
+        both: Number of nodes that both engines have scored.
+        only_first: Number of nodes that only the first engine has scored.
+        only_second: Number of nodes that only the second engine has scored.
+        points: Counts at every operating point that both engines have.
+        flips: Nodes whose call changes, by operating point, largest change of probability first.
+        notes: Notes for the user, in sentences.
     """
 
     first: str
@@ -87,8 +100,8 @@ class EngineDifference:
 
     exit_code = EXIT_DONE
 
-    def lines(self) -> list[str | TextTable]:
-        """Tables of the nodes, then counts and notes."""
+    def lines(self) -> list[str | ShownTable]:
+        """Return the tables of the nodes, then counts and notes."""
         counts = [
             f"{one.name}: {one.up + one.down} of {one.nodes} calls flip; {one.up} from negative to "
             f"positive, {one.down} from positive to negative"
@@ -98,25 +111,26 @@ class EngineDifference:
         return [*_tables(self), head, *counts, *self.notes]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for `--json`."""
+        """Return the differences for `--json`."""
         return asdict(self)
 
 
 def run(
     settings: Settings, first: str, second: str, study: str | None, out: Path | None
 ) -> EngineDifference:
-    """Compare stored scores; nothing is scored.
+    """Compare the stored scores of two engines; nothing is scored.
 
     Args:
-        settings: Where the database is.
+        settings: Settings with the path of the database.
         first: Name of one engine, or its key in a report.
-        second: Of the other.
-        study: Only this StudyInstanceUID.
+        second: Name or key of the other engine.
+        study: StudyInstanceUID of the only study to compare; None for all studies.
         out: CSV file to write; None writes none.
 
     Raises:
         EngineError: E22 no engine of that name has scored here, or several have.
-        Refusal: U04 no such study; U05 one engine named twice; R02 the file cannot be written.
+        Refusal: U04 there is no such study; U05 one engine is named twice; R02 the file cannot
+            be written.
     """
     with open_database(settings.db) as database, database.read() as session:
         known = score_pairs.engines(session)
@@ -131,7 +145,7 @@ def run(
 def compare(
     first: ScoringEngine, second: ScoringEngine, pairs: Sequence[ScorePair]
 ) -> EngineDifference:
-    """The flips among nodes that both engines have scored."""
+    """Return the differences between two engines, from pairs of stored scores of the same node."""
     both = [pair for pair in pairs if pair.first is not None and pair.second is not None]
     mine, other = _points(first), _points(second)
     shared = [name for name in mine if name in other]
@@ -152,7 +166,7 @@ def compare(
 
 
 def write(out: Path, found: EngineDifference) -> None:
-    """The flips as a table for spreadsheets."""
+    """Write the nodes whose call changes as a CSV table for spreadsheets."""
     with output_files.replacing(out, ENCODING) as file:
         add = sheet(file, COLUMNS)
         for one in found.flips:
@@ -167,15 +181,15 @@ def write(out: Path, found: EngineDifference) -> None:
             )
 
 
-def _tables(found: EngineDifference) -> list[TextTable]:
-    """The nodes whose probability changes most, at each operating point."""
+def _tables(found: EngineDifference) -> list[ShownTable]:
+    """Return a table of the nodes whose probability changes most, for each operating point."""
     head = ["study", "node", "station", "short axis", found.first, found.second, "change"]
     tables = []
     for point in found.points:
         mine = [one for one in found.flips if one.point == point.name]
         if mine:
             title = f"{point.name}, the largest {SHOWN}" if len(mine) > SHOWN else point.name
-            tables.append(TextTable(title, head, [_cells(one) for one in mine[:SHOWN]]))
+            tables.append(ShownTable(title, head, [_cells(one) for one in mine[:SHOWN]]))
     return tables
 
 
@@ -201,13 +215,13 @@ def _named(name: str, known: Iterable[ScoringEngine]) -> ScoringEngine:
 
 
 def _key(row: ScoringEngine) -> str:
-    """As reports show it."""
+    """Return the key of an engine as reports show it."""
     parts = (row.weights_sha256, row.config_hash, row.spec_hash, row.backend, row.precision)
     return engine_key(*parts)
 
 
 def _told_apart(first: ScoringEngine, second: ScoringEngine) -> tuple[str, str]:
-    """Both names; of one name with back end and precision, of one kind too with their keys."""
+    """Return names that distinguish the engines, with back end and precision or key if needed."""
     if first.name != second.name:
         return first.name, second.name
     if _kind(first) != _kind(second):
@@ -284,7 +298,7 @@ def _notes(
 
 
 def _options(row: ScoringEngine, told: str) -> str:
-    """What has an engine score; the name is enough where it tells both apart."""
+    """Return the options that select an engine; its name alone if the two names differ."""
     more = "" if told == row.name else f" --backend {row.backend} --precision {row.precision}"
     return f"--engine {row.name}{more}"
 

@@ -1,6 +1,6 @@
-"""The nodes that an engine was tested on, found in the database and scored again.
+"""Find the nodes that an engine was tested on in the database, and score them again.
 
-`lnscore.engine_commands.promotion` and `lnscore.engine_commands.accuracy` judge an engine by them.
+`lnscore.engine_commands.promotion` and `lnscore.engine_commands.accuracy` check an engine on them.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from trainer.evaluation.held_out import HeldOut
 
 @dataclass(frozen=True)
 class HeldOutNodes:
-    """The nodes, their labels (0 or 1) and patients, arrays of shape (node,)."""
+    """Held-out nodes with their labels (0 or 1) and patient ids, arrays of shape (node,)."""
 
     rows: Sequence[NodeToScore]
     label: np.ndarray
@@ -34,10 +34,10 @@ class HeldOutNodes:
 
 
 def find(database: Database, held: HeldOut) -> HeldOutNodes:
-    """The held-out nodes of an engine: by split, fold and reader, checked by their hash.
+    """Find the held-out nodes of an engine by split, fold and reader, and check their hash.
 
     Raises:
-        EngineError: E20 the split is not here, or holds other nodes or labels by now.
+        EngineError: E20 the split is not in the database, or now holds other nodes or labels.
     """
     with database.read() as session:
         split = splits.find(session, held.split)
@@ -67,13 +67,13 @@ def _check(held: HeldOut, nodes: Sequence[CohortNode], labels: dict[int, int]) -
             f"{len(nodes)} labelled nodes ({positives} malignant) in the test part of fold "
             f"{held.fold} of split '{held.split}'",
             f"the {held.nodes} ({held.positives} malignant) that the engine was tested on",
-            "Name the database that it was trained on with --db; where labels or scans have "
+            "Name the database that it was trained on with --db; if labels or scans have "
             "changed since, train again.",
         )
 
 
 def scored(engine: Engine, nodes: HeldOutNodes, settings: Settings) -> Probabilities:
-    """Raw fused probabilities, shape (node,).
+    """Score the nodes; return their raw fused probabilities, shape (node,).
 
     Raises:
         Refusal: A stored patch cannot be used.
@@ -87,5 +87,5 @@ def scored(engine: Engine, nodes: HeldOutNodes, settings: Settings) -> Probabili
 
 
 def auroc(label: np.ndarray, probability: np.ndarray) -> float:
-    """Of probabilities of the nodes with these labels, 0 or 1."""
+    """Return the AUROC of probabilities for nodes with these labels, 0 or 1."""
     return float(metrics.auroc(metrics.count(label, probability))[0])

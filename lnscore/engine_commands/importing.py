@@ -1,6 +1,6 @@
-"""`lnscore engine import`: a bundle from a folder or an archive, all or nothing.
+"""`lnscore engine import`: copy a bundle from a folder or an archive, completely or not at all.
 
-Nothing is printed here; every function gives values.
+Nothing is printed here; every function returns values.
 """
 
 import hashlib
@@ -26,28 +26,29 @@ MAX_UNPACKED_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class ImportedEngine:
-    """An imported engine; `new` is false where the same one was already there."""
+    """An imported engine; `new` is false if the same engine was already there."""
 
     bundle: Bundle
     new: bool
 
 
 def import_bundle(source: Path, home: Path, sha256: str | None = None) -> ImportedEngine:
-    """Copy a bundle into `home`, verified first, all or nothing.
+    """Verify a bundle and copy it into `home`, completely or not at all.
 
-    Only the files that its manifest names are copied: never a plan, whose loading runs code.
+    Only the files that its manifest names are copied. A plan is never copied, because loading a
+    plan can run code.
 
     Args:
-        source: The bundle's folder, or a zip archive of it.
-        home: Folder of imported engines; made where it is missing.
-        sha256: What its maker states: SHA-256 of the archive, or of a folder's manifest
-            (which holds the hashes of all the rest).
+        source: Folder of the bundle, or a zip archive of it.
+        home: Folder of imported engines; it is made if it is missing.
+        sha256: SHA-256 that the maker of the engine states: of the archive, or of a folder's
+            manifest (which holds the hashes of all other files).
 
     Returns:
-        The bundle in its new place.
+        The bundle in its new folder.
 
     Raises:
-        EngineError: E01 to E07, E09, E10 the bundle is unusable; E12 another engine has its
+        EngineError: E01, E03 to E10 the bundle cannot be used; E12 another engine has its
             name; E13 the archive is refused.
     """
     _check_sha256(source, sha256)
@@ -56,7 +57,7 @@ def import_bundle(source: Path, home: Path, sha256: str | None = None) -> Import
         there = _of_same_name(bundle, home)
         if there is not None:
             return ImportedEngine(there, new=False)
-        # By the graph itself: another back end might load a plan that came with the bundle.
+        # `onnx` runs the graph itself; another back end might load a plan from the bundle.
         parity.gate(bundle, load.load(bundle, "onnx"))
         return ImportedEngine(_copy(bundle, home), new=True)
 
@@ -82,7 +83,7 @@ def _check_sha256(source: Path, sha256: str | None) -> None:
 
 @contextmanager
 def _as_folder(source: Path) -> Iterator[Path]:
-    """The bundle's folder; an archive is unpacked for as long as the block lasts."""
+    """Provide the folder of the bundle; an archive is unpacked while the block runs."""
     if source.is_dir():
         yield source
         return
@@ -108,15 +109,15 @@ def _unpack(source: Path, folder: Path) -> None:
                 parts = entry.filename.replace("\\", "/").split("/")
                 if ".." in parts or parts[0] == "" or ":" in parts[0]:
                     raise refuse(f"path '{entry.filename}'", "paths inside the archive")
-                archive.extract(entry, folder)  # stops at the declared size: a lie fails the CRC
+                archive.extract(entry, folder)  # stops at the declared size; a false one fails CRC
     except (*DAMAGED, RuntimeError, OSError) as error:
-        if getattr(error, "errno", None) is not None:  # of the disk, not of the archive
+        if getattr(error, "errno", None) is not None:  # the fault is the disk's, not the archive's
             raise
         raise refuse(str(error), "a plain zip archive") from error
 
 
 def _bundle_root(folder: Path) -> Path:
-    """The unpacked folder, or the only folder in it where the archive holds the folder."""
+    """Return the unpacked folder, or the only folder in it if that holds the bundle."""
     inside = list(folder.iterdir())
     if not (folder / MANIFEST).exists() and len(inside) == 1 and inside[0].is_dir():
         return inside[0]
@@ -150,8 +151,8 @@ def _copy(bundle: Bundle, home: Path) -> Bundle:
         for file in bundle.files:
             (made / file.file).write_bytes(bundles.read_file(bundle.path, file))
         shutil.copyfile(bundle.path / MANIFEST, made / MANIFEST)
-        bundles.read(made)  # what was copied, not what was looked at
-        made.chmod(0o755)  # mkdtemp makes it private
+        bundles.read(made)  # check the copy: the source may have changed since it was checked
+        made.chmod(0o755)  # mkdtemp makes a folder that only its owner can read
         os.replace(made, home / bundle.name)
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""`lnscore engine promote`: an engine becomes the default only if its figures hold here.
+"""`lnscore engine promote`: make an engine the default, if its figures are reproduced here.
 
-The nodes that its own test part held out are found by the split in the database, scored
-through the back end of this machine, and compared with what the manifest states and with
-what the present default gives for them.
+The engine's held-out nodes are found by the split in the database and scored with the back end
+of this machine. The AUROC is compared with the one in the manifest, and with the AUROC of the
+present default engine on the same nodes.
 """
 
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ from trainer.evaluation.bootstrap import DRAWS, PairedDifference
 from trainer.evaluation.held_out import HeldOut
 
 TOLERANCE = 0.001
-"""Of the held-out AUROC from the manifest's."""
+"""Largest difference of the held-out AUROC from the one in the manifest."""
 
 SIGNIFICANT = 0.05
 STATED = "test_auroc"
@@ -36,17 +36,18 @@ STATED = "test_auroc"
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionSummary:
-    """An engine that is now the default, and the figures that let it.
+    """The summary of a promotion: an engine that is now the default, and its figures.
 
     Attributes:
-        name: The engine's.
-        stated: Held-out AUROC of its manifest.
-        auroc: The same, found here.
-        nodes: Held out.
-        positives: Malignant ones.
-        default: The engine that was the default; None where there was none to compare.
-        difference: AUROC less that of the old default, with interval and p.
-        notes: What a user should know, in sentences.
+        name: Name of the engine.
+        stated: Held-out AUROC in its manifest.
+        auroc: Held-out AUROC measured here.
+        nodes: Number of held-out nodes.
+        positives: Number of malignant nodes among these.
+        default: Name of the old default; None if there was none to compare with.
+        difference: AUROC minus that of the old default, with interval and p; None without it.
+        notes: Notes for the user, in sentences.
+        exit_code: Exit code of the command.
     """
 
     name: str
@@ -60,7 +61,7 @@ class PromotionSummary:
     exit_code: int = EXIT_DONE
 
     def lines(self) -> list[str]:
-        """What was found, in a few lines."""
+        """Return the figures as a few lines of text."""
         found = (
             f"engine {self.name}: AUROC {self.auroc:.4f} on {self.nodes} held-out nodes "
             f"({self.positives} malignant), stated {self.stated:.4f}"
@@ -69,18 +70,18 @@ class PromotionSummary:
         return [found, *beside, *self.notes, f"engine {self.name} is now the default"]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         return asdict(self)
 
 
 def promote(settings: Settings, name: str) -> PromotionSummary:
-    """Make an engine the default, if its figures hold.
+    """Make an engine the default, if its figures are reproduced here.
 
     Raises:
-        EngineError: E04 its held-out nodes are not named well; E09 it is off its golden
-            outputs; E11 no such engine; E20 the nodes are not in this database; E21 its AUROC
-            is another than stated, or worse than the default's.
-        DatabaseError: The database cannot be used, or another run holds it.
+        EngineError: E04 the entry that names its held-out nodes is not valid; E09 it differs
+            from its golden outputs; E11 there is no such engine; E20 the nodes are not in this
+            database; E21 its AUROC differs from the stated one, or is lower than the default's.
+        DatabaseError: The database cannot be used, or another run holds its lock.
     """
     bundle = engine_choice.show(name, settings.engine_home)
     engine = _ready(bundle)
@@ -114,7 +115,7 @@ def promote(settings: Settings, name: str) -> PromotionSummary:
 
 
 def _tested_on(old: Bundle, held: HeldOut) -> bool:
-    """Whether the old default says so; what it says may be of no use."""
+    """Return whether the old default was tested on these nodes; False if it does not tell."""
     try:
         return held_out.of_cohort(old.manifest.cohort) == held
     except EngineError:
@@ -126,9 +127,9 @@ def _held_out(bundle: Bundle) -> HeldOut:
     if held is None or STATED not in bundle.manifest.metrics:
         raise EngineError(
             "E20",
-            f"engine '{bundle.name}' names no nodes that it was tested on",
+            f"engine '{bundle.name}' does not name the nodes that it was tested on",
             "an engine that `lnscore train` made",
-            "Score with it by --engine; it cannot become the default.",
+            "It cannot become the default, but you can score with it with --engine.",
         )
     return held
 
@@ -140,7 +141,7 @@ def _ready(bundle: Bundle) -> Engine:
 
 
 def _old_default(settings: Settings, bundle: Bundle) -> tuple[Bundle | None, list[str]]:
-    """The default to compare with; one that cannot be used does not stand in the way."""
+    """Return the old default to compare with, and notes; None if it is missing or unusable."""
     try:
         default = default_engine.read(settings.engine_home)
         if default is None:
@@ -169,7 +170,7 @@ def _compare(
 
 
 def _put(settings: Settings, bundle: Bundle, figures: dict[str, Any]) -> None:
-    """The audit row and the file: where the file cannot be written there is no row."""
+    """Write the audit row and the default's file, or neither if the file cannot be written."""
     default = DefaultEngine(bundle.name, bundle.manifest.weights_sha256)
     details = {"weights": default.weights_sha256} | figures
     with (
@@ -182,7 +183,7 @@ def _put(settings: Settings, bundle: Bundle, figures: dict[str, Any]) -> None:
 
 
 def _beside(default: str | None, difference: PairedDifference) -> str:
-    return f"beside the default {default}: {_interval(difference)}"
+    return f"compared with the default {default}: {_interval(difference)}"
 
 
 def _interval(difference: PairedDifference) -> str:

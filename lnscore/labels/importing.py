@@ -1,4 +1,4 @@
-"""`lnscore labels import`: readers' labels of single nodes, all of a file or none of it."""
+"""`lnscore labels import`: import readers' labels of nodes, all labels of a file or none."""
 
 import sys
 from collections import Counter
@@ -24,15 +24,15 @@ from lnscore.version import version
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSummary:
-    """What a file of labels came to.
+    """The summary of an import of labels.
 
     Attributes:
-        name: The file's.
-        tolerance_mm: As asked.
-        matches: Every label with its node; empty where anything was wrong.
-        new: How many were not in the database.
-        messages: Every error; one is enough that nothing is written.
-        notes: How the file was read.
+        name: Name of the file.
+        tolerance_mm: Largest allowed distance from a point to the centroid of its node, in mm.
+        matches: Every label with its node; empty if there is an error.
+        new: Number of labels that were not in the database.
+        messages: Errors; if there is one, nothing is written.
+        notes: Notes on how the file was read.
     """
 
     name: str
@@ -44,11 +44,11 @@ class LabelSummary:
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 where nothing was written."""
+        """0, or 1 if there are errors and nothing was written."""
         return EXIT_ERROR if self.messages else EXIT_DONE
 
     def lines(self) -> list[str]:
-        """What happened, in a few lines."""
+        """Return the summary as a few lines of text."""
         if self.messages:
             count = len(self.messages)
             said = f"{self.name}: {count} {'error' if count == 1 else 'errors'}; nothing imported"
@@ -66,7 +66,7 @@ class LabelSummary:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         return {
             "file": self.name,
             "tolerance_mm": self.tolerance_mm,
@@ -79,19 +79,19 @@ class LabelSummary:
 
 
 def run(settings: Settings, path: Path, options: LabelOptions) -> LabelSummary:
-    """Import a file of labels under the database's lock.
+    """Import a file of labels under the lock of the database.
 
     Args:
-        settings: Where the database is.
-        path: The file.
-        options: As the command line says.
+        settings: Settings with the path of the database.
+        path: File of labels.
+        options: Options of the command line.
 
     Returns:
-        What was imported, or every error.
+        A summary of what was imported, or of all errors.
 
     Raises:
         Refusal: L06 or P14 to P19, the file cannot be used.
-        DatabaseError: The database cannot be used, or another run holds it.
+        DatabaseError: The database cannot be used, or another run holds its lock.
     """
     table = read_table(path)
     with writer_lock(settings.db, create=False), closing(open_database(settings.db)) as database:
@@ -124,7 +124,7 @@ def run(settings: Settings, path: Path, options: LabelOptions) -> LabelSummary:
 def _matched(
     database: Database, table: LabelTable, options: LabelOptions
 ) -> tuple[list[Match], list[Message]]:
-    """Every label with its node, and everything that is wrong."""
+    """Find the node of every label; return the matches and all errors."""
     with database.read() as session:
         scans = SeriesIndex(node_places.current(session))
         known = labels.readers(session)
@@ -145,8 +145,8 @@ def _said_otherwise(session: Session, matches: Iterable[Match]) -> list[Message]
         said = before.get((one.node.node_id, label.reader), label.value)
         if said != label.value:
             text = (
-                f"reader '{label.reader}' said {said} of node {uid} before, now {label.value}; "
-                "give the new reading a reader's name of its own"
+                f"reader '{label.reader}' gave {said} to node {uid} before, now {label.value}; "
+                "import a second reading under another reader name"
             )
             messages.append(Message("D18", "E", text, label.row, "value"))
     return messages

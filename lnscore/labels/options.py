@@ -1,4 +1,4 @@
-"""Options of `lnscore labels import`."""
+"""The options of `lnscore labels import`."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,7 +13,7 @@ class LabelOptions:
     reader: Annotated[
         str,
         Option(
-            help="Name of the reader who labelled the nodes, where the file does not state it.",
+            help="Name of the reader who labelled the nodes, if the file does not state it.",
             metavar="NAME",
         ),
     ] = ""
@@ -29,8 +29,8 @@ class LabelOptions:
     coord: Annotated[
         str,
         Option(
-            help="Coordinate system of points, where the file does not state it: LPS_MM, RAS_MM "
-            "or IJK.",
+            help="Coordinate system of points, if the file does not state it: LPS_MM, RAS_MM or "
+            "IJK.",
             metavar="NAME",
         ),
     ] = ""

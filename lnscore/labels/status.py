@@ -1,4 +1,4 @@
-"""`lnscore labels status`: who labelled how many nodes, how far they agree, what it comes to."""
+"""`lnscore labels status`: count labels by reader, and show their agreement and consensus."""
 
 from collections import Counter
 from contextlib import closing
@@ -11,21 +11,21 @@ from db.session import open_database
 from lnscore.labels import agreement
 from lnscore.labels.agreement import ReaderPair
 from lnscore.settings import Settings
-from lnscore.summary import Answer, TextTable
+from lnscore.summary import Answer, ShownTable
 
 SHOWN = 20
-"""Disagreements on a terminal; `--json` has all."""
+"""Number of nodes with different labels that are printed; `--json` has all."""
 
 
 def run(settings: Settings, rule: str) -> Answer:
     """Summarise the labels of the current nodes.
 
     Args:
-        settings: Where the database is.
-        rule: Consensus rule, or a reader's name.
+        settings: Settings with the path of the database.
+        rule: Consensus rule, or the name of a reader.
 
     Raises:
-        DatabaseError: D19, no such rule or reader; or the database cannot be used.
+        DatabaseError: D19, there is no such rule or reader; or the database cannot be used.
     """
     with closing(open_database(settings.db)) as database, database.read() as session:
         readings = labels.readings(session)
@@ -33,20 +33,22 @@ def run(settings: Settings, rule: str) -> Answer:
     return Answer(_shown(readings, agreed, rule), _document(readings, agreed, rule))
 
 
-def _shown(readings: list[ReaderLabel], agreed: dict[int, int], rule: str) -> list[str | TextTable]:
+def _shown(
+    readings: list[ReaderLabel], agreed: dict[int, int], rule: str
+) -> list[str | ShownTable]:
     if not readings:
         return ["no labels; import them with: lnscore labels import FILE"]
     rows = [[name, *map(str, counts.values())] for name, counts in _readers(readings).items()]
-    shown: list[str | TextTable] = [
-        TextTable("Readers", ["reader", "nodes", "malignant", "benign"], rows)
+    shown: list[str | ShownTable] = [
+        ShownTable("Readers", ["reader", "nodes", "malignant", "benign"], rows)
     ]
     if pairs := agreement.pairs(readings):
         columns = ["reader", "and", "nodes of both", "alike", "Cohen's kappa"]
-        shown.append(TextTable("Agreement", columns, [_pair(pair) for pair in pairs]))
+        shown.append(ShownTable("Agreement", columns, [_pair(pair) for pair in pairs]))
     counts = _consensus(readings, agreed)
     consensus = (
         f"consensus '{rule}': {counts['malignant']} malignant, {counts['benign']} benign, "
-        f"{counts['none']} labelled but without one"
+        f"{counts['none']} labelled but without consensus"
     )
     return [*shown, *_disagreements(agreement.disagreements(readings)), consensus]
 
@@ -95,7 +97,7 @@ def _pair(pair: ReaderPair) -> list[str]:
     return [pair.first, pair.second, str(pair.both), str(pair.same), figure]
 
 
-def _disagreements(nodes: list[list[ReaderLabel]]) -> list[str | TextTable]:
+def _disagreements(nodes: list[list[ReaderLabel]]) -> list[str | ShownTable]:
     if not nodes:
         return []
     rows = [
@@ -110,4 +112,4 @@ def _disagreements(nodes: list[list[ReaderLabel]]) -> list[str | TextTable]:
     columns = ["study", "tracking UID", "malignant", "benign"]
     count = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
     more = [f"and {len(nodes) - SHOWN} more; --json lists all"] if len(nodes) > SHOWN else []
-    return [TextTable(f"Readers differ on {count}", columns, rows), *more]
+    return [ShownTable(f"Readers differ on {count}", columns, rows), *more]

@@ -1,4 +1,4 @@
-"""`lnscore pathology draft`: a proposed mapping file, printed or written."""
+"""`lnscore pathology draft`: propose a mapping file, and print or write it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from lnscore.tables.sheets import read_sheet
 
 @dataclass(frozen=True)
 class DraftSummary:
-    """A proposed mapping and what is to be known about it.
+    """A proposed mapping, with notes about it.
 
     Attributes:
-        text: The mapping file; empty where it was written to a file.
+        text: Text of the mapping file; empty if it was written to a file.
         notes: Counts, and what to do next.
-        out: The file that was written, if any.
+        out: Path of the file that was written; None if none was.
     """
 
     text: str
@@ -26,26 +26,26 @@ class DraftSummary:
     exit_code = EXIT_DONE
 
     def lines(self) -> list[str]:
-        """The mapping itself, as it is."""
+        """Return the text of the mapping; nothing if it was written to a file."""
         return [self.text.rstrip("\n")] if self.text else []
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for a machine."""
+        """Return the mapping for `--json`."""
         return {"mapping": self.text, "notes": list(self.notes), "out": self.out}
 
 
 def run(file: Path, sheet: str | None, out: Path | None) -> DraftSummary:
-    """Propose a mapping, and write it where a file is named.
+    """Propose a mapping, and write it if a file is named.
 
     Raises:
-        Refusal: The table cannot be read; P18, `out` is there already or cannot be written.
+        Refusal: The table cannot be read; P18, `out` exists already or cannot be written.
     """
     table = read_sheet(file, sheet=sheet)
     proposed = draft(table)
     notes = [*table.notes, *_counts(proposed)]
     if out is not None:
         _write(out, proposed.text)
-        notes.append(f"Next: look at {out}, then lnscore pathology preview {file} --mapping {out}")
+        notes.append(f"Next: check {out}, then lnscore pathology preview {file} --mapping {out}")
     return DraftSummary("" if out else proposed.text, tuple(notes), out)
 
 
@@ -58,7 +58,7 @@ def _write(out: Path, text: str) -> None:
             "P18",
             f"{out} cannot be written ({error.strerror})",
             "a new file",
-            "Name another; a mapping that is there is never overwritten.",
+            "Name another file; an existing mapping is never overwritten.",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""`lnscore pathology import`: a whole file in one transaction, or nothing of it."""
+"""`lnscore pathology import`: import a whole file in one transaction, or nothing of it."""
 
 import secrets
 from pathlib import Path
@@ -25,11 +25,11 @@ NO_DATABASE = "D01"
 
 
 def run(path: Path, settings: Settings, wanted: ImportRequest) -> PathologySummary:
-    """Import a file. Everything is read and said first; an error stops the whole import.
+    """Import a file; if reading it finds an error, nothing is imported and all are reported.
 
     Raises:
         Refusal: The secret is missing.
-        DatabaseError: The database cannot be used, or another run holds it.
+        DatabaseError: The database cannot be used, or another run holds its lock.
     """
     collected = read(path, wanted)
     who = identities_or_told(wanted, collected)
@@ -54,7 +54,7 @@ def run(path: Path, settings: Settings, wanted: ImportRequest) -> PathologySumma
 
 
 def read(path: Path, wanted: ImportRequest, *, keep: bool = False) -> CollectedReports:
-    """Read and check the file, with a progress bar."""
+    """Read and check the file, and show a progress bar."""
     with console.progress("reading pathology", "findings") as advance:
         return collect(path, wanted.options, wanted.order, advance, keep=keep)
 
@@ -62,7 +62,7 @@ def read(path: Path, wanted: ImportRequest, *, keep: bool = False) -> CollectedR
 def compared(
     settings: Settings, collected: CollectedReports, who: Identities | None, wanted: ImportRequest
 ) -> ComparedReports | None:
-    """What the database adds to the messages, without a write; None where there is none yet."""
+    """Compare the reports with the database, without a write; None if there is no database yet."""
     if who is None:
         return None
     try:
@@ -80,16 +80,16 @@ def compared(
 
 
 def _secret(session: Session, settings: Settings, *, create: bool) -> Pseudonyms:
-    """The site's secret; a new one only for a database that knows nobody yet."""
+    """Open the pseudonyms; create a new secret only if the database holds no patient yet."""
     known = studies.any_patient(session)
     if not known and not create:
-        # Nobody can be found in an empty database, whatever the secret.
+        # An empty database holds no patient to find, so the secret does not matter.
         return Pseudonyms(secrets.token_bytes(32))
     return open_pseudonyms(settings.secret_path, create=not known)
 
 
 def summary_of(collected: CollectedReports, found: ComparedReports | None) -> PathologySummary:
-    """The summary before anything is written."""
+    """Return the summary as it is before anything is written."""
     messages = [*collected.messages, *(found.messages if found else ())]
     messages.sort(key=lambda one: one.row or 0)
     return PathologySummary(
@@ -104,7 +104,7 @@ def summary_of(collected: CollectedReports, found: ComparedReports | None) -> Pa
 
 
 def identities_or_told(wanted: ImportRequest, collected: CollectedReports) -> Identities | None:
-    """How ids become keys; None, with an error among the messages, where the key file fails."""
+    """Return how ids become patient keys; None, with an error message, if the key file fails."""
     try:
         return identities(wanted.issuer, wanted.key_file)
     except Refusal as refusal:
@@ -115,7 +115,7 @@ def identities_or_told(wanted: ImportRequest, collected: CollectedReports) -> Id
 def _write(
     session: Session, found: ComparedReports, summary: PathologySummary, wanted: ImportRequest
 ) -> None:
-    """One transaction: the run, the vocabulary, the reports, the audit record."""
+    """Store the run, the vocabulary, the reports and the audit record in one transaction."""
     run_id = runs.start(session, "pathology import", _argv(summary, wanted), version())
     total = sum(len(record.findings) for record in found.records)
     with console.progress("storing pathology", "findings") as advance:
@@ -134,7 +134,7 @@ def _write(
 
 
 def _argv(summary: PathologySummary, wanted: ImportRequest) -> list[str]:
-    """The command line without names of files: one may hold a patient's."""
+    """Return the command line for the run's row, without file names: they may name a patient."""
     words = ["pathology", "import", f"sha256:{summary.sha256}", "--format", summary.format]
     for record in (wanted.options, wanted):
         words += recorded_words(record)

@@ -1,4 +1,4 @@
-"""Options of `lnscore pathology import` and `preview`."""
+"""The options of `lnscore pathology import` and `preview`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,8 @@ class TableOptions:
     format: Annotated[
         Format,
         Option(
-            help=f"Format of the file: {', '.join(FORMATS)}. With auto the content decides.",
+            help=f"Format of the file: {', '.join(FORMATS)}. With auto it is found from the "
+            "content.",
             metavar="NAME",
             choices=FORMATS,
         ),
@@ -27,8 +28,8 @@ class TableOptions:
     mapping: Annotated[
         Path | None,
         Option(
-            help="Mapping file that assigns the columns of a table; `lnscore pathology draft` "
-            "proposes one. Without it the table has the headings of docs/pathology.md.",
+            help="Mapping file that assigns the columns of a table. `lnscore pathology draft` "
+            "proposes one. Without it the table must have the headings of docs/pathology.md.",
             metavar="FILE",
             recorded="flag",
         ),
@@ -40,7 +41,7 @@ class TableOptions:
     id_column: Annotated[
         str | None,
         Option(
-            help="Heading of the column with the patients' ids.",
+            help="Heading of the column with the patient ids.",
             metavar="NAME",
             default="patient_key",
         ),
@@ -52,7 +53,7 @@ class TableOptions:
     encoding: Annotated[
         str | None,
         Option(
-            help="Character encoding of a text file, as cp1252.",
+            help="Character encoding of a text file, for example cp1252.",
             metavar="NAME",
             default="detected from the bytes",
         ),
@@ -71,7 +72,7 @@ class ImportRequest:
     issuer: Annotated[
         str | None,
         Option(
-            help="IssuerOfPatientID of the CT studies, where they have one.",
+            help="IssuerOfPatientID of the CT studies, if they have one.",
             metavar="TEXT",
             recorded="flag",
         ),
@@ -104,7 +105,7 @@ class ImportRequest:
     order: Annotated[
         Order,
         Option(
-            help="Order of day and month in dates like 03/04/2020: DMY or MDY. No order is ever "
+            help="Order of day and month in dates like 03/04/2020: DMY or MDY. The order is never "
             "guessed.",
             flag="--dates",
             metavar="ORDER",

@@ -14,7 +14,7 @@ from lnscore.pathology.importing import (
 from lnscore.pathology.options import ImportRequest
 from lnscore.pathology.rows import CanonicalRow
 from lnscore.settings import Settings
-from lnscore.summary import TextTable
+from lnscore.summary import ShownTable
 
 SHOWN = 20
 """Largest number of printed rows; `--json` has all."""
@@ -48,9 +48,9 @@ class PreviewSummary:
         """1 if an error would stop the import; else 0."""
         return self.summary.exit_code
 
-    def lines(self) -> list[str | TextTable]:
+    def lines(self) -> list[str | ShownTable]:
         """Return a table of the findings, the counts, then the messages."""
-        lines: list[str | TextTable] = [TextTable("Findings", *self._table())]
+        lines: list[str | ShownTable] = [ShownTable("Findings", *self._table())]
         lines.append(self.summary.lines()[0])
         if not self.has_database:
             lines.append("no database: patients and earlier reports were not looked up")

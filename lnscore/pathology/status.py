@@ -1,4 +1,4 @@
-"""`lnscore pathology status`: how pathology and nodes fit together, study by study."""
+"""`lnscore pathology status`: join pathology to the nodes of each study, and show what fits."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,19 +18,21 @@ from lnscore.stations import crosswalks
 
 STATUSES = ("malignant", "benign", "unknown")
 NAMED = 8
-"""Nodes or stations that a line names; `--json` has them all."""
+"""Largest number of nodes or stations that a line names; `--json` has them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathologyStatus:
-    """Every study joined with its patient's findings, and what waits for a study.
+    """The summary: studies joined with pathology, and findings that wait for a study.
 
     Attributes:
-        location: The database.
-        studies: In the order of their UIDs.
-        pending_findings: Findings whose patient has no study.
-        pending_patients: Patients of these.
-        crosswalk: What was asked for; its warning in `warning`.
+        location: File or address of the database.
+        studies: Joined studies in the order of their UIDs.
+        pending_findings: Number of findings whose patient has no study.
+        pending_patients: Number of patients of these findings.
+        crosswalk: Name of the crosswalk that was used; None if none was.
+        warning: Warning about the crosswalk; empty if there is none.
+        exit_code: Exit code of the command.
     """
 
     location: str
@@ -43,11 +45,11 @@ class PathologyStatus:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Status to the number of nodes."""
+        """Number of nodes by status."""
         return _counts(self.studies)
 
     def lines(self) -> list[str]:
-        """A few lines for every study with pathology, then the sums."""
+        """Return a few lines for every study with pathology, then the sums."""
         told = [one for one in self.studies if one.has_report]
         lines = [self.warning] if self.warning else []
         for one in told:
@@ -67,12 +69,12 @@ class PathologyStatus:
     def _sums(self) -> str:
         weak = sum(one.weak for study in self.studies for one in study.statuses.values())
         left_out = sum(bool(s.excluded) for one in self.studies for s in one.statuses.values())
-        more = [f"{weak} of the malignant weak"] if weak else []
+        more = [f"{weak} of the malignant are weak"] if weak else []
         more += [f"{left_out} left out of training"] if left_out else []
         return ", ".join([f"{count} {name}" for name, count in self.counts.items()] + more)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`, every node and station named."""
+        """Return the summary for `--json`, with every node and station."""
         return {
             "database": self.location,
             "crosswalk": self.crosswalk,
@@ -90,13 +92,13 @@ def run(
     """Join every study, or one, with the pathology that the database holds.
 
     Args:
-        settings: Where the database is.
-        study: StudyInstanceUID.
-        crosswalk: Name of a crosswalk between station systems; none is used unless named.
-        max_days: Most days from CT to surgery before P09.
+        settings: Settings with the path of the database.
+        study: StudyInstanceUID of the only study to join; None for all studies.
+        crosswalk: Name of a crosswalk between station systems; None for no crosswalk.
+        max_days: Largest number of days from CT to surgery; above it there is P09.
 
     Raises:
-        Refusal: U04, no study of that UID; N11, no crosswalk of that name.
+        Refusal: U04, there is no study with that UID; N11, there is no crosswalk of that name.
         DatabaseError: The database cannot be used.
     """
     with closing(open_database(settings.db)) as database, database.read() as session:
@@ -124,7 +126,7 @@ def run(
 def _studies(
     session: Session, study_uid: str | None, location: str
 ) -> list[tuple[int, str, str | None, str]]:
-    """Id, UID, date and patient's key of the studies that are asked for."""
+    """Return id, UID, date and patient key of the studies to join."""
     found = stored_studies.located_studies(session, study_uid)
     if study_uid is not None and not found:
         raise Refusal(
@@ -137,7 +139,10 @@ def _studies(
 
 
 def _relations(session: Session, crosswalk: str | None) -> tuple[Relations | None, str]:
-    """A crosswalk's relations as lnscore ships them, or else as the database holds them."""
+    """Return the relations of a crosswalk, as lnscore ships it or else as the database holds it.
+
+    The second value is a warning if no clinician has confirmed the crosswalk.
+    """
     if crosswalk is None:
         return None, ""
     ours_too = crosswalk in crosswalks.names()

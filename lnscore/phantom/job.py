@@ -1,4 +1,4 @@
-"""`lnscore phantom`: a cohort as DICOM in a folder, or as patches in a database."""
+"""`lnscore phantom`: make a cohort, as DICOM in a folder or as patches in a database."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,16 +19,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomSummary:
-    """What was made, and where.
+    """The summary of a cohort that was made.
 
     Attributes:
-        place: Folder or database.
-        patients: Patients.
-        positive: Malignant nodes.
-        negative: Benign nodes.
-        images: CT images written; 0 for patches straight into a database.
-        difficulty: How hard the nodes are to tell apart; None for a small cohort.
-        advice: What to do next.
+        place: Folder or database of the cohort.
+        patients: Number of patients.
+        positive: Number of malignant nodes.
+        negative: Number of benign nodes.
+        images: Number of CT images written; 0 if the patches went directly into a database.
+        difficulty: How difficult it is to separate malignant from benign nodes; None for a
+            small cohort.
+        advice: Next command for the user.
+        exit_code: Exit code of the command.
     """
 
     place: str
@@ -41,7 +43,7 @@ class PhantomSummary:
     exit_code: int = EXIT_DONE
 
     def lines(self) -> list[str]:
-        """What happened, in a few lines."""
+        """Return the summary as a few lines of text."""
         images = f", {self.images} CT images" if self.images else ""
         first = (
             f"{self.patients} phantom patients{images}, {self.positive + self.negative} nodes "
@@ -51,7 +53,7 @@ class PhantomSummary:
         return [first, *figures, self.advice]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         return asdict(self)
 
 
@@ -59,8 +61,8 @@ def run(options: PhantomOptions, jobs: int) -> PhantomSummary:
     """Make a cohort; exactly one of `out` and `direct` is given.
 
     Raises:
-        Refusal: As `write_dicom` and `fill` do.
-        DatabaseError: As `fill` does.
+        Refusal: See `write_dicom` and `fill`.
+        DatabaseError: See `fill`.
     """
     if options.out is not None:
         return write_dicom(options.out, options.patients, options.seed, jobs)
@@ -69,16 +71,16 @@ def run(options: PhantomOptions, jobs: int) -> PhantomSummary:
 
 
 def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> PhantomSummary:
-    """Write a cohort as DICOM: a folder a patient with CT and SEG, and two tables.
+    """Write a cohort as DICOM: a folder with CT and SEG for each patient, and two tables.
 
     Args:
-        out: New or empty folder; gets `PH0001/`..., `pathology.csv`, `truth.csv`.
-        patients: How many.
-        seed: The same seed gives the same bytes.
-        jobs: Worker processes.
+        out: New or empty folder, for `PH0001/`..., `pathology.csv` and `truth.csv`.
+        patients: Number of patients.
+        seed: Seed of the cohort; the same seed gives the same bytes.
+        jobs: Number of worker processes.
 
     Raises:
-        Refusal: H01, the folder holds something; or what a worker met.
+        Refusal: H01, the folder is not empty; or a worker failed.
     """
     from lnscore.phantom.tables import write_pathology, write_truth
 
@@ -101,18 +103,19 @@ def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> PhantomSummar
 def fill(
     direct: str, patients: int, seed: int, jobs: int, *, like_paper: float | None = None
 ) -> PhantomSummary:
-    """Put a cohort's patches straight into a database, with labels and pathology.
+    """Store the patches of a cohort directly in a database, with labels and pathology.
 
     Args:
-        direct: SQLite file or database URL; made where there is none.
-        patients: How many; not used with `like_paper`.
-        seed: The same seed adds nothing a second time.
-        jobs: Worker processes.
-        like_paper: This share of the paper's 310 labelled and 742 unlabelled patients.
+        direct: SQLite file or database URL; the database is made if it does not exist.
+        patients: Number of patients; not used with `like_paper`.
+        seed: Seed of the cohort; nothing is added if the cohort of this seed is already there.
+        jobs: Number of worker processes.
+        like_paper: Share of the paper's 310 labelled and 742 unlabelled patients to make; None
+            for a cohort of `patients`.
 
     Raises:
-        Refusal: A setting is missing; or what a worker met.
-        DatabaseError: The database cannot be used, or another run holds it.
+        Refusal: A setting is missing, or a worker failed.
+        DatabaseError: The database cannot be used, or another run holds its lock.
     """
     from db import audit, runs, studies
     from db.lock import writer_lock
@@ -159,12 +162,12 @@ def _made(
 
 
 def _tells(plans: list[PatientPlan]) -> bool:
-    """Whether the cohort is large enough for figures of its difficulty."""
+    """Return whether the cohort is large enough to measure its difficulty."""
     return sum(p.positive for p in plans) >= ENOUGH and sum(p.negative for p in plans) >= ENOUGH
 
 
 def _write_patient(task: tuple[PatientPlan, Path, bool]) -> tuple[int, list[Sample]]:
-    """One patient's folder; the number of CT images in it, and its nodes measured."""
+    """Write the folder of one patient; return its number of CT images, and its measured nodes."""
     from lnscore.phantom.dicom_ct import write_ct
     from lnscore.phantom.dicom_seg import write_seg
     from lnscore.phantom.direct import cut_nodes
@@ -184,7 +187,7 @@ def _write_patient(task: tuple[PatientPlan, Path, bool]) -> tuple[int, list[Samp
 def _in_workers(
     function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
 ) -> Iterator[Result]:
-    """Results in the order of the tasks; the first failure ends the job."""
+    """Yield the results in the order of the tasks; the first failure ends the job."""
     from lnscore.console import progress
 
     with Workers(Limits(jobs=jobs)) as workers, progress("making phantoms", "patients") as advance:

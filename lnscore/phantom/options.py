@@ -1,4 +1,4 @@
-"""Options of `lnscore phantom`: size of the cohort, and where it is written."""
+"""The options of `lnscore phantom`: the size of the cohort, and where it is written."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ class PhantomOptions:
     patients: Annotated[
         int,
         Option(
-            help="Number of patients; not used with --like-paper.",
+            help="Number of patients. It is not used with --like-paper.",
             metavar="N",
             minimum=1,
             recorded="argv",
@@ -36,8 +36,8 @@ class PhantomOptions:
     direct: Annotated[
         str | None,
         Option(
-            help="Study database that receives the patches, the labels and the pathology, "
-            "without DICOM files in between.",
+            help="Study database to write the patches, the labels and the pathology into, without "
+            "DICOM files.",
             metavar="FILE|URL",
             recorded="argv",
         ),
@@ -45,7 +45,7 @@ class PhantomOptions:
     like_paper: Annotated[
         bool,
         Option(
-            help="With --direct: make as many patients and nodes as the paper has, 1,052 "
+            help="With --direct: make as many patients and nodes as the paper has. These are 1,052 "
             "patients, of whom 310 are labelled.",
             recorded="argv",
         ),

@@ -1,4 +1,4 @@
-"""Database rows to the facts of a report: what is current, in which order, in which words."""
+"""Turn database rows into the facts of a report: current series, sorted nodes, problems, status."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -27,10 +27,10 @@ from lnscore.short_names import engine_key, folder_name, short
 
 
 def study_facts(study: schema.Study, refused: Iterable[schema.Quarantine]) -> StudyFacts:
-    """Everything that a report says of one study.
+    """Return all facts of one study for its report, without pathology.
 
     Args:
-        study: With patient, series, nodes, stations, scores and engines loaded.
+        study: Row of the study with patient, series, nodes, stations, scores and engines loaded.
         refused: Unresolved quarantine rows of this study.
     """
     current = sorted(
@@ -54,7 +54,7 @@ def study_facts(study: schema.Study, refused: Iterable[schema.Quarantine]) -> St
 
 
 def problem(row: schema.Quarantine) -> Problem:
-    """One quarantine row, without its path and its traceback (both may hold a name)."""
+    """Return a quarantine row without its path and traceback (both may hold a patient's name)."""
     return Problem.model_validate(
         {
             "state": "refused",
@@ -75,7 +75,7 @@ def problem(row: schema.Quarantine) -> Problem:
 def _problems(
     current: Sequence[schema.Series], refused: Iterable[schema.Quarantine], study_uid: str
 ) -> list[Problem]:
-    """Quarantine rows, and what only the series' own row says (a series that waits)."""
+    """Return the quarantine rows and the problems that only a series' row holds (it waits)."""
     found = [problem(row) for row in refused]
     told = {(one.series_uid, one.code) for one in found}
     for one in current:
@@ -108,7 +108,7 @@ def _newest_first(engines: Iterable[schema.EngineRow]) -> list[schema.EngineRow]
 
 
 def _nodes(rows: Sequence[schema.LymphNode], engine_ids: list[int]) -> list[NodeFacts]:
-    """Newest engine's highest probability first; what only an older one scored after that."""
+    """Sort nodes by the newest engine's probability, highest first, then by older engines'."""
 
     def rank(node: schema.LymphNode) -> tuple[object, ...]:
         by_engine = {score.engine_id: score.probability for score in node.scores}
@@ -216,7 +216,7 @@ def _series(row: schema.Series) -> SeriesFacts:
 
 
 def _flag(code: str) -> FlagFacts:
-    """A code with its meaning; a flag that already is words stays as it is."""
+    """Return a flag's code with its meaning; a flag without a known code is its own meaning."""
     return FlagFacts(code=code, meaning=CODES.get(code.split(":")[0], code))
 
 
@@ -226,7 +226,7 @@ def _status(
     problems: Sequence[Problem],
     engine_keys: Sequence[str],
 ) -> Status:
-    """Scored means: every node, by the newest engine that has touched this study."""
+    """Return a study's status; "scored" means that its newest engine has scored every node."""
     if not any(one.status in ("ready", "scored") for one in current):
         waits = any(one.state == "waiting" for one in problems)
         return "waiting" if waits else "refused" if problems else "empty"

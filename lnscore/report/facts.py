@@ -1,7 +1,8 @@
-"""`study.json`: everything a report says of one study, with a published schema.
+"""The facts of one study in a report, as models with a published schema (`study.json`).
 
-These models are the one form that the CSV, the JSON and the pages are made from.
-`lnscore/data/study.schema.json` is generated from them; a test keeps it current.
+The CSV tables, the JSON files and the pages are all made from these models.
+`lnscore/data/study.schema.json` is generated from them; a test checks that it is current. The
+docstrings here are the descriptions in that schema.
 """
 
 import json
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = "1.3"
-"""The first number rises when a reader of the old form would fail or misread."""
+"""The first number increases when a program for the old form would fail or misread the file."""
 
 NOTICE = "Research use only. Not a medical device. AI output, unverified."
 
@@ -18,7 +19,7 @@ Status = Literal["scored", "partly scored", "not scored", "no nodes", "waiting",
 
 
 class Frozen(BaseModel):
-    """A value; unknown fields are refused."""
+    """An immutable model that refuses unknown fields."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -29,7 +30,7 @@ class Frozen(BaseModel):
 
 
 class StationFacts(Frozen):
-    """A lymph-node station: never a bare number."""
+    """A lymph node station; its code is never given without its system."""
 
     system: str
     version: str
@@ -43,11 +44,11 @@ class CandidateFacts(Frozen):
     system: str
     code: str
     overlap: float | None = None
-    """Part of the node inside the station, 0-1."""
+    """Fraction of the node's volume that lies inside the station, 0-1."""
 
 
 class ReportedPoint(Frozen):
-    """A threshold of an engine with what it reached on the engine's own test set."""
+    """An operating point: a threshold, with what it reached on the engine's own test set."""
 
     name: str
     threshold: float | None = None
@@ -59,14 +60,14 @@ class EngineFacts(Frozen):
     """An engine that has scored this study; the newest comes first."""
 
     key: str
-    """12 hex digits over weights, configuration, patch rules, back end and precision."""
+    """12 hex digits: a hash of weights, configuration, patch specification, back end, precision."""
     name: str
     backend: str
     precision: str
     trained: bool
-    """False for a demonstration engine: its numbers mean nothing."""
+    """False for an untrained demonstration engine, whose probabilities have no meaning."""
     phantom: bool
-    """True where it was trained on phantoms: its numbers mean nothing for patients."""
+    """True if it was trained on phantoms; its probabilities have no meaning for patients."""
     weights_sha256: str
     config_hash: str
     spec_hash: str
@@ -74,80 +75,80 @@ class EngineFacts(Frozen):
 
     @property
     def meaningful(self) -> bool:
-        """Whether its numbers may mean something for a patient."""
+        """Whether the engine was trained on patients, so that its probabilities have a meaning."""
         return self.trained and not self.phantom
 
     @property
     def doubt(self) -> str:
-        """Why they mean nothing, in a word or three; empty where they may."""
+        """Why the probabilities have no meaning for patients; empty if they may have one."""
         return "" if self.meaningful else "trained on phantoms" if self.trained else "untrained"
 
 
 class ScoreFacts(Frozen):
-    """What one engine says of one node."""
+    """The score of one node by one engine."""
 
     engine: str
     """Key of the engine."""
     probability: float = Field(ge=0, le=1)
-    """Of metastasis, fused head, raw."""
+    """Probability of metastasis: the raw output of the fused head."""
     calibrated_probability: float | None = Field(default=None, ge=0, le=1)
     local_probability: float | None = Field(default=None, ge=0, le=1)
     global_probability: float | None = Field(default=None, ge=0, le=1)
     calls: dict[str, bool]
-    """Operating point to call: true is positive."""
+    """Call of the node by operating point; true is positive."""
     scored_at: str
-    """UTC, ISO 8601."""
+    """Time of the score, UTC, ISO 8601."""
     patch_sha256: str
-    """Of the patch that was scored."""
+    """SHA-256 of the patch that was scored."""
 
 
 class FlagFacts(Frozen):
-    """Something a reader should know about a node."""
+    """A remark about a node or a series."""
 
     code: str
     meaning: str
 
 
 class StationStatusFacts(Frozen):
-    """What pathology says of a node or a station, and why."""
+    """Status of a node or a station by pathology, and the rule that gave it."""
 
     status: Literal["malignant", "benign", "unknown"]
     """A station that no report names is unknown, not benign."""
     rule: str
-    """As in docs/pathology.md."""
+    """Name of the rule in docs/pathology.md."""
     weak: bool
-    """Malignant only as one of several stations of a merged or overlapping group."""
+    """True if it is malignant only as one of several stations, at least one of them malignant."""
     excluded: list[str]
-    """P09, P10: left out of training."""
+    """Codes of the reasons (P09, P10) for which training leaves it out."""
 
 
 class NodeFacts(Frozen):
     """One lymph node; nodes are sorted by the newest engine's probability, highest first."""
 
     number: int
-    """Place in the study, from 1."""
+    """Number of the node in the study, from 1."""
     tracking_uid: str
     series_uid: str
     label: str
-    """The segment's name in the mask."""
+    """Name of the segment in the mask."""
     kind: Literal["mask", "point"]
     centroid_mm: tuple[float, float, float]
-    """LPS x, y, z."""
+    """Centroid in the LPS system, x, y, z."""
     volume_mm3: float | None
     short_axis_mm: float | None
     long_axis_mm: float | None
     station: StationFacts | None
-    """Null: unassigned."""
+    """Station of the node; null if none is assigned."""
     station_source: Literal["explicit", "overlap", "nearest", "unassigned"]
     station_candidates: list[CandidateFacts]
     padded_fraction: float = Field(ge=0, le=1)
-    """Part of the patch that lies outside the scan."""
+    """Fraction of the patch that lies outside the scan, 0-1."""
     flags: list[FlagFacts]
     patch_sha256: str
     scores: list[ScoreFacts]
-    """Newest engine first; empty: not scored yet."""
+    """Scores by engine, the newest engine first; empty if the node is not scored yet."""
     pathology: StationStatusFacts | None = None
-    """Null: the patient has no pathology report here."""
+    """Status by pathology; null if the database has no pathology report of the patient."""
 
 
 class SeriesFacts(Frozen):
@@ -160,11 +161,11 @@ class SeriesFacts(Frozen):
     slice_mm: float | None
     flags: list[FlagFacts]
     facts: dict[str, Any]
-    """Scanner, kernel, kV and the like, as ingest stored them."""
+    """Scanner, kernel, kV and similar facts, as ingest stored them."""
 
 
 class Problem(Frozen):
-    """Something that was not used: refused, or waiting for the rest of it."""
+    """Something that was not used: it was refused, or it waits for a missing part."""
 
     state: Literal["refused", "waiting"]
     scope: Literal["file", "archive", "series", "mask", "study"]
@@ -176,7 +177,7 @@ class Problem(Frozen):
     series_uid: str | None
     sha256: str
     last_seen: str | None
-    """UTC, ISO 8601; null: found while this report was made."""
+    """Time at which it was last found, UTC, ISO 8601; null if this report found it."""
     tries: int
 
 
@@ -184,7 +185,7 @@ class FindingFacts(Frozen):
     """One line of a pathology report; the report itself is not named."""
 
     stations: list[StationFacts]
-    """Several: they were sent as one specimen."""
+    """Stations of the specimen; several if they were sent as one specimen."""
     status: Literal["positive", "negative", "not_sampled", "indeterminate"]
     n_examined: int | None
     n_positive: int | None
@@ -193,26 +194,26 @@ class FindingFacts(Frozen):
 
 
 class StationPathology(Frozen):
-    """One station: what pathology says of it, which nodes of the CT lie there."""
+    """One station with its pathology, and the nodes on CT that lie there."""
 
     station: StationFacts
     verdict: StationStatusFacts
     findings: list[FindingFacts]
-    """Those that decide."""
+    """Findings that decide the status."""
     n_examined: int | None
-    """Of every specimen of this station alone in the report that decided, not only of those
-    that decide; of the shared ones where only such decide. Null where one gives no number."""
+    """Number of nodes examined, over all specimens of this station alone in the report that
+    decides; over its shared specimens if only those decide. Null if one gives no number."""
     n_positive: int | None
-    """Of the same specimens."""
+    """Number of positive nodes in the same specimens."""
     nodes: list[int]
-    """Numbers of the nodes."""
+    """Numbers of the nodes that lie in the station."""
     highest: float | None
     """Highest raw probability of these nodes by the newest engine."""
     calls: dict[str, bool]
-    """Operating point to whether it calls any of these nodes positive."""
+    """Whether the newest engine calls any of these nodes positive, by operating point."""
     agrees: dict[str, bool]
-    """Operating point to whether that is what pathology says, by the nodes that have the
-    station's verdict; empty where it is unknown or weak, or no such node counts for training."""
+    """Whether this call agrees with pathology, by operating point, over the nodes that have the
+    station's status. Empty if the status is unknown or weak, or training leaves out all nodes."""
 
 
 class ConflictFacts(Frozen):
@@ -224,62 +225,64 @@ class ConflictFacts(Frozen):
 
 
 class ExclusionFacts(Frozen):
-    """Why nodes are left out of training."""
+    """A reason for which nodes are left out of training."""
 
     code: str
     text: str
     days: int | None
-    """From CT to surgery; negative where the CT is the later one."""
+    """Days from CT to surgery; negative if the CT is later."""
     nodes: int
 
 
 class OperatingCount(Frozen):
-    """What the newest engine calls positive at one operating point."""
+    """Number of nodes and stations that the newest engine calls positive at an operating point."""
 
     name: str
     positive_nodes: int
     positive_stations: int
     agreeing_stations: int
     compared_stations: int
-    """Stations with scored nodes of which pathology is sure; not those left out of training."""
+    """Number of stations that have a certain status and scored nodes that training may use."""
 
 
 class RollUp(Frozen):
-    """From nodes over stations to the patient: pathology beside the newest engine."""
+    """Positive nodes and stations of the patient, by pathology and by the newest engine."""
 
     n_positive: int
-    """Of every specimen of the reports that decide a station, each once."""
+    """Number of positive nodes, over all specimens of the reports that decide a station. Each
+    specimen is counted once."""
     positive_is_least: bool
-    """A positive finding gives no number: it counts as one."""
+    """True if `n_positive` is a minimum: a positive finding without a number counts as one."""
     n_examined: int | None
-    """Of the same specimens, those that decide nothing too."""
+    """Number of nodes examined in the same specimens, also in those that decide nothing."""
     examined_is_least: bool
+    """True if `n_examined` is a minimum, because a specimen gives no number."""
     pn_like: Literal["N0", "N1", "N2", "N3"] | None
-    """AJCC8 oesophagus by the number of positive nodes: 0, 1-2, 3-6, 7 and more. Null where
-    no node was examined, or the stations are of a system of other organs. Not a stage."""
+    """Category of AJCC8 oesophagus by the number of positive nodes: 0, 1-2, 3-6, 7 and more. Null
+    if no node was examined, or if the station system is for other organs. It is not a stage."""
     positive_stations: int
     merged_positive: int
-    """Positive specimens of several stations: at least one of each is positive."""
+    """Number of positive specimens of several stations; at least one of these is positive."""
     negative_stations: int
     engine: str | None
     """Key of the newest engine."""
     scored_nodes: int
     expected_positive: float | None
-    """Sum of the calibrated probabilities; null where the engine has no calibration."""
+    """Sum of the calibrated probabilities; null if the engine has no calibration."""
     at: list[OperatingCount]
 
 
 class PathologyFacts(Frozen):
-    """The patient's surgical pathology, joined to the nodes of this study."""
+    """Surgical pathology of the patient, joined to the nodes of this study."""
 
     stations: list[StationPathology]
     roll_up: RollUp
     without_node: list[FindingFacts]
     """Positive findings none of whose stations has a node in the masks."""
     without_station: list[int]
-    """Numbers of nodes."""
+    """Numbers of the nodes that have no station."""
     other_systems: list[str]
-    """Systems of findings in which no node has a station: not joined."""
+    """Station systems of findings in which no node has a station; they are not joined."""
     conflicts: list[ConflictFacts]
     exclusions: list[ExclusionFacts]
 
@@ -293,7 +296,7 @@ class StudyFacts(Frozen):
     patient: str
     """First 12 hex digits of the pseudonymous key."""
     study: str
-    """12 hex digits made from the StudyInstanceUID: the name of the folder."""
+    """12 hex digits made from the StudyInstanceUID; also the name of the study's folder."""
     study_uid: str
     study_date: str | None
     status: Status
@@ -302,16 +305,16 @@ class StudyFacts(Frozen):
     nodes: list[NodeFacts]
     problems: list[Problem]
     pathology: PathologyFacts | None = None
-    """Null: the patient has no pathology report here."""
+    """Pathology; null if the database has no pathology report of the patient."""
 
 
 def text(study: StudyFacts) -> str:
-    """The study as JSON: the same facts give the same text."""
+    """Return the study as JSON; the same facts always give the same text."""
     return study.model_dump_json(indent=2) + "\n"
 
 
 def schema_text() -> str:
-    """The published JSON Schema of `study.json` (draft 2020-12)."""
+    """Return the published JSON Schema of `study.json` (draft 2020-12)."""
     schema = StudyFacts.model_json_schema(mode="serialization")
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

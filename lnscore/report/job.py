@@ -1,4 +1,7 @@
-"""`lnscore report`: tables, a folder for every study, an index; one study in memory at a time."""
+"""`lnscore report`: write the tables, a folder for every study, and the index.
+
+Only one study is in memory at a time.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,12 +29,12 @@ from lnscore.short_names import folder_name
 
 INDEX = "index.html"
 ALL, ONE = "all", "one"
-"""What an index says that it covers, in place of a content key."""
+"""Content key of an index: whether it covers all studies or one."""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What the studies are read from, and where their folders go."""
+    """Where the studies are read from, and where their folders are written."""
 
     session: Session
     store: PatchStore
@@ -42,7 +45,13 @@ class _Source:
 
 @dataclass
 class _ReportTotals:
-    """What the index and the list of problems need of the studies that have gone by."""
+    """Data for the index and the list of problems, collected from the finished studies.
+
+    Attributes:
+        rows: Rows of the index.
+        problems: Problems of all studies.
+        patients: StudyInstanceUID to the pseudonym of its patient.
+    """
 
     rows: list[pages.IndexRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -52,13 +61,13 @@ class _ReportTotals:
 def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummary:
     """Write the report of all studies, or of one.
 
-    What is current stays as it is, so that every night may repeat it. One study, reported
-    into the folder of all, renews its own page only.
+    Pages that are current are not written again, so the report can be repeated every night. If
+    one study is reported into a folder that holds all studies, only its own page is renewed.
 
     Args:
-        settings: Database and patch store.
-        out: Folder; made where it is missing.
-        study: StudyInstanceUID.
+        settings: Settings with the paths of the database and the patch store.
+        out: Folder of the report; it is made if it is missing.
+        study: StudyInstanceUID of the only study to report; None for all studies.
 
     Raises:
         Refusal: R01, there is no such study; R02, a file cannot be written.
@@ -86,7 +95,7 @@ def run(settings: Settings, out: Path, study: str | None = None) -> ReportSummar
 
 
 def _wanted(session: Session, study: str | None, is_refused: bool) -> Sequence[str]:
-    """The studies to report; of one that was refused as a whole there is only its refusal."""
+    """Return the UIDs of the studies to report; none if the study was refused as a whole."""
     uids = reading.study_uids(session)
     if study is None:
         return uids
@@ -105,7 +114,7 @@ def _wanted(session: Session, study: str | None, is_refused: bool) -> Sequence[s
 def _write_tables(
     source: _Source, uids: Sequence[str], summary: ReportSummary, totals: _ReportTotals
 ) -> None:
-    """Every study's folder and its rows; the tables take their names at the end."""
+    """Write every study's folder and rows; the tables replace the old ones at the end."""
     with ExitStack() as files:
         tables = [
             files.enter_context(output_files.replacing(source.out / name, spreadsheet.ENCODING))
@@ -125,7 +134,7 @@ def _write_tables(
 def _studies(
     source: _Source, uids: Sequence[str], summary: ReportSummary, totals: _ReportTotals
 ) -> Iterator[StudyFacts]:
-    """Make each study's folder, one in memory at a time; one that breaks stops no other."""
+    """Make the folder of each study; a study that fails does not stop the others."""
     refused = defaultdict(list)
     for row in source.refused:
         refused[row.study_uid].append(row)
@@ -152,8 +161,8 @@ def _make(
         joined = joining.of_study(source.session, study, source.stations)
         return study_pages.make(study, refused, joined, source.store, source.out)
     except (Refusal, DatabaseError, SQLAlchemyError):
-        raise  # the folder or the database, not this study
-    except Exception as error:  # noqa: BLE001  the boundary of one study
+        raise  # the fault is in the folder or the database, not in this study
+    except Exception as error:  # noqa: BLE001  a faulty study must not stop the report
         return study_pages.unreadable(study_uid, error)
 
 
@@ -173,12 +182,12 @@ def _count(made: study_pages.StudyReport, summary: ReportSummary, totals: _Repor
 
 
 def _of_no_study(refused: Iterable[Quarantine], totals: _ReportTotals) -> list[Problem]:
-    """Refusals of what belongs to no study that is shown: files, archives, whole studies."""
+    """Return refusals that belong to no study of the report: files, archives, whole studies."""
     return [problem(row) for row in refused if row.study_uid not in totals.patients]
 
 
 def _write_problems(out: Path, totals: _ReportTotals) -> None:
-    """Latest first; what this report found itself has no time and comes before."""
+    """Write the problems, latest first; those that this report found have no time and lead."""
     totals.problems.sort(key=lambda p: (p.study_uid or "", p.series_uid or "", p.code, p.sha256))
     totals.problems.sort(key=lambda p: p.last_seen or "~", reverse=True)
     with output_files.replacing(out / "problems.csv", spreadsheet.ENCODING) as file:

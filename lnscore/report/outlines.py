@@ -1,24 +1,26 @@
-"""Closed lines at one level of a picture: marching squares, exact on its bilinear edges."""
+"""Trace closed contour lines of a picture at one level with marching squares."""
 
 import numpy as np
 
 Edge = tuple[int, int, int]
-"""(0 across or 1 down, row, column) of the grid edge that a line crosses."""
+"""A grid edge that a line crosses: (0 for horizontal or 1 for vertical, row, column)."""
 
 
 def trace(field: np.ndarray, level: float) -> tuple[np.ndarray, ...]:
-    """Trace where `field` crosses `level`.
+    """Trace the lines along which `field` crosses `level`.
 
-    Lorensen and Cline's squares; a saddle is joined where the mean of its four corners
-    lies inside. The outside of the picture counts as outside, so every line closes.
+    The method is marching squares (after Lorensen and Cline). In a square with two opposite
+    corners inside, these corners are joined if the mean of all four corners is inside. Pixels
+    beyond the border count as outside, so every line is closed.
 
     Args:
-        field: Shape (rows, columns); values above `level` are inside.
-        level: Above 0.
+        field: Values of the pixels, shape (rows, columns); values above `level` are inside.
+        level: Level of the lines, above 0.
 
     Returns:
-        Lines (point, 2) as x right, y down, in pixels with pixel centres at 0.5; the last
-        point joins the first. Inside lies on the same hand all along.
+        Lines, each of shape (point, 2): x to the right and y down, in pixels, with pixel
+        centres at 0.5. The last point joins the first. The inside is always on the same side
+        of the line.
     """
     padded = np.pad(field, 1)
     inside = padded > level
@@ -33,7 +35,7 @@ def trace(field: np.ndarray, level: float) -> tuple[np.ndarray, ...]:
 def _pieces(
     padded: np.ndarray, level: float, corners: list[bool], row: int, column: int
 ) -> list[tuple[Edge, Edge]]:
-    """Directed pieces of line in one square, from the edge of entry to that of exit."""
+    """Return the line segments in one square, each from its entry edge to its exit edge."""
     around = ((0, row, column), (1, row, column + 1), (0, row + 1, column), (1, row, column))
     entries, exits = [], []  # clockwise from the upper left corner
     for number, edge in enumerate(around):
@@ -47,7 +49,7 @@ def _pieces(
     joined = padded[row : row + 2, column : column + 2].mean() > level
     pieces = []
     for number, edge in entries:
-        step = 3 if joined else 1  # the corner before is cut off, or the corner after
+        step = 3 if joined else 1  # the segment cuts off the corner before it, or the one after
         leave = next(other for at, other in exits if at == (number + step) % 4)
         pieces.append((edge, leave))
     return pieces
@@ -66,11 +68,11 @@ def _lines(padded: np.ndarray, level: float, following: dict[Edge, Edge]) -> lis
 
 
 def _points(padded: np.ndarray, level: float, ring: np.ndarray) -> np.ndarray:
-    """Where the level lies on each edge, by linear interpolation."""
+    """Return the point at which the level is reached on each edge, by linear interpolation."""
     down, row, column = ring.T
     first = padded[row, column]
     second = padded[row + down, column + 1 - down]
     part = (level - first) / (second - first)
     x = column + np.where(down == 0, part, 0.0)
     y = row + np.where(down == 1, part, 0.0)
-    return np.column_stack([x, y]) - 0.5  # the padding's pixel, less half of one
+    return np.column_stack([x, y]) - 0.5  # minus one pixel of padding, plus half a pixel

@@ -1,4 +1,7 @@
-"""The report as pages: self-contained HTML, no script, nothing fetched, ready to print."""
+"""Make the HTML pages of a report.
+
+The pages are self-contained and ready to print: they have no script and load nothing.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -30,10 +33,17 @@ class IndexRow:
     """One line of the index.
 
     Attributes:
-        href: The study's page, relative to the index.
-        highest: Highest raw probability of the newest engine, None without a score.
+        study: Short name of the study, which is also the name of its folder.
+        patient: Pseudonym of the patient.
+        study_date: Date of the study; None if it has none.
+        href: Path of the study's page, relative to the index.
+        status: Status of the study.
+        node_count: Number of nodes.
+        scored_count: Number of nodes that the newest engine has scored.
+        highest: Highest raw probability by the newest engine; None if it has no score.
         positives: Operating point to the number of nodes called positive.
-        engine: The newest one; None without a score.
+        engine: Newest engine that has scored the study; None if there is none.
+        codes: Codes of the study's problems.
     """
 
     study: str
@@ -51,7 +61,7 @@ class IndexRow:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A picture as the template wants it."""
+    """A picture in the form that the template needs."""
 
     title: str
     alt: str
@@ -63,12 +73,12 @@ class _Shown:
 def study_page(
     study: StudyFacts, pictures: Mapping[int, Sequence[Picture]], content_key: str = ""
 ) -> str:
-    """One study's page.
+    """Return the page of one study as HTML.
 
     Args:
-        study: Its facts; nodes are shown in their order.
-        pictures: Node number to its pictures; empty where the patch file is missing.
-        content_key: What the page was made from; a page with the same key is current.
+        study: Facts of the study; nodes are shown in their order.
+        pictures: Node number to its pictures; empty if the patch file is missing.
+        content_key: Hash of what the page is made from; a page with the same key is current.
     """
     engine = study.engines[0] if study.engines else None
     scores = [found for node in study.nodes if (found := _score_of(node, engine))]
@@ -96,12 +106,12 @@ def study_page(
 
 
 def index_page(rows: Sequence[IndexRow], problems: Sequence[Problem], scope: str) -> str:
-    """The index: studies, then what was refused or waits.
+    """Return the index as HTML: the studies, then everything that was refused or waits.
 
     Args:
-        rows: In the order of the page.
-        problems: The first PROBLEMS_SHOWN are shown, the table has them all.
-        scope: What the index covers, as a later run asks it.
+        rows: Rows in the order of the page.
+        problems: All problems; the first PROBLEMS_SHOWN are shown.
+        scope: Which studies the index covers; a later run reads it as the content key.
     """
     return (
         _environment()
@@ -119,7 +129,7 @@ def index_page(rows: Sequence[IndexRow], problems: Sequence[Problem], scope: str
 
 
 def index_row(study: StudyFacts, href: str) -> IndexRow:
-    """A study's line of the index."""
+    """Return the line of a study in the index."""
     engine = study.engines[0] if study.engines else None
     scores = [found for node in study.nodes if (found := _score_of(node, engine))]
     return IndexRow(
@@ -138,14 +148,14 @@ def index_row(study: StudyFacts, href: str) -> IndexRow:
 
 
 def _doubted(rows: Sequence[IndexRow]) -> list[EngineFacts]:
-    """Engines whose numbers mean nothing, one of each name and doubt."""
+    """Return the engines whose probabilities have no meaning, one for each name and reason."""
     found = [row.engine for row in rows if row.engine and not row.engine.meaningful]
     unique = {(engine.name, engine.doubt): engine for engine in found}
     return [unique[key] for key in sorted(unique)]
 
 
 def template_key() -> bytes:
-    """All templates in one string: a page made from others is out of date."""
+    """Return the text of all templates; a page made from other templates is out of date."""
     return b"\n".join(path.read_bytes() for path in sorted(TEMPLATES.glob("*.j2")))
 
 
@@ -199,21 +209,21 @@ def _svg_path(line: list[list[float]]) -> str:
 
 
 def _cross(picture: Picture) -> str:
-    """Four strokes around a centre that stays free."""
+    """Return the SVG path of a cross of four strokes; its centre stays free."""
     x, y = picture.centre_px
     strokes = ((-14, 0, -5, 0), (5, 0, 14, 0), (0, -14, 0, -5), (0, 5, 0, 14))
     return "".join(f"M{x + a:.1f},{y + b:.1f} {x + c:.1f},{y + d:.1f}" for a, b, c, d in strokes)
 
 
 def _score_of(node: NodeFacts, engine: EngineFacts | None) -> ScoreFacts | None:
-    """The page's engine's score of a node."""
+    """Return the score of a node by an engine; None if there is none."""
     if engine is None:
         return None
     return next((score for score in node.scores if score.engine == engine.key), None)
 
 
 def _probability(value: float | None) -> str:
-    """Three digits; never 0 or 1, which no engine can know."""
+    """Return a probability with three digits; never 0 or 1, because no engine is certain."""
     if value is None:
         return "–"
     if value < 0.0005:
@@ -234,14 +244,14 @@ def _volume(value_mm3: float | None) -> str:
 
 
 def _place(centroid_mm: tuple[float, float, float]) -> str:
-    """LPS in letters: a reader's viewer shows the same numbers."""
+    """Return LPS coordinates with letters for directions, as DICOM viewers show them."""
     x, y, z = centroid_mm
     parts = ((x, "L", "R"), (y, "P", "A"), (z, "H", "F"))
     return ", ".join(f"{up if v >= 0 else down} {abs(v):.1f}" for v, up, down in parts) + " mm"
 
 
 def _minute(instant: str | None) -> str:
-    """`2026-11-24T16:30:05+00:00` to `2026-11-24 16:30 UTC`."""
+    """Return a time such as `2026-11-24T16:30:05+00:00` as `2026-11-24 16:30 UTC`."""
     return "–" if instant is None else instant[:16].replace("T", " ") + " UTC"
 
 
@@ -252,7 +262,7 @@ def _station_name(node: NodeFacts) -> str:
 
 
 def _remarks(node: NodeFacts) -> list[str]:
-    """What a reader should know, in words."""
+    """Return remarks on a node: the meanings of its flags, padding, and a missing outline."""
     remarks = [flag.meaning for flag in node.flags]
     if node.padded_fraction > PADDED_WORTH_SAYING:
         remarks.append(f"{100 * node.padded_fraction:.0f} % of the region lies outside the scan")

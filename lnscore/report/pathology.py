@@ -1,4 +1,4 @@
-"""A study's pathology as facts of its report: stations, and the way from nodes to the patient."""
+"""Add the patient's pathology to the facts of a study: nodes, stations and the whole patient."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -23,13 +23,13 @@ from lnscore.report.facts import (
 )
 
 OESOPHAGUS = frozenset({"AJCC8", "AJCC7", "JES11", "JES12", "CHN", "TIGER"})
-"""Systems of which the number of positive nodes makes the category."""
+"""Station systems of the oesophagus, where the number of positive nodes gives the category."""
 
 Meanings = Mapping[StationKey, str]
 
 
 def with_pathology(study: StudyFacts, joined: JoinedStudy) -> StudyFacts:
-    """The same study with what pathology says of its nodes and stations."""
+    """Return the study with the pathology of its nodes and stations."""
     meanings = joined.meanings
     by_node = {(node.series_uid, node.tracking_uid): node.id for node in joined.nodes}
     ids = {by_node[node.series_uid, node.tracking_uid]: node.number for node in study.nodes}
@@ -62,9 +62,9 @@ def with_pathology(study: StudyFacts, joined: JoinedStudy) -> StudyFacts:
 
 
 def pn_like(n_positive: int) -> Literal["N0", "N1", "N2", "N3"]:
-    """Category of a number of positive regional nodes.
+    """Return the category for a number of positive regional nodes.
 
-    Rice et al., AJCC/UICC staging of cancers of the esophagus, 8th edition, 2017, table 1:
+    Source: Rice et al., AJCC/UICC staging of cancers of the esophagus, 8th edition, 2017, table 1:
     N1 1-2, N2 3-6, N3 7 or more. Which nodes are regional is not checked here.
     """
     if n_positive == 0:
@@ -98,16 +98,17 @@ def _station(
 
 
 def _calls(scores: Sequence[ScoreFacts]) -> dict[str, bool]:
-    """At each operating point whether any node is called positive."""
+    """Return, for each operating point, whether any node is called positive."""
     names = sorted({name for score in scores for name in score.calls})
     return {name: any(score.calls.get(name, False) for score in scores) for name in names}
 
 
 def _is_sure(node: StationStatus, station: StationStatus) -> bool:
-    """Whether a node can agree or differ: the join gives it the verdict of its station.
+    """Return whether a node's call can be compared with the status of its station.
 
-    Not where it may lie in several that disagree, nor where training leaves it out (P09,
-    P10). Of a merged positive specimen it is not known which station an engine had to find.
+    It can be compared if the node has the status of the station. This is not so if the node
+    may lie in several stations that disagree, or if training leaves it out (P09, P10). It is
+    also not so for a merged positive specimen, because the positive station is not known.
     """
     same = node.status == station.status != "unknown"
     return same and not (node.weak or station.weak or node.excluded)
@@ -119,10 +120,11 @@ def _roll_up(
     engine: EngineFacts | None,
     scores: Mapping[int, ScoreFacts],
 ) -> RollUp:
-    """Nodes are those of every specimen of the reports that decide, each specimen once.
+    """Count positive nodes and stations of the patient, by pathology and by the engine.
 
-    A negative specimen of a positive station was examined too, and a shared one that decides
-    no station; what another report overruled counts nothing.
+    The pathology counts are over all specimens of the reports that decide, each specimen once.
+    A negative specimen of a positive station counts as examined too, and so does a shared
+    specimen that decides no station. A report that another report overrules does not count.
     """
     looked = joined.specimens
     positive = [one for one in looked if one.status == "positive"]

@@ -1,11 +1,11 @@
-"""Pathology in the words of the page."""
+"""Texts of the page about pathology."""
 
 from lnscore.report.facts import FindingFacts, StationFacts, StationPathology, StudyFacts
 from lnscore.report.station_table import name
 
 
 def finding(one: FindingFacts) -> str:
-    """Status with the counts that there are: `positive 2 of 7`."""
+    """Return the status of a finding with its counts, for example `positive 2 of 7`."""
     if one.status == "not_sampled":
         return "not sampled"
     words = one.status
@@ -17,7 +17,7 @@ def finding(one: FindingFacts) -> str:
 
 
 def in_all(one: StationPathology) -> str:
-    """The station's own numbers, where more was examined than the findings that decide."""
+    """Return the station's total counts, if more nodes were examined than the findings show."""
     shown = [finding.n_examined for finding in one.findings]
     if one.n_examined is None or one.n_examined == sum(count or 0 for count in shown):
         return ""
@@ -26,13 +26,13 @@ def in_all(one: StationPathology) -> str:
 
 
 def others(one: FindingFacts, station: StationFacts) -> str:
-    """The other stations of a specimen, without the system where it is the same."""
+    """Return the other stations of a specimen; the system is left out if it is the same."""
     rest = [other for other in one.stations if other != station]
     return ", ".join(o.code if o.system == station.system else name(o) for o in rest)
 
 
 def notes(study: StudyFacts) -> list[str]:
-    """What does not fit together, and what training leaves out."""
+    """Return notes on contradictions, on missing nodes or stations, and on training."""
     pathology = study.pathology
     if pathology is None:
         return []
@@ -43,20 +43,20 @@ def notes(study: StudyFacts) -> list[str]:
             "reports contradict each other"
         )
     said += [
-        f"{_together(one)} is {finding(one)} and no node of the masks lies there"
+        f"{_together(one)} is {finding(one)}, but no node of the masks lies there"
         for one in pathology.without_node
     ]
     if pathology.without_station:
         numbers = ", ".join(map(str, pathology.without_station))
         many = len(pathology.without_station) > 1
         said.append(
-            f"Node{'s' if many else ''} {numbers}: no station, so pathology says nothing "
-            f"of {'them' if many else 'it'}"
+            f"Node{'s' if many else ''} {numbers}: no station is known, so pathology gives no "
+            f"status for {'them' if many else 'it'}"
         )
     if pathology.other_systems:
         said.append(
-            f"The report names stations of {', '.join(pathology.other_systems)}, no node has a "
-            "station of that system: they are not joined"
+            f"The report names stations of {', '.join(pathology.other_systems)}, but no node has "
+            "a station of that system, so they are not joined to nodes"
         )
     return said
 

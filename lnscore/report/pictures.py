@@ -1,8 +1,8 @@
-"""A node's patch as three pictures: axial, coronal, sagittal, with the outline of its mask.
+"""Draw a node's patch as axial, coronal and sagittal pictures with the outline of its mask.
 
-The CT is a grey PNG with square pixels in mm; the outline stays a line in the picture's
-coordinates, so that it prints sharp and a reader can hide it. Patient right is on the
-left, anterior or head is up.
+The CT is a grey PNG with square pixels in mm. The outline is a separate line in the
+coordinates of the picture, so that it is sharp in print and a reader can hide it. The right of
+the patient is on the left of the picture; anterior or head is up.
 """
 
 import io
@@ -16,12 +16,13 @@ from PIL import Image
 from engines.shapes import Affine, PointMm
 from lnscore.report.outlines import trace
 
-VIEW_MM = 63.6  # 80 voxels of 0.795 mm: the patch's whole width
+VIEW_MM = 63.6  # 80 voxels of 0.795 mm: the whole width of the patch
 SIZE_PX = 240  # three pixels a voxel
 PIXEL_MM = VIEW_MM / SIZE_PX
 WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 40.0, 400.0
-MARGIN_HU = 200.0  # beyond the window, so that air or metal next door does not ring
-HALF = 127.5  # occupancy 0-255: half of a voxel
+# Values are clipped this far beyond the window, so that air or metal nearby causes no ringing.
+MARGIN_HU = 200.0
+HALF = 127.5  # half of a voxel, as occupancy 0-255
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class Plane:
     """How one plane lies in a patch and on the screen.
 
     Attributes:
-        name: axial, coronal or sagittal.
-        cut_axis: The patch axis (0 z, 1 y, 2 x) that it is perpendicular to.
-        upside_down: Rows run to the head in the patch; the screen wants the head up.
+        name: Name of the plane: axial, coronal or sagittal.
+        cut_axis: Patch axis (0 z, 1 y, 2 x) that is perpendicular to the plane.
+        upside_down: Whether rows are reversed: they run to the head in the patch, and the
+            head must be up on the screen.
         letters: Patient directions at the left, right, top and bottom edge.
     """
 
@@ -53,11 +55,11 @@ class Picture:
     """One plane through a node.
 
     Attributes:
-        plane: Which one.
-        png: 8-bit grey, SIZE_PX square, PIXEL_MM a pixel both ways.
-        outline: Closed lines, each (point, 2) as x right, y down, in pixels from the
-            picture's corner; empty for a point or where the plane misses the mask.
-        centre_px: The node's centre on the picture, x right, y down.
+        plane: Plane of the picture.
+        png: Picture as a PNG file: 8-bit grey, SIZE_PX × SIZE_PX pixels of PIXEL_MM.
+        outline: Closed lines, each of shape (point, 2): x to the right and y down, in pixels
+            from the upper left corner. Empty for a point, or if the plane misses the mask.
+        centre_px: Centre of the node on the picture in pixels, x to the right, y down.
     """
 
     plane: Plane
@@ -72,13 +74,13 @@ def draw(
     """Draw the three planes through a node's centre.
 
     Args:
-        patch: HU, shape (18, 80, 80), z to the head, y to the back, x to the left.
+        patch: Patch in HU, shape (18, 80, 80), z to the head, y to the back, x to the left.
         mask: Occupancy 0-255 on the same grid, or None for a point.
-        affine: Patch voxel z y x to LPS mm.
-        centre_mm: The node's centroid, LPS x y z.
+        affine: Matrix from patch voxels z y x to LPS in mm.
+        centre_mm: Centroid of the node, LPS x y z.
 
     Returns:
-        Axial, coronal, sagittal.
+        The axial, coronal and sagittal picture.
     """
     centre_vox = np.linalg.solve(affine[:3, :3], centre_mm - affine[:3, 3])
     steps_mm = np.linalg.norm(affine[:3, :3], axis=0)
@@ -105,7 +107,7 @@ def _picture(
     outline: tuple[np.ndarray, ...] = ()
     if mask is not None:
         cut = mask.take(index, axis).astype(float)
-        level = min(HALF, float(cut.max()) / 2)  # a sliver fills no voxel by half
+        level = min(HALF, float(cut.max()) / 2)  # a thin part may fill no voxel by half
         outline = trace(enlarged(cut), level) if cut.any() else ()
     centre = (
         _to_px(centre_vox[right], patch.shape[right], steps_mm[right], False),
@@ -115,7 +117,7 @@ def _picture(
 
 
 def _cut_index(mask: np.ndarray | None, axis: int, centre_vox: float) -> int:
-    """The slice at the centre; of a bent node that is not there, the nearest that has some."""
+    """Return the slice at the centre, or the nearest one with mask (a bent node may miss it)."""
     size = 18 if axis == 0 else 80
     index = int(np.clip(np.floor(centre_vox + 0.5), 0, size - 1))
     if mask is None:
@@ -137,7 +139,7 @@ def _grey(hu: np.ndarray) -> np.ndarray:
 
 
 def _to_px(index_vox: float, size: int, step_mm: float, upside_down: bool) -> float:
-    """Voxel index to pixels from the picture's edge; the patch's middle is the picture's."""
+    """Convert a voxel index to pixels from the picture's edge; both have the same centre."""
     from_middle_mm = (index_vox - (size - 1) / 2) * step_mm
     return float(SIZE_PX / 2 + (-from_middle_mm if upside_down else from_middle_mm) / PIXEL_MM)
 
@@ -148,11 +150,11 @@ def _enlarged(
     """Return the middle of a plane of voxels as pixels, shape (SIZE_PX, SIZE_PX), bicubic.
 
     Raises:
-        ValueError: The plane is smaller than the view; no patch is.
+        ValueError: The plane is smaller than the view; this cannot happen for a patch.
     """
     values = plane[::-1] if upside_down else plane
     rows, columns = plane.shape
-    # Rounded: a view as wide as the patch must not lie outside it by a rounding error.
+    # Rounded, because a view as wide as the patch must not exceed it by a rounding error.
     top = round((rows - VIEW_MM / row_mm) / 2, 3)
     left = round((columns - VIEW_MM / column_mm) / 2, 3)
     box = (left, top, columns - left, rows - top)
@@ -163,6 +165,6 @@ def _enlarged(
 def png(grey: np.ndarray) -> bytes:
     """Return a picture of 8-bit grey values as a PNG file."""
     file = io.BytesIO()
-    # Run lengths only: noise repeats nothing longer, and a full search takes far longer.
+    # Run-length compression only: CT noise has no longer repeats, and a full search is slow.
     Image.fromarray(grey).save(file, "PNG", compress_type=zlib.Z_RLE)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Keep paths out of a report: a folder's name is often a patient's."""
+"""Remove paths from the texts of a report, because folders are often named after patients."""
 
 import re
 
@@ -10,12 +10,13 @@ _BARE = re.compile(rf"(?<![^\s'\"(=]){_ABSOLUTE}[^\s'\"]+")
 
 
 def without_paths(text: str, path: str = "") -> str:
-    """Text of a refusal without the places that it names.
+    """Return the text of a refusal with every path replaced.
 
     Args:
-        text: What was found, wanted, or is to be done.
-        path: The file that was refused; its name and its folders' names go too, unless they
-            are plain lower-case words such as `mask`, which the text may use as such.
+        text: Text on what was found or wanted, or on what to do.
+        path: Path of the file that was refused. The names of the file and of its folders are
+            replaced too, except plain lower-case words such as `mask`, which may be ordinary
+            words of the text.
     """
     parts = {part for part in re.split(r"[\\/!]", path) if _may_name_somebody(part)}
     for part in [path, *sorted(parts, key=len, reverse=True)]:

@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def rows(study: StudyFacts) -> Iterator[list[Cell]]:
-    """Stations in the order of the page; none where the patient has no report."""
+    """Yield a row for each station, in the order of the page; none without pathology."""
     for one in study.pathology.stations if study.pathology else ():
         yield [
             *(study.patient, study.study, study.study_date),
@@ -50,7 +50,7 @@ def rows(study: StudyFacts) -> Iterator[list[Cell]]:
 
 
 def name(station: StationFacts) -> str:
-    """A station as `SYSTEM:CODE`."""
+    """Return a station as `SYSTEM:CODE`."""
     return f"{station.system}:{station.code}"
 
 
@@ -61,9 +61,10 @@ def _station_cells(one: StationPathology) -> list[Cell]:
 
 
 def _finding_cells(one: StationPathology) -> list[Cell]:
-    """Several that decide together are one cell, joined by a blank.
+    """Return the cells of a station's findings.
 
-    The counts are the station's: of every specimen of it in the report that decided.
+    Several findings that decide together share a cell, separated by a space. The counts are
+    those of the station: over all its specimens in the report that decides.
     """
     findings = one.findings
     if not findings:

@@ -1,4 +1,4 @@
-"""One study's folder: its facts as `study.json`, its page with the pictures."""
+"""Write the folder of one study: its facts as `study.json`, and its page with the pictures."""
 
 import hashlib
 import re
@@ -27,12 +27,12 @@ _KEY = re.compile(r'<meta name="lnscore-content" content="([0-9a-z]+)">')
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What became of a study.
+    """Result of reporting one study.
 
     Attributes:
-        facts: With what went wrong while its pictures were drawn.
-        is_new: The page was written; it was current otherwise.
-        is_whole: No picture is missing.
+        facts: Facts of the study, with the problems found while its pictures were drawn.
+        is_new: Whether the page was written; otherwise it was current.
+        is_whole: Whether no picture is missing.
     """
 
     facts: StudyFacts
@@ -41,7 +41,7 @@ class StudyReport:
 
 
 def folder(out: Path, name: str) -> Path:
-    """Where a study's files lie in a report."""
+    """Return the folder of a study in a report."""
     return out / "studies" / name
 
 
@@ -52,18 +52,18 @@ def make(
     store: PatchStore,
     out: Path,
 ) -> StudyReport:
-    """Write one study's JSON and page, unless they are current.
+    """Write the JSON file of one study, and its page unless it is current.
 
-    A page is current when it was made of the same facts (pathology too), patches and
-    templates; then the patch store is not read. Missing or damaged patches cost pictures,
-    never the page.
+    A page is current if it was made from the same facts (with pathology), patches and
+    templates; then the patch store is not read. If patches are missing or damaged, the page is
+    written without their pictures.
 
     Args:
-        study: With everything that `db.reading.study` loads.
-        refused: Its unresolved quarantine rows.
-        joined: It with its patient's pathology, where there is any.
-        store: Where its patches are.
-        out: The report's folder.
+        study: Row of the study with everything that `db.reading.study` loads.
+        refused: Unresolved quarantine rows of the study.
+        joined: The study joined with the patient's pathology; None if there is none.
+        store: Patch store.
+        out: Folder of the report.
 
     Raises:
         Refusal: R02, a file cannot be written.
@@ -88,13 +88,13 @@ def make(
 
 
 def content_key(page: Path) -> str:
-    """What a written page was made of; empty where there is none."""
+    """Return the content key of a written page; empty if there is no page."""
     found = _KEY.search(output_files.head(page))
     return found[1] if found else ""
 
 
 def _key(study: schema.Study, facts: StudyFacts) -> str:
-    """Hash over everything that a page is made of."""
+    """Return a hash of everything that a page is made from."""
     files = [
         (one.patch_file.sha256, one.patch_file.masks_sha256)
         for one in study.series
@@ -113,7 +113,7 @@ def _key(study: schema.Study, facts: StudyFacts) -> str:
 
 @cache
 def _makers() -> bytes:
-    """The code and the templates: a page that others made is out of date."""
+    """Return a hash of the code and the templates; a page made by others is out of date."""
     parts = (pictures, outlines, pages, pathology_words, station_table)
     code = (Path(str(part.__file__)).read_bytes() for part in parts)
     return hashlib.sha256(b"\n".join([*code, pages.template_key()])).digest()
@@ -122,7 +122,7 @@ def _makers() -> bytes:
 def _pictures(
     study: schema.Study, facts: StudyFacts, store: PatchStore
 ) -> tuple[dict[int, Sequence[pictures.Picture]], list[Problem]]:
-    """Node number to its pictures, and for each series without any what is the matter."""
+    """Draw the pictures of each node by its number; return a problem for each series without."""
     numbers = {(node.series_uid, node.tracking_uid): node for node in facts.nodes}
     shown: dict[int, Sequence[pictures.Picture]] = {}
     lost = []
@@ -152,7 +152,7 @@ def _drawn(
 
 
 def _verified(series: schema.Series, store: PatchStore) -> tuple[np.ndarray, np.ndarray | None]:
-    """Patches and masks whose bytes are those that the database names."""
+    """Return patches and masks after checking their files against the database."""
     file = series.patch_file
     if file is None:
         raise DatabaseError("D16", "nodes without a patch file", "their patches", "Ingest again.")
@@ -163,7 +163,7 @@ def _verified(series: schema.Series, store: PatchStore) -> tuple[np.ndarray, np.
 
 
 def _lost(series: schema.Series, study_uid: str, code: str) -> Problem:
-    """The store's own sentence names a path; this one does not."""
+    """Return the problem of a series without pictures; unlike the store's error, without path."""
     return Problem(
         state="refused",
         scope="series",
@@ -180,7 +180,10 @@ def _lost(series: schema.Series, study_uid: str, code: str) -> Problem:
 
 
 def unreadable(study_uid: str, error: Exception) -> Problem:
-    """A study that broke the report; of the error only its kind, its text may hold anything."""
+    """Return the problem of a study that cannot be reported.
+
+    Only the type of the error is named, because its text may hold a patient's name.
+    """
     return Problem(
         state="refused",
         scope="study",

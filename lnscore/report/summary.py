@@ -1,4 +1,4 @@
-"""What `lnscore report` says of itself."""
+"""The summary of `lnscore report`, as text and as JSON."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +9,19 @@ from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
 
 @dataclass(kw_only=True)
 class ReportSummary:
-    """What a report holds and what it lacks.
+    """Counts of a report, and what is missing in it.
 
     Attributes:
-        page: The page to open.
-        problems: Refused or waiting, as the report lists them.
+        page: Page to open.
+        studies: Number of studies.
+        nodes: Number of nodes.
+        scored: Number of nodes that the newest engine has scored.
+        pages_written: Number of study pages that were written.
+        pages_current: Number of study pages that were current already.
+        problems: Number of things that were refused or wait, as the report lists them.
         lacking: Studies with missing pictures or without a page.
+        tables_kept: Whether the index and the tables were not changed, because the folder
+            holds all studies and only one was reported.
     """
 
     page: Path
@@ -29,11 +36,11 @@ class ReportSummary:
 
     @property
     def exit_code(self) -> int:
-        """3 where a study lacks its pictures or its page."""
+        """3 if a study lacks its pictures or its page, else 0."""
         return EXIT_SOME_REFUSED if self.lacking else EXIT_DONE
 
     def lines(self) -> list[str]:
-        """Counts, what is missing, what to open."""
+        """Return the counts, what is missing, and the page to open."""
         lines = [
             f"{_count(self.studies, 'study', 'studies')}, {_count(self.nodes, 'node')}, "
             f"{self.scored} scored; {_count(self.pages_written, 'page')} written, "
@@ -44,15 +51,15 @@ class ReportSummary:
             lines.append(f"{self.problems} refused or waiting: listed {place}")
         if self.lacking:
             lines.append(
-                f"{_count(len(self.lacking), 'study', 'studies')} with pictures or the page "
-                f"missing, the reason is on the page or in the index: {', '.join(self.lacking)}"
+                f"{_count(len(self.lacking), 'study', 'studies')} with missing pictures or page; "
+                f"the page or the index gives the reason: {', '.join(self.lacking)}"
             )
         if self.tables_kept:
-            lines.append("The folder holds all studies: its index and tables were left alone")
+            lines.append("The folder holds all studies, so its index and tables were not changed")
         return [*lines, f"Open {self.page}"]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         counts = {name: value for name, value in vars(self).items() if name != "page"}
         return counts | {"page": str(self.page), "exit_code": self.exit_code}
 

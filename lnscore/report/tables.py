@@ -1,8 +1,8 @@
-"""The report as tables: one row a node and engine, one a study, one a thing not used.
+"""Rows of the report's tables: nodes by engine, studies, and problems.
 
-UTF-8 with a byte-order mark, comma, CRLF (RFC 4180): what spreadsheets open without a
-question. A cell that a spreadsheet would run as a formula is prefixed with an apostrophe;
-numbers are never.
+The files are UTF-8 with a byte-order mark, commas and CRLF (RFC 4180), which spreadsheets open
+without asking. A text cell that a spreadsheet would run as a formula gets an apostrophe in
+front; numbers never do.
 """
 
 from collections.abc import Iterable, Iterator
@@ -81,7 +81,7 @@ PROBLEM_COLUMNS = (
 
 
 def node_rows(study: StudyFacts) -> Iterator[list[Cell]]:
-    """One row for every node and engine; a node without a score has one row."""
+    """Yield one row for every node and engine; a node without a score has one row."""
     engines = {engine.key: engine for engine in study.engines}
     for node in study.nodes:
         for score in node.scores or [None]:
@@ -97,7 +97,7 @@ def node_rows(study: StudyFacts) -> Iterator[list[Cell]]:
 
 
 def study_row(study: StudyFacts) -> list[Cell]:
-    """One row a study: what the newest engine says, and what went wrong."""
+    """Return the row of a study: the newest engine's results, and the problems."""
     engine = study.engines[0] if study.engines else None
     newest = [node.scores[0] for node in study.nodes if node.scores]
     newest = [score for score in newest if engine and score.engine == engine.key]
@@ -114,7 +114,7 @@ def study_row(study: StudyFacts) -> list[Cell]:
 
 
 def problem_row(problem: Problem, patient: str | None, study: str | None) -> list[Cell]:
-    """One row for what was refused or waits."""
+    """Return the row of one thing that was refused or waits."""
     return [
         *(patient, study, problem.state, problem.scope),
         *(problem.code, problem.found, problem.wanted, problem.fix),
@@ -124,7 +124,7 @@ def problem_row(problem: Problem, patient: str | None, study: str | None) -> lis
 
 
 def positives(scores: Iterable[ScoreFacts]) -> dict[str, int]:
-    """How many nodes are called positive at each operating point."""
+    """Count the nodes that are called positive at each operating point."""
     counts: dict[str, int] = {}
     for score in scores:
         for name, positive in score.calls.items():
@@ -149,7 +149,7 @@ def _engine_cells(engine: EngineFacts | None) -> list[Cell]:
 
 
 def training(engine: EngineFacts) -> list[Cell]:
-    """Whether it is trained, and whether on phantoms."""
+    """Return the cells that tell whether the engine is trained, and whether on phantoms."""
     return [int(engine.trained), int(engine.phantom)]
 
 

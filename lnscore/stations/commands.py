@@ -1,4 +1,4 @@
-"""`lnscore stations list`, `show` and `explain`: what they answer."""
+"""`lnscore stations list`, `show` and `explain`: make their answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from lnscore.stations.vocabulary import (
     system_of,
     systems,
 )
-from lnscore.summary import Answer, TextTable
+from lnscore.summary import Answer, ShownTable
 
 
 def list_systems() -> Answer:
@@ -24,7 +24,7 @@ def list_systems() -> Answer:
     walks = [crosswalks.read(name) for name in crosswalks.names()]
     columns = ["system", "edition", "stations", "title"]
     rows = [[one.system, one.version, str(len(one.stations)), one.title] for one in listed]
-    table = TextTable("Station systems", columns, rows)
+    table = ShownTable("Station systems", columns, rows)
     return Answer([table, _crosswalk_line(walks)], _list_document(listed, walks))
 
 
@@ -32,7 +32,7 @@ def list_stations(name: str) -> Answer:
     """List every station of one system.
 
     Raises:
-        Refusal: N11, there is no such system, or the name does not say the edition.
+        Refusal: N11, there is no such system, or its name lacks the edition.
     """
     listed = systems()[_system(name)]
     columns = ["code", "meaning", "also written", "SNOMED CT"]
@@ -41,12 +41,12 @@ def list_stations(name: str) -> Answer:
         for one in listed.stations
     ]
     walks = [crosswalks.read(one) for one in crosswalks.names() if listed.system in one.split("-")]
-    table = TextTable(f"{listed.system} {listed.version}: {listed.title}", columns, rows)
+    table = ShownTable(f"{listed.system} {listed.version}: {listed.title}", columns, rows)
     return Answer([table, *_about(listed)], _list_document([listed], walks))
 
 
 def _list_document(listed: Sequence[StationSystem], walks: Sequence[Crosswalk]) -> dict[str, Any]:
-    """One form for all systems and for one: systems with their stations, and crosswalks."""
+    """Return the JSON document: systems with their stations, and crosswalks."""
     return {
         "systems": [
             _system_json(one) | {"stations": [_station_json(station) for station in one.stations]}
@@ -57,7 +57,7 @@ def _list_document(listed: Sequence[StationSystem], walks: Sequence[Crosswalk]) 
 
 
 def _crosswalk_line(walks: Sequence[Crosswalk]) -> str:
-    """Every crosswalk, and which of them a clinician has confirmed."""
+    """Return a line with every crosswalk, and which of them a clinician has confirmed."""
     names = ", ".join(one.name for one in walks)
     confirmed = [one.name for one in walks if one.confirmed]
     some = f"only {', '.join(confirmed)}" if confirmed else "none"
@@ -66,33 +66,34 @@ def _crosswalk_line(walks: Sequence[Crosswalk]) -> str:
 
 
 def show(text: str, crosswalk: str | None) -> Answer:
-    """Show one station, with its rows of a crosswalk where one is named.
+    """Show one station, with its rows of a crosswalk if one is named.
 
     Raises:
-        Refusal: N06 not SYSTEM:CODE; N10 no such station, or no side; N11 no such system or
-            crosswalk, or one of other systems.
+        Refusal: N06, the text is not SYSTEM:CODE; N10, there is no such station, or its side is
+            missing; N11, there is no such system or crosswalk, or the crosswalk is of other
+            systems.
     """
     station = _named(text)
     walk = _walk(crosswalk, station) if crosswalk else None
     rows = walk.of(station.key) if walk else ()
     title = f"{station.key.system}:{station.key.code}"
-    shown: list[str | TextTable] = [TextTable(title, ["what", "value"], _facts(station))]
+    shown: list[str | ShownTable] = [ShownTable(title, ["what", "value"], _facts(station))]
     shown += _about(systems()[station.key.system])
     document = _station_json(station) | {"crosswalk": None}
     if walk:
         columns = ["is", "station", "meaning", "note"]
-        shown.append(TextTable(f"By {walk.name}", columns, [_cells(row) for row in rows]))
+        shown.append(ShownTable(f"By {walk.name}", columns, [_cells(row) for row in rows]))
         shown.append(f"Warning: {walk.warning}" if walk.warning else f"{walk.name} is confirmed")
         document["crosswalk"] = _crosswalk_json(walk) | {"rows": [_row_json(row) for row in rows]}
     return Answer(shown, document)
 
 
 def explain(text: str) -> Answer:
-    """Show what a text can mean in every system, or what looks like it there."""
+    """Show which station a text can mean in each system, or which stations look similar."""
     found = {name: find(name, text) for name in systems()}
     rows = [[name, *_meant(one)] for name, one in found.items()]
     meant = [row for row in rows if row[1]]
-    table = TextTable(f"'{text}'", ["system", "means", "codes"], meant)
+    table = ShownTable(f"'{text}'", ["system", "means", "codes"], meant)
     document = {"text": text, "systems": {k: _found_json(v) for k, v in found.items()}}
     return Answer([table, _verdict(text, found)], document)
 
@@ -110,13 +111,13 @@ def _system(name: str) -> str:
 
 
 def _named(text: str) -> Station:
-    """The station of SYSTEM:CODE, where the system and the code may be written in any form."""
+    """Return the station of SYSTEM:CODE; system and code may be in any accepted spelling."""
     system, colon, code = text.partition(":")
     if not colon or not code.strip():
         raise Refusal(
             "N06",
             f"station {text!r}",
-            "SYSTEM:CODE, as AJCC8:4R",
+            "SYSTEM:CODE, for example AJCC8:4R",
             f"lnscore stations explain '{text}' shows what it can mean",
         )
     name = _system(system)
@@ -151,7 +152,7 @@ def _facts(station: Station) -> list[list[str]]:
 
 
 def _about(listed: StationSystem) -> list[str]:
-    """Sources of a system, and whether a clinician has confirmed it."""
+    """Return lines with the sources of a system, and a note if no clinician has confirmed it."""
     sources = [f"Source: {source}" for source in listed.sources]
     return sources if listed.confirmed else [*sources, f"Not confirmed: {listed.note}"]
 
@@ -171,7 +172,7 @@ def _verdict(text: str, found: dict[str, StationMatch]) -> str:
         return f"'{text}' is no station of any system."
     if len(meant) == 1:
         return f"Only {meant[0]} has it; write it as {meant[0]}:CODE."
-    return f"Ambiguous: {len(meant)} systems have it. Always say the system, as {meant[0]}:CODE."
+    return f"Ambiguous: {len(meant)} systems have it. Always add the system, as {meant[0]}:CODE."
 
 
 def _cells(row: CrosswalkRow) -> list[str]:

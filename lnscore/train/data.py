@@ -1,4 +1,4 @@
-"""What a training works on: the cohort in memory, and the stored division of its patients."""
+"""Load the data of a training: the cohort, and the stored division of its patients into folds."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def load_cohort(
     options: TrainOptions, settings: Settings, network: "NetworkConfig", ranks: "Ranks"
 ) -> "Cohort":
-    """Every node's patch, in memory."""
+    """Load all nodes with labels and patches into memory, and their masks if they are needed."""
     from db.patchstore import PatchStore
     from db.session import open_database
     from trainer.data import cohort
@@ -42,7 +42,14 @@ def load_cohort(
 def divide(
     options: TrainOptions, settings: Settings, cohort: "Cohort", ranks: "Ranks"
 ) -> list["Fold"]:
-    """The split that the database holds under this name, made once; whole patients may sit out."""
+    """Return the folds to train, from the split that the database holds under its name.
+
+    The split is made and stored if it is not there. With a labelled share below 1, some
+    training patients are left out of a fold.
+
+    Raises:
+        Refusal: U05, there is no such fold.
+    """
     from db import splits
     from db.lock import writer_lock
     from db.session import open_database
@@ -71,7 +78,7 @@ def divide(
 
 
 def split_name(options: TrainOptions, cohort: "Cohort") -> str:
-    """Of the division of patients in the database."""
+    """Return the name of the division of patients in the database."""
     return f"{options.reader}/seed {options.split_seed}/{digest(cohort)[:12]}"
 
 
@@ -83,7 +90,7 @@ def _store_split(database: "Database", name: str, seed: int, parts: list[dict[in
 
 
 def digest(cohort: "Cohort") -> str:
-    """Over whose nodes with which labels: another cohort has another split."""
+    """Return a hash of the patients, nodes and labels; another cohort has another split."""
     rows = sorted(
         f"{node.patient_key} {node.tracking_uid} {label}"
         for node, label in zip(cohort.nodes, cohort.labels.tolist(), strict=True)
@@ -93,7 +100,7 @@ def digest(cohort: "Cohort") -> str:
 
 @contextmanager
 def shown(title: str, unit: str, ranks: "Ranks") -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar in the first process, nothing in the others."""
+    """Show a progress bar in the first process, and nothing in the others."""
     if not ranks.writes:
         yield lambda done, total, note: None
         return

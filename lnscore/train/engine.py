@@ -1,4 +1,4 @@
-"""A finished training becomes an engine: exported, imported, in the database and its audit log."""
+"""Make an engine from a finished training: export, import and register it in the database."""
 
 import re
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ from lnscore.scoring.engine_choice import engine_record
 from lnscore.settings import Settings, actor
 
 FOLDER = "engine"
-"""Of the bundle, in the run's folder."""
+"""Name of the bundle's folder in the folder of the run."""
 
 NAME_LENGTH = 64
 
 
 @dataclass(frozen=True)
 class TrainedEngine:
-    """An engine that a run made.
+    """An engine that was made from a run.
 
     Attributes:
-        bundle: Where it was imported to.
-        why: Why the weights are of this fold.
-        notes: What a user should know, in sentences.
+        bundle: Bundle in the folder of imported engines.
+        why: Why the weights of this fold were chosen.
+        notes: Notes for the user, in sentences.
     """
 
     bundle: Bundle
@@ -40,10 +40,10 @@ class TrainedEngine:
     notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """What was made, in a few lines."""
+        """Return the engine's fold, figures and notes as a few lines of text."""
         manifest = self.bundle.manifest
         cohort = manifest.cohort or {}
-        first = f"engine {manifest.name} made of fold {cohort.get('fold')} ({self.why})"
+        first = f"engine {manifest.name} made from fold {cohort.get('fold')} ({self.why})"
         figures = [
             f"AUROC {manifest.metrics[name].value:.3f} {where}"
             for name, where in (
@@ -58,12 +58,12 @@ class TrainedEngine:
 
 
 def engine_name(run: str) -> str:
-    """A run's name as an engine may have it: lower case, other characters as hyphens."""
+    """Return an engine's name for a run's: lower case, with hyphens for other characters."""
     return re.sub(r"[^a-z0-9._-]+", "-", run.lower()).strip("-._")[:NAME_LENGTH] or "engine"
 
 
 def refuse_taken(name: str, home: Path, run: Path) -> None:
-    """Refuse a name before days of training, not after them.
+    """Refuse a name that another engine has; this is checked before the long training.
 
     Raises:
         EngineError: E12 another engine has the name.
@@ -79,12 +79,12 @@ def refuse_taken(name: str, home: Path, run: Path) -> None:
 
 
 def make_engine(run: Path, settings: Settings) -> TrainedEngine:
-    """Export the best fold of a finished run, import the bundle, register it.
+    """Export the best fold of a finished run, import the bundle and register it.
 
-    Again on the same run it makes nothing new.
+    If it is called again for the same run, nothing new is made.
 
     Raises:
-        TrainerError: The run or its network does not become a bundle.
+        TrainerError: No bundle can be made from the run or its network.
         EngineError: The bundle does not work here, or its name is taken.
         DatabaseError: The database cannot be used.
     """
@@ -103,7 +103,11 @@ def make_engine(run: Path, settings: Settings) -> TrainedEngine:
 
 
 def _register(bundle: Bundle, settings: Settings) -> list[str]:
-    """Its row and an audit row; a run of days is not lost to another run's lock."""
+    """Store the engine's row and an audit row, and return notes.
+
+    If another run holds the lock, there is a note and no error: a long training must not fail
+    at its end.
+    """
     record = engine_record(load.load(bundle, "onnx"))
     run = (bundle.manifest.cohort or {}).get("run")
     details = {"weights": record.weights_sha256, "run": run}
@@ -123,7 +127,7 @@ def _register(bundle: Bundle, settings: Settings) -> list[str]:
 
 
 def _is_of(run: Path, engine: Path) -> bool:
-    """Whether an engine is the one that this run made."""
+    """Return whether an engine is the one that was made from this run."""
     made = run / FOLDER
     try:
         return bundles.read_manifest(made) == bundles.read_manifest(engine)

@@ -1,4 +1,4 @@
-"""`lnscore eval`: predictions of runs to tables and pictures."""
+"""`lnscore eval`: evaluate the predictions of runs, and write tables and pictures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lnscore import console
 from lnscore.errors import EXIT_DONE, Refusal
-from lnscore.summary import TextTable
+from lnscore.summary import ShownTable
 from lnscore.train.evaluate_options import EvaluateOptions
 from lnscore.train.extra import train_extra
 from trainer.names import ROLES
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """What was found, and where it was written.
+    """The summary of an evaluation.
 
     Attributes:
-        found: Every table.
-        files: Written files, empty without `--out`.
-        out: Their folder.
+        found: Evaluation with all tables.
+        files: Names of the written files; empty without `--out`.
+        out: Folder of these files.
     """
 
     found: "Evaluation"
@@ -31,18 +31,18 @@ class EvaluationSummary:
 
     exit_code = EXIT_DONE
 
-    def lines(self) -> list[str | TextTable]:
-        """The tables, then notes and files."""
+    def lines(self) -> list[str | ShownTable]:
+        """Return the tables, then notes and files."""
         from trainer.evaluation.tables import on_screen
 
-        lines: list[str | TextTable] = [TextTable(*table) for table in on_screen(self.found)]
+        lines: list[str | ShownTable] = [ShownTable(*table) for table in on_screen(self.found)]
         lines += [f"note: {note}" for note in self.found.notes]
         if self.out is None:
-            return [*lines, "Add --out DIR for every table, and pictures."]
+            return [*lines, "Add --out FOLDER to write all tables and pictures."]
         return [*lines, f"Wrote {', '.join(self.files)} in {self.out}."]
 
     def as_dict(self) -> dict[str, Any]:
-        """The evaluation as `evaluation.json` has it, and the files."""
+        """Return the evaluation in the form of `evaluation.json`, and the files."""
         from trainer.evaluation.files import as_dict
 
         return as_dict(self.found) | {"files": list(self.files)}
@@ -53,11 +53,11 @@ def run(folders: list[Path], options: EvaluateOptions) -> EvaluationSummary:
 
     Args:
         folders: Folders of the runs; the first is compared with the others.
-        options: What is evaluated, and where the tables go.
+        options: What to evaluate, and where to write the tables.
 
     Raises:
-        TrainerError: T20 to T26, T28.
-        Refusal: T29 a library of the [train] extra is missing; U05 no such role.
+        TrainerError: T20 to T26, T28 a run or the folder for the tables cannot be used.
+        Refusal: T29 a library of the [train] extra is missing; U05 there is no such role.
     """
     with train_extra():
         from trainer.evaluation import evaluate, predicted_run
@@ -72,7 +72,7 @@ def run(folders: list[Path], options: EvaluateOptions) -> EvaluationSummary:
         for folder, name in zip(folders, called, strict=True)
     ]
     if out is not None:
-        evaluation_files.open_folder(out)  # before the work, not after it
+        evaluation_files.open_folder(out)  # a faulty folder is refused before the long work
     models = evaluate.models(runs)
     with console.progress("evaluating", "models") as advance:
         found = evaluate.evaluate(runs, models, draws=options.draws, advance=advance)

@@ -1,4 +1,4 @@
-"""Options of `lnscore eval`."""
+"""The options of `lnscore eval`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ class EvaluateOptions:
     """How finished runs are evaluated."""
 
     out: Annotated[
-        Path | None, Option(help="Folder that receives tables and pictures.", metavar="FOLDER")
+        Path | None, Option(help="Folder to write tables and pictures into.", metavar="FOLDER")
     ] = None
     draws: Annotated[
         int,
@@ -23,7 +23,7 @@ class EvaluateOptions:
             minimum=100,
         ),
     ] = 2000
-    partial: Annotated[bool, Option(help="Evaluate runs that lack folds.")] = False
+    partial: Annotated[bool, Option(help="Accept runs that do not have all folds.")] = False
     last: Annotated[
         bool,
         Option(

@@ -1,4 +1,4 @@
-"""The [train] extra: a command that needs it says so before anything else."""
+"""Check for the [train] extra: the libraries that only training and evaluation need."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from lnscore.errors import Refusal
 
 @contextmanager
 def train_extra() -> Iterator[None]:
-    """Say how to install what an import inside this block lacks.
+    """Refuse with the command to install, if an import inside this block lacks a library.
 
     Raises:
         Refusal: T29, a library of the [train] extra is not installed.

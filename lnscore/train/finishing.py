@@ -1,4 +1,4 @@
-"""What both trainings end with: the summary, and the engine of a complete run."""
+"""The end of supervised and semi-supervised trainings: summary, and engine of a complete run."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What a run made."""
+    """The summary of a training.
+
+    Attributes:
+        run: Folder of the run.
+        done: What was done, in sentences.
+        advice: Next command for the user.
+        exit_code: Exit code of the command.
+    """
 
     run: Path
     done: list[str]
@@ -25,31 +32,35 @@ class TrainingSummary:
     exit_code: int = EXIT_DONE
 
     def lines(self) -> list[str]:
-        """What happened, and what to do next."""
+        """Return what was done, and what to do next."""
         return [*self.done, self.advice]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         return asdict(self) | {"run": str(self.run)}
 
 
 def makes_engine(options: TrainOptions, network: "NetworkConfig") -> bool:
-    """Whether the run ends with an engine; one that needs outlines cannot score patches alone."""
+    """Return whether an engine is made at the end of the run.
+
+    A network that needs the outlines of nodes becomes no engine: an engine gets only patches.
+    """
     return not options.no_engine and options.stage != "pretrain" and not network.needs_mask
 
 
 def engine_of(
     options: TrainOptions, settings: Settings, network: "NetworkConfig", root: Path
 ) -> list[str]:
-    """The engine of a complete run, or why there is none, in sentences.
+    """Make the engine of a complete run; return sentences about it, or why there is none.
 
     Raises:
-        TrainerError, EngineError, DatabaseError: It cannot be made or does not work here.
+        TrainerError, EngineError, DatabaseError: The engine cannot be made or does not work
+            here.
     """
     from trainer.runs.directory import undone
 
     if not makes_engine(options, network):
-        why = "as asked" if options.no_engine else "the network needs every node's outline"
+        why = "--no-engine was given" if options.no_engine else "the network needs node outlines"
         return [f"no engine made: {why}"]
     if left := undone(root):
         return [f"no engine yet: fold {', '.join(map(str, left))} is still to be trained"]
@@ -57,7 +68,7 @@ def engine_of(
 
 
 def cohort_summary_of(options: TrainOptions, cohort: "Cohort") -> dict[str, Any]:
-    """Counts for the engine's model card."""
+    """Return the counts of the cohort for the engine's model card."""
     from trainer.bundle.cohort_summary import summary
 
     return summary(cohort, split_name(options, cohort))

@@ -1,7 +1,7 @@
-"""`lnscore train`: the database's nodes and labels in, a run folder and an engine out.
+"""`lnscore train`: train a network on the nodes of the database, and make an engine from it.
 
-The database is held only while a split or an engine is written: a night's batch may run
-beside a training of days.
+The database is locked only while a split or an engine is written, so that the nightly batch can
+run during a training that takes days.
 """
 
 import sys
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 def run(options: TrainOptions, settings: Settings) -> TrainingSummary:
-    """Train.
+    """Train a network as the options state.
 
     Raises:
-        TrainerError: A run, a split, labels or weights that cannot be used; nothing is lost.
-        DatabaseError: The database cannot be used, or another run holds it.
-        Refusal: U05, an option that does not fit; T29, without the extra; T47, stopped by the
-            user.
+        TrainerError: A run, a split, labels or weights cannot be used; nothing is lost.
+        DatabaseError: The database cannot be used, or another run holds its lock.
+        Refusal: U05, an option does not fit; T29, a library of the [train] extra is missing;
+            T47, the user stopped the run.
     """
     options = named(options)
     with train_extra():
@@ -87,20 +87,23 @@ def _run(options: TrainOptions, settings: Settings, ranks: "Ranks") -> TrainingS
 
 
 def _refuse_hash_of_nothing(options: TrainOptions) -> None:
-    """The run's facts would name a file that no weight came from."""
+    """Refuse a --sha256 without a weights file.
+
+    Otherwise the facts of the run would name a file that was not used.
+    """
     from trainer.networks.starting import Start
 
     if options.sha256 and Start.named(options.pretrained, options.sha256).file is None:
         raise Refusal(
             "U05",
             f"--sha256 with --pretrained {options.pretrained}",
-            "--pretrained FILE, whose hash it is",
-            "Name the file, or leave the hash out.",
+            "--pretrained FILE, where the file has this hash",
+            "Name the file, or leave --sha256 out.",
         )
 
 
 def _try_start(options: TrainOptions, network: "NetworkConfig") -> None:
-    """Weights that do not fit are refused before patches are read and a folder is begun."""
+    """Refuse weights that do not fit before patches are read and the run's folder is made."""
     from trainer.networks.registry import build
     from trainer.networks.starting import Start
 
@@ -122,7 +125,8 @@ def _pretrain(
     with shown("pretraining", "steps", Ranks()) as watch:
         made = pretrain_run(root, network, values_of(options), cohort, folds[0], device, watch)
     done = [
-        f"{made.nodes} unlabelled nodes; error {made.loss:.3f} of a constant's 1 in {made.file}",
+        f"{made.nodes} unlabelled nodes; error {made.loss:.3f} (1 for a constant output)"
+        f"; weights in {made.file}",
         f"SHA-256 {made.sha256}",
     ]
     knobs = "".join(f"--set {text} " for text in options.knobs)

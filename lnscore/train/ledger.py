@@ -1,4 +1,4 @@
-"""`lnscore train ledger`: pseudo-labels of a run, counted, judged by the truth, shown."""
+"""`lnscore train ledger`: count the pseudo-labels of a run and compare them with the truth."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lnscore.errors import EXIT_DONE
 from lnscore.settings import Settings
-from lnscore.summary import TextTable
+from lnscore.summary import ShownTable
 from lnscore.train.extra import train_extra
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ TABLE = "ledger.csv"
 
 @dataclass(frozen=True)
 class LedgerSummary:
-    """What the ledgers of a run say.
+    """The summary of the ledgers of a run.
 
     Attributes:
         folds: Ledger of each fold.
-        truth: Reader whose labels judge the pseudo-labels; None if no reader labelled the nodes.
+        truth: Reader whose labels are the truth; None if this reader did not label the nodes.
         files: Names of the files written.
         out: Folder of these files.
     """
@@ -37,21 +37,21 @@ class LedgerSummary:
 
     exit_code = EXIT_DONE
 
-    def lines(self) -> list[str | TextTable]:
-        """Two tables for each fold, then warnings, who judged, files."""
-        lines: list[str | TextTable] = []
+    def lines(self) -> list[str | ShownTable]:
+        """Return two tables for each fold, then warnings and files."""
+        lines: list[str | ShownTable] = []
         for one in self.folds:
-            lines.append(TextTable(f"Pseudo-labels, fold {one.fold}", *_epochs(one)))
-            lines.append(TextTable(f"Last epoch, fold {one.fold}", *_rules(one)))
+            lines.append(ShownTable(f"Pseudo-labels, fold {one.fold}", *_epochs(one)))
+            lines.append(ShownTable(f"Last epoch, fold {one.fold}", *_rules(one)))
         lines += [f"warning: {one.warning}" for one in self.folds if one.warning]
         if self.truth is None:
-            lines.append("Nobody has labelled these nodes, so that no pseudo-label is judged.")
+            lines.append("The pseudo-labels cannot be checked: no reader has labelled these nodes.")
         if self.out is not None:
             lines.append(f"Wrote {', '.join(self.files)} in {self.out}.")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
-        """Every epoch and every rule."""
+        """Return the counts of every epoch and every rule, for `--json`."""
         folds = [
             {
                 "fold": one.fold,
@@ -65,16 +65,16 @@ class LedgerSummary:
 
 
 def run(folder: Path, reader: str, out: Path | None, settings: Settings) -> LedgerSummary:
-    """Read the ledgers of a run.
+    """Read the ledgers of a run, and write a table and pictures if a folder is named.
 
     Args:
-        folder: The run's.
-        reader: Whose labels of the unlabelled nodes are taken as truth.
-        out: Folder for table and pictures; None only prints.
-        settings: The database's place.
+        folder: Folder of the run.
+        reader: Reader whose labels of the unlabelled nodes are taken as truth.
+        out: Folder for the table and the pictures; None writes nothing.
+        settings: Settings with the path of the database.
 
     Raises:
-        TrainerError: T54, T55 no ledger that can be read.
+        TrainerError: T54, T55 there is no ledger that can be read.
         DatabaseError: The database or a patch cannot be read.
         Refusal: T29 a library of the [train] extra is missing.
     """
@@ -119,7 +119,7 @@ def _write(
 def _patches(
     session: "Session", settings: Settings, wanted: Iterable[int]
 ) -> "dict[int, np.ndarray]":
-    """HU patches of some nodes by id."""
+    """Return the patches of some nodes in HU, by node id."""
     from db import cohort
     from db.patchstore import PatchStore
 
@@ -132,7 +132,7 @@ def _patches(
 
 
 def _epochs(one: "FoldLedger") -> tuple[list[str], list[list[str]]]:
-    """The first, the middle and the last epoch."""
+    """Return the headings and the rows of the first, the middle and the last epoch."""
     head = ["epoch", "malignant", "selected", "right", "benign", "selected", "right"]
     last = one.epochs.height - 1
     rows = [one.epochs.row(place, named=True) for place in sorted({0, last // 2, last})]

@@ -1,4 +1,4 @@
-"""Options of `lnscore train`, each stated once."""
+"""The options of `lnscore train`."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +12,10 @@ PROFILE_VALUE = "the profile's value"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What a training is asked for.
+    """Options of a training.
 
     Attributes:
-        knobs: `NAME=VALUE` of the network's configuration; with `ssl` of the stage's.
+        knobs: Values `NAME=VALUE` of the network's configuration; with `ssl`, of the stage.
         folds: Numbers of the folds to train; empty for all.
         source: Folder of the supervised run that a semi-supervised run starts from.
         given: Names of the options that the command line gave.
@@ -61,8 +61,9 @@ class TrainOptions:
     knobs: Annotated[
         tuple[str, ...],
         Option(
-            help="Set a value of the network's configuration, as fpn_channels=32; with ssl a "
-            "value of the stage, as beta=0.8. Repeatable.",
+            help="Set a value of the network's configuration, for example fpn_channels=32. With "
+            "ssl, set a value of the stage, for example beta=0.8. Repeat the option for several "
+            "values.",
             flag="--set",
             metavar="NAME=VALUE",
             recorded="values",
@@ -71,8 +72,8 @@ class TrainOptions:
     profile: Annotated[
         str,
         Option(
-            help="Set of values to train with: paper (to the letter), default (ours, from "
-            "pretrained weights) or scratch (ours, from random weights).",
+            help="Set of values to train with: paper (exactly as published), default (our changes, "
+            "for pretrained weights) or scratch (our changes, for random weights).",
             metavar="NAME",
             recorded="identity",
         ),
@@ -87,7 +88,7 @@ class TrainOptions:
     reader: Annotated[
         str,
         Option(
-            help="Reader whose labels are learnt.",
+            help="Reader whose labels the network learns.",
             metavar="NAME",
             recorded="identity",
             inherited=True,
@@ -96,7 +97,7 @@ class TrainOptions:
     folds: Annotated[
         tuple[int, ...],
         Option(
-            help="Train only this fold, 0 to 3; repeatable.",
+            help="Train only this fold, 0 to 3. Repeat the option for several folds.",
             flag="--fold",
             metavar="N",
             default="all four",
@@ -135,7 +136,9 @@ class TrainOptions:
     ] = "none"
     sha256: Annotated[
         str,
-        Option(help="SHA-256 of the safetensors file, which is refused without it.", metavar="HEX"),
+        Option(
+            help="SHA-256 of the safetensors file. The file is refused without it.", metavar="HEX"
+        ),
     ] = ""
     resume: Annotated[
         bool, Option(help="Continue a run that was stopped. The other options must be the same.")
@@ -156,7 +159,7 @@ class TrainOptions:
     batch: Annotated[
         int | None,
         Option(
-            help="Number of nodes of a step, over all processes; not used with ssl.",
+            help="Number of nodes in a step, over all processes. It is not used with ssl.",
             metavar="N",
             default=PROFILE_VALUE,
             minimum=2,
@@ -194,6 +197,6 @@ class TrainOptions:
 
 
 def named(options: TrainOptions) -> TrainOptions:
-    """Return the options with a name for the run, where none was given."""
+    """Return the options with a name for the run: the given one, or STAGE-NETWORK."""
     kind = (options.method or METHODS[0]) if options.stage == STAGES[-1] else options.network
     return options if options.name else replace(options, name=f"{options.stage}-{kind}")

@@ -1,7 +1,7 @@
-"""`lnscore reproduce`: the runs of a table, then the table.
+"""`lnscore reproduce`: train the runs of a table of the paper, then make the table.
 
-A run is a call of `lnscore train`, in a process of its own; what is finished is never trained
-again, so that the command may be stopped and repeated.
+Each run is a call of `lnscore train` in a separate process. A finished run is never trained
+again, so the command can be stopped and repeated.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lnscore import console
 from lnscore.errors import EXIT_DONE, EXIT_ERROR, Refusal
 from lnscore.settings import Settings
-from lnscore.summary import TextTable
+from lnscore.summary import ShownTable
 from lnscore.train.extra import train_extra
 from lnscore.train.reproduce_options import ReproduceOptions, seeds_of
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ReproductionSummary:
-    """What was trained, and what was written.
+    """The summary of a reproduction: state of the runs, and files.
 
     Attributes:
-        table: Its name.
+        table: Name of the table.
         runs: Name of each run to its state: done, missing or failed.
-        failed: What each failed run said last.
-        files: Written, in `out`.
-        out: Their folder.
+        failed: Name of each failed run to its error line.
+        files: Names of the files written in `out`.
+        out: Folder of runs and tables.
         commands: With `--plan`, the options with which each run is trained.
         tables: Tables of the finished runs.
     """
@@ -41,17 +41,17 @@ class ReproductionSummary:
     files: tuple[str, ...]
     out: Path
     commands: dict[str, str] = field(default_factory=dict)
-    tables: tuple[TextTable, ...] = ()
+    tables: tuple[ShownTable, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """1 where a run failed: the table lacks it."""
+        """1 if a run failed and is missing in the table, else 0."""
         return EXIT_ERROR if self.failed else EXIT_DONE
 
-    def lines(self) -> list[str | TextTable]:
-        """Tables, counts, failures, files."""
+    def lines(self) -> list[str | ShownTable]:
+        """Return the tables, planned runs, failures, counts and files."""
         done = sum(state == "done" for state in self.runs.values())
-        lines: list[str | TextTable] = list(self.tables)
+        lines: list[str | ShownTable] = list(self.tables)
         lines += [f"{self.runs[name]}: {words}" for name, words in self.commands.items()]
         lines += [f"failed: {name}: {last_line}" for name, last_line in self.failed.items()]
         lines.append(f"{self.table}: {done} of {len(self.runs)} runs done in {self.out}")
@@ -60,7 +60,7 @@ class ReproductionSummary:
         return lines
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the summary for `--json`."""
         return {
             "table": self.table,
             "runs": self.runs,
@@ -72,17 +72,17 @@ class ReproductionSummary:
 
 
 def run(name: str, options: ReproduceOptions, settings: Settings) -> ReproductionSummary:
-    """Train what is missing, and write the table of what there is.
+    """Train the missing runs, and write the table of the finished runs.
 
     Args:
         name: Name of a table of `trainer.reproduction.rows.TABLES`.
-        options: What of the table is trained, and how.
-        settings: Where the database is.
+        options: Which rows of the table are trained, and how.
+        settings: Settings with the path of the database.
 
     Raises:
-        TrainerError: T60, T61 a recipe that cannot be, or is not the folder's; T62 runs of two
-            cohorts.
-        Refusal: U05, an option that does not fit; T29, without the extra.
+        TrainerError: T60, T61 the recipe is not valid, or is not the recipe of the folder; T62
+            the runs are of two cohorts.
+        Refusal: U05, an option does not fit; T29, a library of the [train] extra is missing.
     """
     with train_extra():
         from trainer.reproduction import output, plan, recipe
@@ -103,7 +103,7 @@ def run(name: str, options: ReproduceOptions, settings: Settings) -> Reproductio
             failed=failed,
             files=made.files,
             out=options.out,
-            tables=tuple(TextTable(*shown) for shown in made.screen),
+            tables=tuple(ShownTable(*shown) for shown in made.screen),
         )
 
 
@@ -116,7 +116,7 @@ def _table(name: str) -> "PaperTable":
 
 
 def _recipe(options: ReproduceOptions) -> "Recipe":
-    """The file's, with what the command line says instead."""
+    """Return the recipe of the file, with the values that the command line replaces."""
     from trainer.reproduction import recipe
 
     values = recipe.Recipe() if options.recipe is None else recipe.read(options.recipe)
@@ -137,7 +137,7 @@ def _rows(options: ReproduceOptions, table: "PaperTable") -> tuple[str, ...]:
 
 
 def _listed(name: str, options: ReproduceOptions, runs: list["PlannedRun"]) -> ReproductionSummary:
-    """What would be trained."""
+    """Return the summary for `--plan`: the runs that would be trained."""
     states = _states(options, runs, {})
     commands = {run.name: f"{run.name} ({' '.join(run.options)})" for run in runs}
     return ReproductionSummary(
@@ -159,14 +159,14 @@ def _states(
 def _train(
     options: ReproduceOptions, settings: Settings, runs: list["PlannedRun"]
 ) -> dict[str, str]:
-    """Train what is missing; what each failed run said last."""
+    """Train the missing runs; return the error line of each failed run by its name."""
     from db.location import locate
     from lnscore.train import reproduce_runs
 
     missing = [run for run in runs if not run.is_done(options.out)]
     if not missing:
         return {}
-    # Whole paths: a worker of a cluster was started in a folder of its own.
+    # Absolute paths, because a worker of a cluster may run in another folder.
     file, out = locate(settings.db).path, options.out.resolve()
     db = settings.db if file is None else str(file.resolve())
     jobs = [reproduce_runs.Job(run, out, db) for run in missing]

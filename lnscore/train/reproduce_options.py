@@ -1,4 +1,4 @@
-"""Options of `lnscore reproduce`."""
+"""The options of `lnscore reproduce`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,11 @@ RECIPE_VALUE = "the recipe's value"
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceOptions:
-    """What of a table is trained, and how.
+    """Options of a reproduction: which rows of a table are trained, and how.
 
     Attributes:
-        only: Rows of the table to train; empty for all. The table has what there is.
-        plan_only: Whether the runs are listed and none is trained.
+        only: Rows of the table to train; empty for all. The table shows all finished runs.
+        plan_only: Whether the runs are only listed, and none is trained.
     """
 
     recipe: Annotated[
@@ -40,7 +40,7 @@ class ReproduceOptions:
     folds: Annotated[
         int | None,
         Option(
-            help="Train only the first so many of the four folds.",
+            help="Train only the first N of the four folds.",
             metavar="N",
             default=RECIPE_VALUE,
             minimum=1,
@@ -48,7 +48,10 @@ class ReproduceOptions:
     ] = None
     only: Annotated[
         tuple[str, ...],
-        Option(help="Train only this row of the table; repeatable.", metavar="ROW"),
+        Option(
+            help="Train only this row of the table. Repeat the option for several rows.",
+            metavar="ROW",
+        ),
     ] = ()
     out: Annotated[Path, Option(help="Folder of runs and tables.", metavar="FOLDER")] = Path(
         "reproduction"
@@ -60,7 +63,7 @@ class ReproduceOptions:
     cluster: Annotated[
         str | None,
         Option(
-            help="Address of a Dask scheduler whose workers see the same folders.",
+            help="Address of a Dask scheduler whose workers can use the same folders.",
             metavar="ADDRESS",
         ),
     ] = None
@@ -79,6 +82,6 @@ def seeds_of(text: str) -> tuple[int, ...]:
     """Return the seeds of a text like `0,1,2`; empty for an empty text.
 
     Raises:
-        ValueError: A seed is no whole number.
+        ValueError: A seed is not a whole number.
     """
     return tuple(int(one) for one in text.split(",") if one.strip())

@@ -1,4 +1,4 @@
-"""Runs as processes: one by one here, or several at once by Dask, here or on a cluster."""
+"""Train runs in separate processes: one after the other, or several at once with Dask."""
 
 import os
 import subprocess
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from trainer.reproduction.plan import PlannedRun
 
 LOGS = "logs"
-NOT_BEGUN = "not begun: a run that it starts from failed"
+NOT_BEGUN = "not started: a run that it starts from failed"
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to train, in words that another process understands.
+    """A run to train, in a form that can be sent to another process.
 
     Attributes:
-        run: The run.
-        out: Folder of all.
-        db: Database.
+        run: Run to train.
+        out: Folder of all runs.
+        db: File or URL of the database.
     """
 
     run: "PlannedRun"
@@ -37,8 +37,8 @@ class RunEnd:
     """How a run ended.
 
     Attributes:
-        name: The run's.
-        said: Its last line where it failed, else empty.
+        name: Name of the run.
+        said: Error line of its log if it failed, else empty.
     """
 
     name: str
@@ -46,12 +46,12 @@ class RunEnd:
 
 
 def train(job: Job, sources: Sequence[RunEnd], threads: int) -> RunEnd:
-    """Train one run in a process of its own, its output in `logs/NAME.log`.
+    """Train one run in a separate process; its output is written to `logs/NAME.log`.
 
     Args:
-        job: The run.
-        sources: How those ended that it starts from.
-        threads: Of the process; the user's OMP_NUM_THREADS goes before.
+        job: Run to train.
+        sources: Ends of the runs that it starts from.
+        threads: Number of threads of the process, unless the user has set OMP_NUM_THREADS.
     """
     if any(source.last_line for source in sources):
         return RunEnd(job.run.name, NOT_BEGUN)
@@ -72,11 +72,11 @@ def train(job: Job, sources: Sequence[RunEnd], threads: int) -> RunEnd:
 def _last_line(log: Path, code: int) -> str:
     lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error")] or lines[-1:]
-    return errors[-1] if errors else f"exit code {code} without a word"
+    return errors[-1] if errors else f"exit code {code} without any output"
 
 
 def one_by_one(jobs: Sequence[Job]) -> Iterator[RunEnd]:
-    """Train in order, every core for one run."""
+    """Train the runs in order; each run uses all cores."""
     ended: dict[str, RunEnd] = {}
     for job in jobs:
         sources = [ended[name] for name in job.run.needs if name in ended]
@@ -85,21 +85,21 @@ def one_by_one(jobs: Sequence[Job]) -> Iterator[RunEnd]:
 
 
 def on_dask(jobs: Sequence[Job], workers: int, cluster: str | None) -> Iterator[RunEnd]:
-    """Train several at once; a run waits for those that it starts from.
+    """Train several runs at once with Dask; a run waits for those that it starts from.
 
     Args:
-        jobs: In order.
-        workers: Of this machine; not used with a cluster.
-        cluster: Address of a scheduler whose workers see the same folders.
+        jobs: Runs in the order in which they are to be trained.
+        workers: Number of runs at once on this machine; not used with a cluster.
+        cluster: Address of a scheduler whose workers can use the same folders.
 
     Raises:
-        Refusal: T63, without the [cluster] extra, or no scheduler there.
+        Refusal: T63, the [cluster] extra is missing, or there is no scheduler at the address.
     """
     try:
         from distributed import Client, as_completed
     except ModuleNotFoundError as error:
         raise _refused(
-            "without the library `distributed`", "pip install 'lnscore[cluster]'"
+            "the library `distributed` is missing", "pip install 'lnscore[cluster]'"
         ) from error
     threads = max(1, (os.cpu_count() or 1) // workers)
     try:
@@ -122,4 +122,4 @@ def on_dask(jobs: Sequence[Job], workers: int, cluster: str | None) -> Iterator[
 
 
 def _refused(found: str, advice: str) -> Refusal:
-    return Refusal("T63", f"several runs at once {found}", "Dask distributed", f"{advice}.")
+    return Refusal("T63", f"several runs at once, but {found}", "Dask distributed", f"{advice}.")

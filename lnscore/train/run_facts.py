@@ -1,4 +1,4 @@
-"""What a training is made of by its options: network, values of the stage, facts of the run."""
+"""From the options of a training to its network, the values of its stage and its facts."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def network_of(options: TrainOptions) -> "NetworkConfig":
-    """The network's configuration: the named one's, changed by `--set`.
+    """Return the configuration of the named network, changed by `--set`.
 
     Raises:
         TrainerError: T41, no network has the name.
-        Refusal: U05, a knob that does not fit.
+        Refusal: U05, a value of `--set` does not fit.
     """
     from pydantic import ValidationError
 
@@ -39,7 +39,7 @@ def network_of(options: TrainOptions) -> "NetworkConfig":
 
 
 def knob(text: str) -> tuple[str, Any]:
-    """The name and the value of NAME=VALUE, as JSON where it is."""
+    """Return the name and the value of NAME=VALUE; the value is parsed as JSON if it is JSON."""
     name, _, value = text.partition("=")
     try:
         return name, json.loads(value)

@@ -1,4 +1,4 @@
-"""`lnscore train --stage ssl`: from a supervised run to the semi-supervised one."""
+"""`lnscore train --stage ssl`: train a semi-supervised run that starts from a supervised run."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> TrainingSummary:
     """Train the semi-supervised stage.
 
-    Network, reader and division of patients are the supervised run's: no patient who tested
-    there may train here.
+    The network, the reader and the division of patients are those of the supervised run, because
+    a patient of a test part there must not be a training patient here.
 
     Raises:
-        TrainerError: A run, labels, stations or weights that cannot be used.
-        Refusal: U05, an option that does not fit.
+        TrainerError: A run, labels, stations or weights cannot be used.
+        Refusal: U05, an option does not fit.
     """
     from trainer.runs import lock as run_lock
     from trainer.runs.directory import open_run
@@ -69,7 +69,10 @@ def train_ssl(options: TrainOptions, settings: Settings, ranks: "Ranks") -> Trai
 
 
 def _idle(options: TrainOptions, config: "SslConfig") -> list[str]:
-    """A value that changes nothing is no error: a recipe gives all its methods the same ones."""
+    """Return a warning about values of `--set` that the method does not use.
+
+    They are not an error, because a recipe gives the same values to all its methods.
+    """
     from trainer.semi_supervised.config import unread
 
     names = unread(config, (knob(text)[0] for text in options.knobs))
@@ -89,7 +92,7 @@ def _train(
 def _finish(
     options: TrainOptions, settings: Settings, run: "SslRun", cohort: "Cohort"
 ) -> list[str]:
-    """Counts, warnings of the ledger, and the engine of a complete run."""
+    """Write the counts of the cohort and make the engine; return its lines and the warnings."""
     from trainer.bundle.cohort_summary import FILE
     from trainer.runs.directory import put_json
 
@@ -128,10 +131,10 @@ def _of_source(options: TrainOptions, facts: dict[str, Any]) -> TrainOptions:
 
 
 def _config(options: TrainOptions) -> "SslConfig":
-    """The profile's values with those of the command line.
+    """Return the values of the profile, changed by those of the command line.
 
     Raises:
-        Refusal: U05.
+        Refusal: U05, a value or an option does not fit.
     """
     from pydantic import ValidationError
 
@@ -182,7 +185,7 @@ def _told(unlabelled: "Unlabelled") -> str:
 
 
 def warnings_of(root: "Path", config: "SslConfig") -> list[str]:
-    """What the ledger of a run warns of."""
+    """Return the warnings of a run's ledger."""
     if config.method != "pgls":
         return []
     from trainer.semi_supervised.ledger_summary import read_run
