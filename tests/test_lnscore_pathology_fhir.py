@@ -229,7 +229,8 @@ def test_what_is_not_final_or_of_no_station_or_of_no_report_is_left_out_and_told
     assert counts(found) == [("107", "3", "0")]
     assert sentences(found) == [
         "P21: row 3: entry 3 (Observation): status 'preliminary' is not final: left out",
-        "P21: row 4: entry 4 (Observation): a count without a bodySite belongs to no station: left out",
+        "P21: row 4: entry 4 (Observation): a count without a bodySite belongs to no station: "
+        "left out",
         "P21: row 7: entry 7 (Observation): a count that no DiagnosticReport refers to: left out",
     ]
     assert {one.severity for one in found if isinstance(one, Message)} == {"W"}

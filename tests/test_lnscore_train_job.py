@@ -166,7 +166,7 @@ def test_on_a_scoring_box_the_extra_is_named(train: Run, monkeypatch: pytest.Mon
         monkeypatch.delitem(sys.modules, name)
     code, output = train(*TINY)
     assert code == 1
-    assert "T29: torch is not installed" in output
+    assert "T29: not installed: torch; wanted the libraries of the trainer" in output
     assert "pip install 'lnscore[train]'" in output
 
 

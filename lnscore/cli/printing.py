@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lnscore.console import ERR
-from lnscore.summary import Summary, ShownTable
+from lnscore.summary import ShownTable, Summary
 
 PIPED_WIDTH = 120
 """Width of a line in characters, if the output goes to a file or another program."""

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from lnscore import requirements
 from lnscore.errors import Refusal
 
+OURS = ("lnscore", "trainer", "engines", "db", "ground")
+
 
 @contextmanager
 def train_extra() -> Iterator[None]:
@@ -17,9 +19,10 @@ def train_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        missing = requirements.missing("train")
-        if not missing:
+        package = (error.name or "").partition(".")[0]
+        if package in OURS:
             raise
+        missing = requirements.missing("train") or [package]
         raise Refusal(
             "T29",
             f"not installed: {', '.join(missing)}",
