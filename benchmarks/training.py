@@ -120,10 +120,10 @@ def usual_input(folder: Path) -> None:
 def ready(folder: Path) -> None:
     """Do all work before the first batch: imports, patches, hashes and folds."""
     job = training_job(folder)
-    from trainer.supervised.stage import TRAIN, _batch
+    from trainer.supervised.stage import TRAIN, draw_batch
 
     index = job.fold.nodes(job.cohort, TRAIN)[:BATCH]
-    _batch(job, index, torch.Generator().manual_seed(0))
+    draw_batch(job, index, torch.Generator().manual_seed(0))
 
 
 def training_job(folder: Path) -> "FoldJob":

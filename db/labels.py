@@ -127,11 +127,11 @@ def readings(session: Session) -> list[ReaderLabel]:
     return [ReaderLabel(*row) for row in session.execute(query)]
 
 
-def consensus(session: Session, rule: str = UNANIMOUS) -> dict[int, int]:
-    """Combine the labels of all readers to one label per node.
+def agreed(given: Sequence[ReaderLabel], rule: str) -> dict[int, int]:
+    """Combine the labels of all readers to one label per node: the consensus.
 
     Args:
-        session: The caller's transaction.
+        given: Labels, as `readings` returns them.
         rule: `unanimous`: the label that all readers of the node gave, none if they differ;
             `majority`: the label that more than half gave, none on a tie; `any_malignant`:
             malignant if at least one reader gave malignant; or the name of one reader.
@@ -142,11 +142,6 @@ def consensus(session: Session, rule: str = UNANIMOUS) -> dict[int, int]:
     Raises:
         DatabaseError: D19 `rule` is neither a rule nor a reader who labelled a node.
     """
-    return agreed(readings(session), rule)
-
-
-def agreed(given: Sequence[ReaderLabel], rule: str) -> dict[int, int]:
-    """Combine labels that were read already (see `consensus`)."""
     names = sorted({reading.reader for reading in given})
     if rule not in RULES and rule not in names:
         raise DatabaseError(
@@ -168,7 +163,7 @@ def decide(values: Sequence[int], rule: str) -> int | None:
 
     Args:
         values: Labels, 1 malignant or 0 benign; at least one.
-        rule: The rule (see `consensus`). With a reader's name there is only one label.
+        rule: The rule (see `agreed`). With a reader's name there is only one label.
     """
     if rule == ANY_MALIGNANT:
         return max(values)

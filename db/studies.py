@@ -17,6 +17,7 @@ from db.records import (
     StationKey,
     StudyRecord,
 )
+from db.scores import SCORABLE
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,19 @@ class AddedSeries:
     series_id: int
     outcome: Literal["new", "same", "revised"]
     node_count: int
+
+
+@dataclass(frozen=True)
+class UsableSeries:
+    """The stored content of a current, usable series.
+
+    Attributes:
+        content_sha256: SHA-256 over everything that the series was made from.
+        files: SHA-256 of its patch file and of its mask file; empty if it has no nodes.
+    """
+
+    content_sha256: str
+    files: frozenset[str]
 
 
 def add_series(session: Session, record: SeriesRecord, run_id: int) -> AddedSeries:
@@ -65,18 +79,34 @@ def add_series(session: Session, record: SeriesRecord, run_id: int) -> AddedSeri
     return AddedSeries(series.id, "new" if current is None else "revised", len(record.nodes))
 
 
-def usable_contents(session: Session, study_uid: str) -> dict[str, str]:
-    """Return the content SHA-256 of every current, usable series of a study, by series UID.
+def usable_series(session: Session, study_uid: str) -> dict[str, UsableSeries]:
+    """Return every current, usable series of a study, by series UID.
 
     Refused and waiting series are left out, so that every run reads them again: a newer version
     may accept them.
     """
+    table, file = schema.Series, schema.PatchFile
     query = (
-        select(schema.Series.series_uid, schema.Series.content_sha256)
+        select(table.series_uid, table.content_sha256, file.sha256, file.masks_sha256)
         .join(schema.Study)
-        .where(schema.Study.study_uid == study_uid, schema.Series.status.in_(("ready", "scored")))
+        .outerjoin(file, table.patch_file_id == file.id)
+        .where(schema.Study.study_uid == study_uid, table.status.in_(SCORABLE))
     )
-    return {series_uid: content for series_uid, content in session.execute(query)}
+    return {
+        series_uid: UsableSeries(content, frozenset(filter(None, files)))
+        for series_uid, content, *files in session.execute(query)
+    }
+
+
+def patch_files(session: Session) -> set[str]:
+    """Return the SHA-256 of the patch file and of the mask file of every current, usable series."""
+    file = schema.PatchFile
+    query = (
+        select(file.sha256, file.masks_sha256)
+        .join(schema.Series, schema.Series.patch_file_id == file.id)
+        .where(schema.Series.status.in_(SCORABLE))
+    )
+    return {sha256 for row in session.execute(query) for sha256 in row if sha256 is not None}
 
 
 def located_studies(

@@ -185,7 +185,6 @@ CODES: dict[str, str] = {
     "T36": "the engine is too large to be shipped",
     "T40": "nodes have no mask, which the network needs",
     "T41": "no network has that name",
-    "T42": "streams or scales need 2.5D, which is off",
     "T43": "no library provides the pretrained weights",
     "T44": "the network cannot be exported as an engine bundle",
     "T45": "a file of pretrained weights was named without its SHA-256",

@@ -15,9 +15,37 @@ from jaxtyping import install_import_hook
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-pytest.register_assert_rewrite("command_line")  # a plugin that its users also import from
+# Plugins that their users also import from.
+pytest.register_assert_rewrite("command_line", "exported_once")
 
 install_import_hook(["lnscore", "engines", "trainer"], "typechecker.checked")
+
+LONGEST = (
+    "test_engines_tensorrt_build",
+    "test_trainer_semi_supervised_stage",
+    "test_lnscore_train_reproduce",
+    "test_lnscore_train_engine",
+    "test_trainer_export_networks",
+    "test_trainer_semi_supervised_teacher_session",
+    "test_lnscore_report_job",
+    "test_trainer_export_graph",
+    "test_lnscore_scoring_killed",
+    "test_lnscore_train_semi_supervised",
+    "test_lnscore_train_job",
+    "test_lnscore_scoring_job",
+    "test_lnscore_ingest_job",
+    "test_trainer_bundle_from_run",
+    "test_trainer_networks",
+    "test_docs_pathology",
+    "test_lnscore_phantom_difficulty",
+)
+"""Files of more than about 15 s, the longest first: begun last, one would keep a process waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; with `--no-loadscope-reorder` xdist hands them out so."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.fixture(scope="session", autouse=True)

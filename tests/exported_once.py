@@ -1,30 +1,57 @@
-"""The same weights are exported once, however often a test makes an engine of them.
+"""The same network is exported once, however many tests make an engine of it.
 
 A test module asks for it with `pytest_plugins = ["exported_once"]`.
 """
 
-from collections.abc import Iterator
-from typing import Any
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import cache
 
+import numpy as np
 import pytest
 
-GRAPHS: dict[tuple[str, str], bytes] = {}
-"""What was exported, by the weights and the precision."""
+from engines.back_ends import Precision
+from engines.shapes import Patches
+from made_once import made_once
+from trainer.bundle.demo import phantom_patches, untrained
+from trainer.export import graph as export_graph
+from trainer.networks.config import NetworkConfig
+from trainer.networks.registry import Network
+
+GraphOf = Callable[[Network, Precision], bytes]
+
+
+@cache
+def drawn(count: int, seed: int) -> Patches:
+    """Patches to export with, which nobody changes."""
+    return phantom_patches(count, np.random.default_rng(seed))
+
+
+def network_of(config: NetworkConfig) -> Network:
+    """The network of that kind that every test exports: its scores are spread."""
+    return untrained(config, drawn(24, 6), seed=4)
+
+
+@pytest.fixture(scope="session")
+def graph_of(tmp_path_factory: pytest.TempPathFactory) -> GraphOf:
+    """`onnx_bytes`, remembered: an export takes up to ten seconds of the exporter's own."""
+    really = export_graph.onnx_bytes
+
+    def once(network: Network, precision: Precision) -> bytes:
+        facts = network.config.model_dump_json() + export_graph.weights_sha256(network) + precision
+        folder = made_once(
+            tmp_path_factory,
+            f"graph-{hashlib.sha256(facts.encode()).hexdigest()[:16]}",
+            lambda place: (place / "model.onnx").write_bytes(really(network, precision)),
+        )
+        return (folder / "model.onnx").read_bytes()
+
+    return once
 
 
 @pytest.fixture(scope="module")
-def each_graph_once() -> Iterator[None]:
-    """A real export, remembered: it takes ten seconds, and the runs of these tests are alike."""
-    from trainer.export import graph as export_graph
-
-    really = export_graph.onnx_bytes
-
-    def once(network: Any, precision: Any) -> bytes:
-        key = (export_graph.weights_sha256(network), precision)
-        if key not in GRAPHS:
-            GRAPHS[key] = really(network, precision)
-        return GRAPHS[key]
-
+def each_graph_once(graph_of: GraphOf) -> Iterator[None]:
+    """Bundles of this module are written with graphs that are exported once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_graph, "onnx_bytes", once)
+        patch.setattr(export_graph, "onnx_bytes", graph_of)
         yield

@@ -16,7 +16,13 @@ from trainer.semi_supervised.unlabelled import Unlabelled
 from trainer.supervised.config import SCRATCH, SupervisedConfig, with_values
 
 TINY = TwoStreamConfig(
-    variant="small", group_stride=3, fpn_channels=8, two_stream=False, multi_scale=False
+    variant="small",
+    group_stride=3,
+    fpn_channels=8,
+    backbone_width=0.25,
+    input_upsample=0.5,
+    two_stream=False,
+    multi_scale=False,
 )
 
 

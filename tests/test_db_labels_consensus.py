@@ -45,13 +45,8 @@ def nodes(database) -> list[int]:
 )
 def test_each_rule_gives_what_its_name_says(database, nodes, rule, expected):
     with database.read() as session:
-        found = labels.consensus(session, rule)
+        found = labels.agreed(labels.readings(session), rule)
     assert found == {nodes[i]: value for i, value in expected.items()}
-
-
-def test_unanimous_is_the_rule_where_none_is_named(database, nodes):
-    with database.read() as session:
-        assert labels.consensus(session) == labels.consensus(session, "unanimous")
 
 
 def test_a_tie_has_no_majority():
@@ -62,7 +57,7 @@ def test_a_tie_has_no_majority():
 
 def test_a_name_that_is_neither_rule_nor_reader_is_refused(database, nodes):
     with database.read() as session, pytest.raises(DatabaseError) as error:
-        labels.consensus(session, "d")
+        labels.agreed(labels.readings(session), "d")
     assert str(error.value) == (
         "D19: consensus rule 'd'; wanted one of unanimous, majority, any_malignant, or a reader "
         "(a, b, c). Name one of these."
@@ -75,7 +70,6 @@ def test_labels_of_a_superseded_revision_do_not_count(database, nodes):
         add_series(session, series("second", nodes=5), run)
     with database.read() as session:
         assert labels.readings(session) == []
-        assert labels.consensus(session) == {}
 
 
 def test_places_are_of_current_revisions_only(database, nodes):

@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from db import runs, schema, studies
 from db.errors import IdentityConflict
-from db.records import PatientRecord, StationKey
-from db.studies import add_series, usable_contents
+from db.records import PatchFileRecord, PatientRecord, StationKey
+from db.studies import UsableSeries, add_series, usable_series
 from db_rows import digest, node, series, study
 
 pytest_plugins = ["db_fixtures"]
@@ -39,6 +39,11 @@ def run(session):
 def states(session, uid="1.2.1.1"):
     query = sa.select(schema.Series).filter_by(series_uid=uid).order_by(schema.Series.revision)
     return [(row.revision, row.status) for row in session.scalars(query)]
+
+
+def stored(uid, content="first"):
+    """What the database tells of a series that `series` made."""
+    return UsableSeries(digest(f"{uid} {content}"), frozenset({digest(f"file {uid} {content}")}))
 
 
 def test_new_series_is_stored_with_all_its_parts(session, run):
@@ -123,15 +128,32 @@ def test_second_series_joins_its_study(session, run):
     add_series(session, series(), run)
     add_series(session, series(series_uid="1.2.1.2"), run)
     assert counts(session)[:3] == [1, 1, 2]
-    contents = usable_contents(session, "1.2.1")
-    assert contents == {uid: digest(f"{uid} first") for uid in ("1.2.1.1", "1.2.1.2")}
+    assert usable_series(session, "1.2.1") == {uid: stored(uid) for uid in ("1.2.1.1", "1.2.1.2")}
 
 
-def test_usable_contents_leave_out_what_is_superseded(session, run):
+def test_usable_series_leave_out_what_is_superseded(session, run):
     add_series(session, series("first"), run)
     add_series(session, series("second"), run)
-    assert usable_contents(session, "1.2.1") == {"1.2.1.1": digest("1.2.1.1 second")}
-    assert usable_contents(session, "9.9") == {}
+    assert usable_series(session, "1.2.1") == {"1.2.1.1": stored("1.2.1.1", "second")}
+    assert usable_series(session, "9.9") == {}
+
+
+def test_a_usable_series_names_its_mask_file_and_one_without_nodes_names_no_file(session, run):
+    file = PatchFileRecord(digest("patches"), digest("masks"), 2, 1, "spec")
+    add_series(session, series(patch_file=file), run)
+    add_series(session, series(series_uid="1.2.1.2", nodes=0), run)
+    found = usable_series(session, "1.2.1")
+    assert found["1.2.1.1"].files == {digest("patches"), digest("masks")}
+    assert found["1.2.1.2"].files == set()
+
+
+def test_patch_files_are_those_of_current_usable_series_with_their_masks(session, run):
+    file = PatchFileRecord(digest("patches"), digest("masks"), 2, 1, "spec")
+    add_series(session, series("first"), run)
+    add_series(session, series("second", patch_file=file), run)
+    add_series(session, series(of=study(2)), run)
+    expected = {digest("patches"), digest("masks"), digest("file 1.2.2.1 first")}
+    assert studies.patch_files(session) == expected
 
 
 def test_station_is_stored_once(session, run):
@@ -170,10 +192,10 @@ def conflicting():
 
 
 @pytest.mark.parametrize("state", ["waiting", "quarantined"])
-def test_usable_contents_leave_out_what_is_read_again(session, run, state):
+def test_usable_series_leave_out_what_is_read_again(session, run, state):
     add_series(session, series(), run)
     add_series(session, replace(series(series_uid="1.2.1.2"), status=state), run)
-    assert studies.usable_contents(session, "1.2.1") == {"1.2.1.1": digest("1.2.1.1 first")}
+    assert usable_series(session, "1.2.1") == {"1.2.1.1": stored("1.2.1.1")}
 
 
 def test_first_patient_is_noticed(session, run):

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate
 from fake_ct import affine_of, make_ct, ramp, save
 from lnscore.dicom import headers
 from lnscore.dicom.headers import read_header
+from lnscore.dicom.plain_headers import NotPlain
 from lnscore.errors import CODES, Refusal
 from scans import scans_of
 
@@ -281,9 +283,13 @@ def spoken(path: Path) -> object:
         return error.code, str(error)
 
 
+def refuse_plain(raw: bytes, keywords: tuple[str, ...]):
+    raise NotPlain("pydicom must read it")
+
+
 def by_pydicom(path: Path, monkeypatch) -> object:
     with monkeypatch.context() as patch:
-        patch.setattr(headers, "_plain", lambda *_: None)
+        patch.setattr(headers, "plain_header", refuse_plain)
         return spoken(path)
 
 
@@ -306,7 +312,7 @@ def plain_file(request, tmp_path) -> Path:
 
 def test_a_plain_file_is_read_without_pydicom_and_as_pydicom_reads_it(plain_file, monkeypatch):
     wanted = by_pydicom(plain_file, monkeypatch)
-    monkeypatch.setattr(headers, "_parse", None)
+    monkeypatch.setattr(pydicom, "dcmread", None)
     assert header(plain_file) == wanted
     assert header(plain_file).slices[0].pixels.padding == (-2000, -2000)
 

@@ -7,12 +7,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from command_line import printed
 from db import quarantine, schema
 from db.errors import DatabaseError
+from db.patchstore import PatchStore
 from db.records import RefusedRecord
 from db.session import open_database
 from demo_bundle import copy_demo, edit_manifest
@@ -151,10 +153,20 @@ def test_a_missing_secret_of_known_patients_fails(settings) -> None:
     assert (found.state, found.found[:4]) == ("fail", "U02:")
 
 
-def test_missing_patch_files_are_counted(settings) -> None:
-    next(settings.store_root.rglob("*.npy")).unlink()
+@pytest.mark.parametrize("column", ["sha256", "masks_sha256"])
+def test_missing_patch_and_mask_files_are_counted(settings, column: str) -> None:
+    store = PatchStore(settings.store_root)
+    with open_database(settings.db) as database, database.begin() as session:
+        file = session.scalars(select(schema.PatchFile)).first()
+        patches = store.patches(file.sha256)
+        _, file.masks_sha256 = store.write(patches, np.ones(patches.shape, np.uint8))
+        lost = getattr(file, column)
+    assert findings(settings)["patch files"].found == f"all 3 are in {store.root}"
+    store.path(lost).unlink()
     found = findings(settings)["patch files"]
-    assert (found.state, found.found.startswith("1 of 2 are not in ")) == ("fail", True)
+    assert found.state == "fail"
+    assert found.found == f"1 of 3 are not in {store.root}, the first is {lost}"
+    assert found.fix == "Restore the folder beside the database, or ingest the studies again."
 
 
 def test_a_broken_audit_log_fails(settings) -> None:

@@ -135,6 +135,60 @@ def test_ingesting_again_adds_nothing(site):
     assert (summary.nodes, summary.series["same"]) == (0, 2)
 
 
+def stored_state(site: Site) -> dict[str, object]:
+    """Everything that a repeated ingest must not change."""
+    series = site.rows(schema.Series, "id", "series_uid", "revision", "status", "content_sha256")
+    nodes = site.rows(schema.LymphNode, "id", "tracking_uid", "patch_sha256")
+    files = {
+        path.relative_to(site.settings.store_root): path.read_bytes()
+        for path in site.settings.store_root.rglob("*.npy")
+    }
+    return {"series": series, "nodes": nodes, "files": files, "count": site.count()}
+
+
+@pytest.mark.parametrize("column", ["sha256", "masks_sha256"])
+def test_a_missing_patch_or_mask_file_is_written_again_and_nothing_else_changes(site, column):
+    slices = ct()
+    site.put("a", *slices, seg(slices))
+    site.ingest()
+    before = stored_state(site)
+    ((lost,),) = site.rows(schema.PatchFile, column)
+    PatchStore(site.settings.store_root).path(lost).unlink()
+    summary = site.ingest()
+    assert stored_state(site) == before
+    uid = slices[0].SeriesInstanceUID
+    assert summary.notes == [f"series {uid}: its patch files were missing and are written again"]
+    assert (dict(summary.series), summary.nodes, summary.exit_code) == (
+        {"same": 1, "kept": 0},
+        0,
+        0,
+    )
+    assert site.ingest().notes == []
+
+
+def test_patches_that_are_cut_otherwise_do_not_take_the_place_of_missing_ones(site):
+    slices = ct()
+    site.put("a", *slices, seg(slices))
+    site.ingest()
+    with open_database(site.settings.db) as database, database.begin() as session:
+        session.execute(sa.update(schema.PatchFile).values(sha256="0" * 64))
+    before = site.rows(schema.Series, "id", "revision", "status")
+    (note,) = site.ingest().notes
+    assert "this version cuts other patches; restore the folder of patches" in note
+    assert site.rows(schema.Series, "id", "revision", "status") == before
+
+
+def test_a_broken_copy_does_not_replace_a_series_whose_patches_are_missing(site):
+    slices = ct()
+    site.put("a", *slices, seg(slices))
+    site.ingest()
+    shutil.rmtree(site.settings.store_root)
+    before = site.rows(schema.Series, "id", "revision", "status")
+    summary = site.ingest(*site.put("b", *slices[:5], *slices[6:]))
+    assert summary.series["kept"] == 1
+    assert site.rows(schema.Series, "id", "revision", "status") == before
+
+
 def test_identical_bytes_in_another_folder_are_the_same_study(site):
     slices = ct()
     site.put("a", *slices, seg(slices))

@@ -153,7 +153,7 @@ def test_what_lies_outside_the_window_is_cut_not_wrapped():
 
 
 def test_many_edges_are_taken_in_portions(monkeypatch):
-    monkeypatch.setattr("lnscore.masks.rasterise._MAX_CROSSINGS", 7)
+    monkeypatch.setattr("lnscore.masks.rasterise.MAX_CROSSINGS", 7)
     inside = fill_even_odd([rectangle(2, 2, 20, 20), rectangle(5, 5, 8, 9)], SHAPE)
     assert (inside == (block(2, 2, 20, 20) ^ block(5, 5, 8, 9))).all()
 

@@ -14,6 +14,7 @@ from lnscore.phantom import job as phantom_job
 from lnscore.phantom.cohorts import plan_cohort
 from lnscore.phantom.dicom_ct import write_ct
 from lnscore.phantom.dicom_seg import write_seg
+from lnscore.phantom.patient_folder import PatientToWrite, write_patient
 from lnscore.phantom.patients import PatientPlan, PhantomPatient, draw_patient
 from lnscore.phantom.render import paint_nodes
 
@@ -161,10 +162,10 @@ def test_truth_has_every_node_and_pathology_every_patient(tmp_path):
 
 def test_a_large_cohort_is_measured_while_it_is_written(tmp_path):
     plan = PatientPlan(7, 8, 3, 1)
-    images, samples = phantom_job._write_patient((plan, tmp_path, True))
-    assert images == draw_patient(plan).scan.count
-    assert [sample.malignant for sample in samples].count(True) == 1
-    assert len(samples) == 4
+    written = write_patient(PatientToWrite(plan, tmp_path, measured=True))
+    assert written.images == draw_patient(plan).scan.count
+    assert [sample.malignant for sample in written.samples].count(True) == 1
+    assert len(written.samples) == 4
 
 
 def test_one_scanner_writes_lossless_jpeg_ls():

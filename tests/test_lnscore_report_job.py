@@ -368,7 +368,7 @@ def test_a_page_of_other_templates_is_renewed(
 ) -> None:
     fill(hospital)
     report(hospital)
-    monkeypatch.setattr(study_pages, "_makers", lambda: b"other")
+    monkeypatch.setattr(study_pages, "makers_sha256", lambda: b"other")
     assert report(hospital).pages_written == 5
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydicom.sr.codedict import codes
 
 from lnscore.stations.spelling import normal
-from lnscore.stations.stated import _NO_PLACE
+from lnscore.stations.stated import NO_PLACE
 from lnscore.stations.vocabulary import VERSIONS, StationMatch, anywhere, find, system_of, systems
 
 EVERY = sorted(VERSIONS)
@@ -255,7 +255,7 @@ def test_sct_is_cid_7600_with_its_sides():
     places = [
         concept
         for concept in codes.cid7600.concepts.values()
-        if concept.scheme_designator == "SCT" and concept.value not in _NO_PLACE
+        if concept.scheme_designator == "SCT" and concept.value not in NO_PLACE
     ]
     wanted = {one.value + side: one.meaning for one in places for side in ("", "-R", "-L")}
     listed = {station.key.code: station for station in systems()["SCT"].stations}

@@ -21,16 +21,17 @@ from engines.errors import EngineError
 from engines.manifest import RESEARCH_USE, About
 from engines.patch import crop
 from engines.scores import Scores
+from exported_once import GraphOf, drawn, network_of
 from trainer.bundle.demo import CONFIG as SMALL
-from trainer.bundle.demo import phantom_patches, untrained
 from trainer.errors import TrainerError
-from trainer.export.graph import export, folded, npz_bytes, onnx_bytes, torch_scores, weights_sha256
+from trainer.export.graph import export, folded, npz_bytes, torch_scores, weights_sha256
 from trainer.networks.config import TwoStreamConfig
 from trainer.networks.two_stream import TwoStream
 
+pytest_plugins = ["exported_once"]
+
 PARITY = 1e-5
-CALIBRATION = phantom_patches(24, np.random.default_rng(6))
-PATCHES = phantom_patches(12, np.random.default_rng(5))
+PATCHES = drawn(12, 5)
 ABOUT = About(
     name="small",
     created=datetime(2026, 1, 2, tzinfo=UTC),
@@ -41,7 +42,7 @@ ABOUT = About(
 
 @pytest.fixture(scope="module")
 def small() -> TwoStream:
-    return untrained(SMALL, CALIBRATION, seed=3)
+    return network_of(SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +84,9 @@ def test_small_parity_with_torch_on_every_output(small: TwoStream, exported: Bun
         ),
     ],
 )
-def test_parity_with_torch_of_other_networks(config: TwoStreamConfig) -> None:
-    network = untrained(config, CALIBRATION, seed=4)
-    session = onnxruntime.InferenceSession(onnx_bytes(network, "fp32"))
+def test_parity_with_torch_of_other_networks(config: TwoStreamConfig, graph_of: GraphOf) -> None:
+    network = network_of(config)
+    session = onnxruntime.InferenceSession(graph_of(network, "fp32"))
     names = [output.name for output in session.get_outputs()]
     hu = crop(PATCHES).astype(np.float32)
     got = dict(zip(names, session.run(names, {"hu": hu}), strict=True))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_large, mobilenet_v3_small, resnet18
 
+from network_cost import COUNTED, Cost, cost
 from trainer.networks.config import (
     DualNetConfig,
     MobileNet3dConfig,
@@ -19,7 +20,6 @@ from trainer.networks.config import (
     SlicesConfig,
     TwoStreamConfig,
 )
-from trainer.networks.cost import COUNTED, Cost, cost
 from trainer.networks.registry import NETWORKS, build
 
 

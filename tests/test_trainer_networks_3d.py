@@ -11,8 +11,8 @@ from timm.models.mobilevit import LinearTransformerBlock
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_large
 
+from network_cost import cost
 from trainer.networks import mobilenetv3_3d, mobilevitv2_3d
-from trainer.networks.cost import cost
 from trainer.networks.mobilevitv2_3d import (
     PatchAttention,
     SeparableAttention,
@@ -72,7 +72,7 @@ def test_inflation_makes_cubes_of_kernels_strides_and_paddings() -> None:
 
 
 def test_a_layer_that_is_not_square_is_not_inflated() -> None:
-    with pytest.raises(ValueError, match=r"wanted a square"):
+    with pytest.raises(ValueError, match=r"wanted two equal sides"):
         mobilenetv3_3d.inflate(nn.Sequential(nn.Conv2d(1, 1, (1, 3))))
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch import Tensor, nn
 
+from network_cost import cost
 from trainer.errors import TrainerError
 from trainer.networks.config import DualNetConfig
-from trainer.networks.cost import cost
 from trainer.networks.dualnet import (
     DualNet,
     MaskedInput,

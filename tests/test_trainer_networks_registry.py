@@ -16,14 +16,9 @@ from torchvision.models import MobileNet_V3_Small_Weights, mobilenet_v3_small, r
 from trainer.errors import TrainerError
 from trainer.networks import pretrained
 from trainer.networks.config import MobileNet3dConfig, SlicesConfig, TwoStreamConfig
-from trainer.networks.pretrained import (
-    backbone_weights,
-    backbones,
-    fill_backbones,
-    load_backbones,
-    load_source,
-)
-from trainer.networks.registry import NETWORKS, ablation, build, head_parameters, named, parse
+from trainer.networks.pretrained import backbones, fill_backbones, load_source
+from trainer.networks.registry import NETWORKS, build, head_parameters, named, parse
+from trainer.networks.starting import Start
 
 SMALL = TwoStreamConfig(variant="small", group_stride=3, fpn_channels=16)
 
@@ -70,26 +65,14 @@ def test_records_of_no_network_are_refused(record: dict[str, object]) -> None:
 
 def test_rows_of_table_2_are_the_named_networks() -> None:
     rows = {
-        (False, False, False): "mobilenetv3-3d",
-        (True, False, False): "2.5d",
-        (True, True, False): "2.5d+ts",
-        (True, False, True): "2.5d+ms",
-        (True, True, True): "two-stream",
+        (False, False): "2.5d",
+        (True, False): "2.5d+ts",
+        (False, True): "2.5d+ms",
+        (True, True): "two-stream",
     }
-    for (slices, two_stream, multi_scale), name in rows.items():
-        found = ablation(slices=slices, two_stream=two_stream, multi_scale=multi_scale)
-        assert found == NETWORKS[name]
-
-
-@pytest.mark.parametrize(
-    ("two_stream", "multi_scale", "asked"),
-    [(True, False, "TS"), (False, True, "MS"), (True, True, "TS and MS")],
-)
-def test_an_ablation_with_streams_or_scales_needs_2_5d(
-    two_stream: bool, multi_scale: bool, asked: str
-) -> None:
-    with pytest.raises(TrainerError, match=rf"^T42: {asked} without 2\.5D; wanted 2\.5D too"):
-        ablation(slices=False, two_stream=two_stream, multi_scale=multi_scale)
+    for (two_stream, multi_scale), name in rows.items():
+        assert NETWORKS[name] == TwoStreamConfig(two_stream=two_stream, multi_scale=multi_scale)
+    assert NETWORKS["mobilenetv3-3d"] == MobileNet3dConfig()
 
 
 def test_table_1_and_table_2_share_mobilenetv3_2_5d() -> None:
@@ -133,6 +116,13 @@ def save(weights: dict[str, torch.Tensor], file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def fill_from(network: nn.Module, weights: dict[str, torch.Tensor], file: Path) -> None:
+    """Start a network with the weights of a file; only its heads are then as they were."""
+    sha256 = save(weights, file)
+    fresh, source = Start(file=file, sha256=sha256.upper()).fill(network)
+    assert (fresh, source) == (frozenset(head_parameters(network)), f"file:{sha256}")
+
+
 def same(network: nn.Module, weights: dict[str, torch.Tensor]) -> bool:
     """Whether every backbone holds these weights."""
     return all(
@@ -150,11 +140,9 @@ def same(network: nn.Module, weights: dict[str, torch.Tensor]) -> bool:
     ],
 )
 def test_whole_models_of_the_libraries_fill_the_trunks(name: str, make, tmp_path: Path) -> None:
-    source, network = make(), build(NETWORKS[name])
-    file = tmp_path / "whole.safetensors"
-    sha256 = save(source.state_dict(), file)
-    assert load_backbones(network, file, sha256.upper()) == f"file:{sha256}"
-    assert same(network, source.state_dict())
+    whole, network = make(), build(NETWORKS[name])
+    fill_from(network, whole.state_dict(), tmp_path / "whole.safetensors")
+    assert same(network, whole.state_dict())
 
 
 def test_resnet18_trunk_gives_torchvisions_last_maps() -> None:
@@ -170,38 +158,37 @@ def test_resnet18_trunk_gives_torchvisions_last_maps() -> None:
 
 def test_two_streams_get_their_own_weights_back(tmp_path: Path) -> None:
     before, after = build(SMALL), build(SMALL)
-    file = tmp_path / "both.safetensors"
-    load_backbones(after, file, save(backbone_weights(before), file))
-    assert backbone_weights(before).keys() == backbone_weights(after).keys()
-    for key, value in backbone_weights(before).items():
-        assert torch.equal(value, backbone_weights(after)[key])
+    fill_from(after, before.state_dict(), tmp_path / "both.safetensors")
+    given = before.state_dict()
+    for key, value in after.state_dict().items():
+        assert ("backbone" not in key.split(".")) or torch.equal(value, given[key])
+    assert not torch.equal(after.fused_head[-1].weight, before.fused_head[-1].weight)
     first, second = backbones(after).values()
     assert not torch.equal(next(first.parameters()), next(second.parameters()))
 
 
 def test_one_streams_weights_fill_both_streams(tmp_path: Path) -> None:
-    alone = build(SMALL.model_copy(update={"two_stream": False}))
-    both, file = build(SMALL), tmp_path / "one.safetensors"
-    load_backbones(both, file, save(backbone_weights(alone), file))
-    assert same(both, backbone_weights(alone))
+    (alone,) = backbones(build(SMALL.model_copy(update={"two_stream": False}))).values()
+    both = build(SMALL)
+    fill_from(both, alone.state_dict(), tmp_path / "one.safetensors")
+    assert same(both, alone.state_dict())
 
 
 def test_a_3d_network_takes_what_it_gave(tmp_path: Path) -> None:
-    before, after = build(MobileNet3dConfig()), build(MobileNet3dConfig())
-    file = tmp_path / "cube.safetensors"
-    load_backbones(after, file, save(backbone_weights(before), file))
-    assert same(after, backbone_weights(before))
+    (given,) = backbones(build(MobileNet3dConfig())).values()
+    after = build(MobileNet3dConfig())
+    fill_from(after, given.state_dict(), tmp_path / "cube.safetensors")
+    assert same(after, given.state_dict())
 
 
 def test_of_two_streams_none_is_filled_where_one_does_not_fit() -> None:
     network = build(SMALL)
-    before = backbone_weights(network)
-    weights = backbone_weights(build(SMALL))
+    weights = build(SMALL).state_dict()
     del weights["local_stream.backbone.features.0.0.weight"]
-    before = {key: value.clone() for key, value in before.items()}
+    before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(TrainerError, match=r"^T03: some has no fitting features\.0\.0\.weight"):
         fill_backbones(network, weights, "some")
-    assert all(torch.equal(before[k], v) for k, v in backbone_weights(network).items())
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 
 
 def test_no_source_changes_nothing() -> None:

@@ -17,7 +17,7 @@ from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
 from trainer.errors import TrainerError
 from trainer.networks.config import TwoStreamConfig
 from trainer.networks.preprocess import Views, group_slices
-from trainer.networks.pretrained import load_backbones
+from trainer.networks.starting import Start
 from trainer.networks.two_stream import TwoStream
 
 SMALL = TwoStreamConfig(variant="small", group_stride=3, fpn_channels=16)
@@ -266,7 +266,7 @@ def save_weights(network: nn.Module, path) -> str:
 def test_pretrained_weights_reach_both_backbones(tmp_path) -> None:
     source, network = mobilenet_v3_small(weights=None), TwoStream(SMALL)
     sha256 = save_weights(source, tmp_path / "small.safetensors")
-    load_backbones(network, tmp_path / "small.safetensors", sha256)
+    Start(file=tmp_path / "small.safetensors", sha256=sha256).fill(network)
     images = torch.randn(2, 3, 64, 64)
     expected = source.features.eval()(images)
     for stream in (network.local_stream, network.global_stream):
@@ -277,7 +277,7 @@ def test_pretrained_weights_reach_both_backbones(tmp_path) -> None:
 def test_weights_of_other_bytes_are_refused(tmp_path) -> None:
     save_weights(mobilenet_v3_small(weights=None), tmp_path / "small.safetensors")
     with pytest.raises(TrainerError, match=r"^T03: 'small.safetensors' with SHA-256") as refusal:
-        load_backbones(TwoStream(SMALL), tmp_path / "small.safetensors", "0" * 64)
+        Start(file=tmp_path / "small.safetensors", sha256="0" * 64).fill(TwoStream(SMALL))
     assert str(tmp_path) not in str(refusal.value)
 
 
@@ -286,7 +286,7 @@ def test_weights_of_the_other_variant_are_refused_and_nothing_changes(tmp_path) 
     network = TwoStream(SMALL)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     with pytest.raises(TrainerError, match=r"T03: 'large.safetensors' has no fitting features"):
-        load_backbones(network, tmp_path / "large.safetensors", sha256)
+        Start(file=tmp_path / "large.safetensors", sha256=sha256).fill(network)
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 
 
@@ -295,4 +295,4 @@ def test_a_pickle_is_not_read_as_weights(tmp_path) -> None:
     torch.save(mobilenet_v3_small(weights=None).state_dict(), file)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     with pytest.raises(TrainerError, match="wanted a safetensors file"):
-        load_backbones(TwoStream(SMALL), file, sha256)
+        Start(file=file, sha256=sha256).fill(TwoStream(SMALL))

@@ -358,7 +358,7 @@ def test_all_labels_train_on_the_truth_of_unlabelled_nodes(
 ) -> None:
     known = replace(unlabelled, truth=hidden_truth(cohort))
     config = quick_ssl(method="supervised", truth_reader="phantom-truth")
-    pools = semi_supervised_stage._pools(job_of(source, cohort, known, fold, config))
+    pools = semi_supervised_stage.pools_of(job_of(source, cohort, known, fold, config))
     assert set(unlabelled.index.tolist()) <= set(pools.labelled.tolist())
     assert pools.sizes == (12, 0)
     wanted = dict(zip(unlabelled.index.tolist(), hidden_truth(cohort).tolist(), strict=True))

@@ -156,7 +156,7 @@ def status(
 
 @app.command()
 def doctor(db: Db = None, as_json: AsJson = False) -> None:
-    """Check this machine, the database and the engines, and say what to do."""
+    """Check this machine, the database and the engines, and show what to do."""
     from lnscore import settings
     from lnscore.cli.printing import finish
     from lnscore.doctor import job

@@ -1,8 +1,8 @@
 """Build a scan from a stack of slices: check the geometry, and decode slices to HU on request.
 
-Slice order and spacing come from positions and orientation (highdicom's `get_volume_positions`
-if steps differ), never from file names or instance numbers. A stack that has no single affine is
-refused, and the message names the slice.
+Slice order and spacing come from positions and orientation (see `slice_order`), never from file
+names or instance numbers. A stack that has no single affine is refused, and the message names the
+slice.
 """
 
 from collections import OrderedDict
@@ -14,10 +14,9 @@ from lnscore.dicom.geometry import CtGrid, Geometry
 from lnscore.dicom.pixels import refuse_what_is_not_hu, stored_pixels, to_hu
 from lnscore.dicom.series import SliceStack
 from lnscore.dicom.slice_headers import SliceHeader
+from lnscore.dicom.slice_order import EXPORT_AGAIN, slice_indices
 from lnscore.errors import Refusal
 
-SPACING_TOL = 0.01
-ROUNDED_MM = 0.11  # with positions rounded to one decimal, a step is wrong by up to 0.1 mm
 SAME_PIXEL_MM = 1e-3
 OFF_AFFINE_MM = 0.3
 TILT_SLOPE = 0.01  # 0.6 degrees
@@ -155,91 +154,11 @@ def _slots(slices: tuple[SliceHeader, ...], fill_gaps: int) -> tuple[list[int], 
     """Return the index of every slice in the stack, from positions along the normal alone."""
     if len(slices) == 1:
         return [0], (SINGLE,)
-    positions, orientation = _positions(slices), slices[0].orientation or ()
     normal = _normal(slices)
-    along = positions @ normal
-    straight = np.outer(along, normal)  # the affine holds the sideways drift of a tilted gantry
-    spacing = _spacing(along)
-    tolerance = max(SPACING_TOL * spacing, ROUNDED_MM)
+    along_mm = _positions(slices) @ normal
+    slots = slice_indices(along_mm, normal, slices[0].orientation or (), fill_gaps)
     flags = (SHORT,) if len(slices) < FEW_SLICES else ()
-    if (slots := _evenly(along, tolerance)) is not None:
-        return slots, flags
-    from highdicom.spatial import get_volume_positions
-
-    _, slots = get_volume_positions(straight.tolist(), list(orientation), atol=tolerance)
-    if slots is not None:
-        return _upward(slots, along), flags
-    _, slots = get_volume_positions(
-        straight.tolist(),
-        list(orientation),
-        atol=tolerance,
-        allow_missing_positions=True,
-        spacing_hint=spacing,
-    )
-    if slots is None or len(set(slots)) < len(slots):  # two slices at one index are ambiguous
-        raise _uneven(along, spacing, tolerance)
-    slots = _upward(slots, along)
-    _refuse_gaps(slots, along, spacing, fill_gaps)
     return slots, (*flags, FILLED) if max(slots) >= len(slots) else flags
-
-
-def _evenly(along: np.ndarray, tolerance: float) -> list[int] | None:
-    """Return the slice indices if the steps are even, else None.
-
-    This avoids the import of highdicom, which takes 0.2 s, for regular stacks.
-    """
-    order = np.argsort(along)
-    steps = np.diff(along[order])
-    if steps.min() <= tolerance or np.abs(steps - steps.mean()).max() > tolerance / 2:
-        return None
-    slots = np.empty(len(along), int)
-    slots[order] = np.arange(len(along))
-    return slots.tolist()
-
-
-def _spacing(along: np.ndarray) -> float:
-    """Return the mean of the steps close to the median step, so gaps and outliers do not count."""
-    steps = np.diff(np.sort(along))
-    middle = float(np.median(steps))
-    return float(steps[np.abs(steps - middle) <= max(SPACING_TOL * middle, ROUNDED_MM)].mean())
-
-
-def _upward(slots: list[int], along: np.ndarray) -> list[int]:
-    """Return slice indices that increase along the normal; highdicom may count the other way."""
-    if slots[int(along.argmax())] == 0:
-        top = max(slots)
-        return [int(top - slot) for slot in slots]
-    return [int(slot) for slot in slots]
-
-
-def _uneven(along: np.ndarray, spacing: float, tolerance: float) -> Refusal:
-    ordered = np.sort(along)
-    steps = np.diff(ordered)
-    odd = int(np.argmax(np.abs(steps - spacing)))
-    count = int(np.sum(np.abs(steps - spacing) > tolerance))
-    return _bad(
-        "G04",
-        f"a step of {steps[odd]:.2f} mm after {ordered[odd]:.1f} mm along the stack "
-        f"({count} of {len(steps)} steps are uneven)",
-        f"{spacing:.2f} mm throughout",
-    )
-
-
-def _refuse_gaps(slots: list[int], along: np.ndarray, spacing: float, fill_gaps: int) -> None:
-    held = np.array(sorted(slots))
-    holes = np.diff(held) - 1
-    if holes.max() <= fill_gaps:
-        return
-    ordered = np.sort(along)
-    before = [float(ordered[n]) for n in np.flatnonzero(holes)]
-    shown = ", ".join(f"{value:.1f}" for value in before[:5]) + (" ..." if before[5:] else "")
-    raise Refusal(
-        "G03",
-        f"{int(holes.sum())} missing slices, after {shown} mm along the stack",
-        f"a slice every {spacing:.2f} mm",
-        "Send the series again, or ingest with --fill-gaps "
-        f"{int(holes.max())} to interpolate (flagged).",
-    )
 
 
 def _affine(slices: tuple[SliceHeader, ...], slots: list[int]) -> np.ndarray:
@@ -286,7 +205,7 @@ def _positions(slices: tuple[SliceHeader, ...]) -> np.ndarray:
 
 
 def _bad(code: str, found: str, wanted: str) -> Refusal:
-    return Refusal(code, found, wanted, "Export the series again from the scanner or the archive.")
+    return Refusal(code, found, wanted, EXPORT_AGAIN)
 
 
 def _size(one: SliceHeader) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from db import audit, migrate, schema, scores, sqlite_file, studies
+from db import audit, migrate, schema, sqlite_file, studies
 from db.errors import DatabaseError
 from db.location import Location, locate
 from db.patchstore import PatchStore
@@ -117,7 +117,7 @@ def _revision(place: Location) -> str | None:
 def _check_content(database: Database, revision: str, settings: Settings) -> Iterator[Check]:
     yield Check("database", "ok", f"{database.location}, schema {revision}")
     with database.read() as session:
-        files = {node.patch_file_sha256 for node in scores.to_score(session, None)}
+        files = studies.patch_files(session)
         knows_patients = studies.any_patient(session)
         try:
             yield Check("audit log", "ok", f"{audit.verify(session)} entries, unbroken")

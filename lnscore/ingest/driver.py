@@ -38,7 +38,7 @@ from lnscore.ingest.summary import IngestSummary
 from lnscore.ingest.task import SeriesResult, StudyResult, StudyTask
 from lnscore.ingest.worker import read_study
 from lnscore.pseudonym import Pseudonyms, open_pseudonyms
-from lnscore.refused import record_of
+from lnscore.quarantine_rows import record_of
 from lnscore.settings import Settings, actor
 from lnscore.stations.storing import name_stations
 from lnscore.version import version
@@ -179,13 +179,22 @@ class _Ingesting:
             if files.study is None:
                 self._refuse_study(files.study_uid, TaskResult(files, refusal=files.refusal))
                 continue
-            with self.database.read() as session:
-                known = studies.usable_contents(session, files.study_uid)
+            known = {
+                uid: stored.content_sha256 if self._has_files(stored) else None
+                for uid, stored in self._usable(files.study_uid).items()
+            }
             mine = options if files.study_uid == home else replace(options, masks=(), points=(),
                                                                    stations=None)  # fmt: skip
             slices = tuple(one for image in files.images for one in image.slices)
             tasks.append(StudyTask(files.study, slices, tuple(files.masks), mine, known))
         return tasks
+
+    def _usable(self, study_uid: str) -> dict[str, studies.UsableSeries]:
+        with self.database.read() as session:
+            return studies.usable_series(session, study_uid)
+
+    def _has_files(self, stored: studies.UsableSeries) -> bool:
+        return all(self.store.path(sha256).is_file() for sha256 in stored.files)
 
     def _store(self, task: StudyTask, result: StudyResult) -> None:
         self.summary.skipped += {"localizer": result.localizers} if result.localizers else {}
@@ -211,6 +220,19 @@ class _Ingesting:
             aside = record.status if record.status != "ready" else added.outcome
             self.summary.series["same" if added.outcome == "same" else aside] += 1
             self.summary.nodes += 0 if added.outcome == "same" else added.node_count
+            if added.outcome == "same" and record.patch_file is not None:
+                self._note_missing_files(task.study.study_uid, record.series_uid)
+
+    def _note_missing_files(self, study_uid: str, series_uid: str) -> None:
+        """Note that an unchanged series lacked files, and whether they are there again."""
+        if self._has_files(self._usable(study_uid)[series_uid]):
+            told = "its patch files were missing and are written again"
+        else:
+            told = (
+                "its patch files are missing, and this version cuts other patches; restore the "
+                "folder of patches from the backup"
+            )
+        self.summary.notes.append(f"series {series_uid}: {told}")
 
     def _with_patches(self, result: SeriesResult) -> studies.SeriesRecord:
         """Write the patch file and return the series' record, which names it.

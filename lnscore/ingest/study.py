@@ -23,7 +23,7 @@ from lnscore.masks.reading import BadMask, MaskFile, read_dicom_masks, read_name
 from lnscore.masks.regions import WAITING
 from lnscore.nodes.cutting import CutNodes, cut_nodes
 from lnscore.nodes.station_map import StationMap, read_station_map
-from lnscore.refused import record_of
+from lnscore.quarantine_rows import record_of
 
 INGEST_VERSION = 1
 """Increase this number when the same files would give other nodes or patches than before."""

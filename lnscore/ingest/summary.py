@@ -6,7 +6,7 @@ from typing import Any
 
 from db.records import RefusedRecord
 from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
-from lnscore.refused import sentence
+from lnscore.quarantine_rows import sentence
 
 SHOWN = 20
 
@@ -22,7 +22,8 @@ class IngestSummary:
             (the new copy is not usable, so the stored series stays).
         nodes: Number of nodes added.
         skipped: Number of files left out, by kind.
-        notes: Notes on links that were not followed and on dates that are not valid.
+        notes: Notes on links that were not followed, on dates that are not valid, and on patch
+            files that were missing.
         refused: Everything that was refused.
     """
 

@@ -24,14 +24,15 @@ class StudyTask:
         masks: SEG and RTSTRUCT files of the study.
         options: How to read the files; masks, points and stations that it names belong to a
             series of this study.
-        known: Series UID to content hash of each usable series in the database.
+        known: Series UID to content hash of each usable series in the database; None if a patch
+            or mask file of the series is missing, so that its patches are cut again.
     """
 
     study: StudyRecord
     slices: tuple[SliceHeader, ...]
     masks: tuple[FileHeader, ...]
     options: IngestOptions
-    known: Mapping[str, str]
+    known: Mapping[str, str | None]
 
 
 @dataclass(frozen=True)

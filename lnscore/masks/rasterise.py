@@ -17,7 +17,7 @@ SNAP_PER_VOX = 1024
 FAR_VOX = 1 << 20
 """Largest distance of a vertex from the first pixel, so that products fit into 63 bits."""
 
-_MAX_CROSSINGS = 1 << 21
+MAX_CROSSINGS = 1 << 21
 """Largest number of crossings of edges and rows that are held in memory at once."""
 
 
@@ -80,7 +80,7 @@ def _crossings(
     from_row = np.clip(_ceil(edges[:, 0], SNAP_PER_VOX) - first_row, 0, rows)
     to_row = np.clip(_ceil(edges[:, 2], SNAP_PER_VOX) - first_row, 0, rows)
     counts = to_row - from_row
-    portion = np.cumsum(counts) // _MAX_CROSSINGS
+    portion = np.cumsum(counts) // MAX_CROSSINGS
     for part in np.split(np.arange(len(edges)), np.flatnonzero(np.diff(portion)) + 1):
         edge = np.repeat(part, counts[part])
         before = np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from db.records import NEOADJUVANT
-from lnscore.pathology import places
+from lnscore.pathology import finding_stations
 from lnscore.pathology.rows import FIELDS, MANDATORY, CanonicalRow, SourceRow
 from lnscore.tables import cells
 from lnscore.tables.counts import CellCount, read_count
@@ -67,7 +67,9 @@ class _Row:
         self._missing()
         report_date = self._date("report_date", needed=True)
         surgery_date = self._date("surgery_date")
-        stations, notes = places.stations(self.values["station_system"], self.values["station"])
+        stations, notes = finding_stations.stations(
+            self.values["station_system"], self.values["station"]
+        )
         for code, severity, text, name in notes:
             self._say(code, severity, text, name)
         examined, positive = self._counts()

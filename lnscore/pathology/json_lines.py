@@ -15,8 +15,6 @@ from lnscore.pathology.rows import FIELDS, MANDATORY, SourceRow
 from lnscore.tables.cells import shown
 from lnscore.tables.messages import Message
 
-SCHEMA = Path(__file__).parents[1] / "data" / "pathology.schema.json"
-
 LONGEST_LINE = 1_000_000
 
 Written = str | int

@@ -16,8 +16,8 @@ from lnscore.pathology.mapping import (
     Mapping,
     RowCondition,
 )
+from lnscore.pathology.mapping_spelling import Spelling
 from lnscore.pathology.rows import FIELDS, MANDATORY
-from lnscore.pathology.spelling import Spelling
 from lnscore.tables.messages import Message
 
 ADVICE = "write a mapping file: `lnscore pathology draft FILE` proposes one"

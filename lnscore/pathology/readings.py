@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lnscore.pathology.spelling import on_side
+from lnscore.pathology.mapping_spelling import on_side
 from lnscore.stations import vocabulary
 from lnscore.tables.headers import POSITIVE, TOTAL
 

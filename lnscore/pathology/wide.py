@@ -7,9 +7,9 @@ from lnscore.errors import Refusal
 from lnscore.pathology.fields import iso_date
 from lnscore.pathology.headings import Columns, letter_of
 from lnscore.pathology.mapping import Mapping
+from lnscore.pathology.mapping_spelling import UnknownSide
 from lnscore.pathology.plans import FindingPlan, ReadingPlan, plan_of, plan_of_canonical
 from lnscore.pathology.rows import SourceRow
-from lnscore.pathology.spelling import UnknownSide
 from lnscore.tables.cells import shown
 from lnscore.tables.counts import read_count
 from lnscore.tables.messages import Message

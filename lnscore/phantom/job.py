@@ -82,6 +82,7 @@ def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> PhantomSummar
     Raises:
         Refusal: H01, the folder is not empty; or a worker failed.
     """
+    from lnscore.phantom.patient_folder import PatientToWrite, write_patient
     from lnscore.phantom.tables import write_pathology, write_truth
 
     if out.exists() and any(out.iterdir()):
@@ -90,10 +91,11 @@ def write_dicom(out: Path, patients: int, seed: int, jobs: int) -> PhantomSummar
         )
     out.mkdir(parents=True, exist_ok=True)
     plans = plan_cohort(patients, seed)
-    tasks = [(plan, out, _tells(plans)) for plan in plans]
-    images, samples = 0, []
-    for written, sampled in _in_workers(_write_patient, tasks, jobs):
-        images, samples = images + written, samples + sampled
+    measured = _tells(plans)
+    tasks = [PatientToWrite(plan, out, measured) for plan in plans]
+    written = list(_in_workers(write_patient, tasks, jobs))
+    images = sum(one.images for one in written)
+    samples = [sample for one in written for sample in one.samples]
     cohort = [draw_patient(plan) for plan in plans]
     write_pathology(cohort, out / "pathology.csv")
     write_truth(cohort, out / "truth.csv")
@@ -164,24 +166,6 @@ def _made(
 def _tells(plans: list[PatientPlan]) -> bool:
     """Return whether the cohort is large enough to measure its difficulty."""
     return sum(p.positive for p in plans) >= ENOUGH and sum(p.negative for p in plans) >= ENOUGH
-
-
-def _write_patient(task: tuple[PatientPlan, Path, bool]) -> tuple[int, list[Sample]]:
-    """Write the folder of one patient; return its number of CT images, and its measured nodes."""
-    from lnscore.phantom.dicom_ct import write_ct
-    from lnscore.phantom.dicom_seg import write_seg
-    from lnscore.phantom.direct import cut_nodes
-    from lnscore.phantom.records import samples_of
-    from lnscore.phantom.render import paint_nodes
-
-    plan, out, measured = task
-    patient = draw_patient(plan)
-    folder = out / patient.patient_id
-    painted = paint_nodes(patient.nodes, patient.scan.slices)
-    headers = write_ct(patient, painted, folder / "CT")
-    write_seg(patient, painted, headers, folder / "nodes.dcm")
-    samples = samples_of(patient, cut_nodes(patient)) if measured else []
-    return len(headers) + patient.scan.habit.localizer, samples
 
 
 def _in_workers(

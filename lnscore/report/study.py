@@ -107,13 +107,16 @@ def _key(study: schema.Study, facts: StudyFacts) -> str:
     ]
     digest = hashlib.sha256(facts_json.text(facts).encode())
     digest.update(repr((sorted(map(str, files)), sorted(map(str, places)))).encode())
-    digest.update(_makers())
+    digest.update(makers_sha256())
     return digest.hexdigest()
 
 
 @cache
-def _makers() -> bytes:
-    """Return a hash of the code and the templates; a page made by others is out of date."""
+def makers_sha256() -> bytes:
+    """Return the SHA-256 of the code and the templates that make a page.
+
+    A page that other code or other templates made is out of date.
+    """
     parts = (pictures, outlines, pages, pathology_words, station_table)
     code = (Path(str(part.__file__)).read_bytes() for part in parts)
     return hashlib.sha256(b"\n".join([*code, pages.template_key()])).digest()
@@ -170,7 +173,8 @@ def _lost(series: schema.Series, study_uid: str, code: str) -> Problem:
         code=code,
         found=f"no pictures: {CODES[code]}",
         wanted="the patch files that the database names, with their bytes",
-        fix="Restore the folder of patches from the backup, or ingest the study again.",
+        fix="Restore the folder of patches from the backup; or remove the file if it is damaged, "
+        "and ingest the study again.",
         study_uid=study_uid,
         series_uid=series.series_uid,
         sha256=series.patch_file.sha256 if series.patch_file else series.content_sha256,

@@ -107,5 +107,5 @@ def _other(node: NodeToScore, found: str) -> Refusal:
         "E16",
         f"patch file {node.patch_file_sha256[:16]}…: {found}",
         f"HU of shape {SPEC.size_vox} with SHA-256 {node.patch_sha256[:16]}…, as when it was cut",
-        "Restore the patch store from a backup, or ingest the study again.",
+        "Restore the patch store from a backup, or remove the file and ingest the study again.",
     )

@@ -15,7 +15,7 @@ from db.session import Database, Session
 from engines.manifest import Manifest
 from engines.scores import Scores
 from lnscore.errors import Refusal
-from lnscore.refused import record_of
+from lnscore.quarantine_rows import record_of
 from lnscore.scoring.batches import PatchBatch
 from lnscore.scoring.summary import ScoreDifference, ScoringSummary
 

@@ -6,7 +6,7 @@ from typing import Any
 from db.records import RefusedRecord
 from engines.manifest import caution
 from lnscore.errors import EXIT_DONE, EXIT_SOME_REFUSED
-from lnscore.refused import sentence
+from lnscore.quarantine_rows import sentence
 
 SHOWN = 20
 

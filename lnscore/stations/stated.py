@@ -25,7 +25,7 @@ _MODIFIERS = (
     "PrimaryAnatomicStructureModifierSequence",
     "SegmentedPropertyTypeModifierCodeSequence",
 )
-_NO_PLACE = {"59441001", "312500006", "90606007", "60996007", "18457007"}
+NO_PLACE = {"59441001", "312500006", "90606007", "60996007", "18457007"}
 """CID 7600 codes of a lymph node without a location: plain, regional, superficial, deep..."""
 
 
@@ -90,7 +90,7 @@ def station_of_codes(items: Iterable[Dataset]) -> StationKey | None:
     for item in items:
         code = str(item.get("CodeValue", ""))
         # pydicom's codes take 0.4 s to import, so the plain "lymph node" of most files skips it.
-        if code and code not in _NO_PLACE and (place := _place(item)):
+        if code and code not in NO_PLACE and (place := _place(item)):
             return StationKey("SCT", VERSIONS["SCT"], place + _side(item))
     return None
 
@@ -121,7 +121,7 @@ def _place(item: Dataset) -> str | None:
     found = _code(item)
     concepts = codes.cid7600.concepts.values()
     places = (one.value for one in concepts if one == found and one.scheme_designator == "SCT")
-    return next((place for place in places if place not in _NO_PLACE), None)
+    return next((place for place in places if place not in NO_PLACE), None)
 
 
 def _code(item: Dataset) -> "Code":

@@ -18,26 +18,6 @@ from trainer.errors import TrainerError
 NONE = "none"
 
 
-def load_backbones(network: nn.Module, file: Path, sha256: str) -> str:
-    """Load the weights of a file into every backbone of a network.
-
-    Args:
-        network: The network, changed in place.
-        file: Safetensors file of a whole torchvision or timm model, which is loaded into every
-            stream (its classifier is not used); or of the result of `backbone_weights`.
-        sha256: SHA-256 that the file must have.
-
-    Returns:
-        The source, `file:<sha256>`.
-
-    Raises:
-        TrainerError: T03 the file is missing, has another hash, is no safetensors file, or is of
-            another network.
-    """
-    fill_backbones(network, read_weights(file, sha256), f"'{file.name}'")
-    return f"file:{sha256.lower()}"
-
-
 def load_source(network: nn.Module, source: str) -> str:
     """Load the weights of a library into every backbone; `none` loads nothing.
 
@@ -65,21 +45,6 @@ def load_source(network: nn.Module, source: str) -> str:
         raise _unavailable(f"{source}: {error}", "weights in the cache or a connection") from error
     fill_backbones(network, weights, source)
     return source
-
-
-def backbone_weights(network: nn.Module) -> dict[str, Tensor]:
-    """Return the weights of a network's backbones, for a file that `load_backbones` reads.
-
-    If there is one backbone, the names are those inside it, so that any stream can load them. If
-    there are two, each name begins with the name of the stream.
-    """
-    found = backbones(network)
-    alone = len(found) == 1
-    return {
-        key if alone else f"{place}.{key}": value.detach().cpu().contiguous()
-        for place, backbone in found.items()
-        for key, value in backbone.state_dict().items()
-    }
 
 
 def backbones(network: nn.Module) -> dict[str, nn.Module]:

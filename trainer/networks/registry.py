@@ -109,20 +109,6 @@ def parse(given: dict[str, Any]) -> NetworkConfig:
     return _PARSER.validate_python({"kind": "two-stream"} | given)
 
 
-def ablation(*, slices: bool, two_stream: bool, multi_scale: bool) -> NetworkConfig:
-    """Return the config of a row of Table 2, given by its columns 2.5D, TS and MS.
-
-    Raises:
-        TrainerError: T42 TS or MS without 2.5D: both need groups of slices.
-    """
-    if slices:
-        return TwoStreamConfig(two_stream=two_stream, multi_scale=multi_scale)
-    asked = [name for name, on in (("TS", two_stream), ("MS", multi_scale)) if on]
-    if asked:
-        raise TrainerError("T42", f"{' and '.join(asked)} without 2.5D", "2.5D too", "Turn it on.")
-    return MobileNet3dConfig()
-
-
 def head_parameters(network: nn.Module) -> list[str]:
     """Return the names of the parameters outside the backbones, which no backbone file fills."""
     return [name for name, _ in network.named_parameters() if "backbone" not in name.split(".")]

@@ -33,6 +33,7 @@ from trainer.semi_supervised.sharpen import FEWEST_MALIGNANT, Rules, select, sha
 from trainer.semi_supervised.student import Student
 from trainer.semi_supervised.teacher import alpha_at, update_teacher
 from trainer.semi_supervised.teacher_session import TeacherSession
+from trainer.semi_supervised.total_loss import total_loss
 from trainer.steps.distributed import gathered, wait
 from trainer.steps.forward import logits_of
 from trainer.steps.guards import CHECK_EVERY, check_loss, out_of_memory
@@ -66,7 +67,7 @@ def train_fold(job: SslJob) -> SemiSupervisedProgress:
     """
     config, ranks, needs = job.config, job.ranks, needs_of(job.config)
     pair = make_pair(job)
-    pools = _pools(job)
+    pools = pools_of(job)
     optimizer = build_optimizer(pair.student, config, fresh_parameters(pair.student))
     labels = torch.from_numpy(pools.labels).to(job.device)
     bank = bank_of(job, pair.teacher, pools.labelled) if needs.features else None
@@ -91,7 +92,8 @@ def train_fold(job: SslJob) -> SemiSupervisedProgress:
     return progress
 
 
-def _pools(job: SslJob) -> Pools:
+def pools_of(job: SslJob) -> Pools:
+    """Return the labelled and the unlabelled nodes of a fold that its batches are drawn from."""
     places, labels = labelled_pool(job.cohort, job.fold, job.unlabelled)
     return Pools(
         cohort=job.cohort,
@@ -182,7 +184,7 @@ def _epoch(
         supervised = sup_loss(outputs.labelled, batch.target)
         unsupervised = method.loss(outputs, batch.slots)
         sharpened = _sharpened(job, outputs, batch, chosen)
-        loss = supervised + unsupervised + config.omega * sharpened  # eq. 3
+        loss = total_loss(supervised, unsupervised, sharpened, config.omega)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -197,7 +199,7 @@ def _epoch(
         job.watch(now + 1, config.epochs * steps, note)
     means = (totals / steps).tolist()
     named = dict(zip(("supervised", "unsupervised", "sharpened"), means, strict=True))
-    return {"loss": means[0] + means[1] + config.omega * means[2]} | named
+    return {"loss": total_loss(means[0], means[1], means[2], config.omega)} | named
 
 
 def _sharpened(

@@ -140,7 +140,7 @@ def _epoch(
     picks = batches(labels, config.batch, config.positive_fraction, draw(SAMPLING_STREAM))
     total, note = torch.zeros((), device=job.device), ""
     for step, pick in enumerate(picks):
-        hu, mask, target = _batch(job, training[pick], views)
+        hu, mask, target = draw_batch(job, training[pick], views)
         set_rates(optimizer, config, epoch * steps + step, config.epochs * steps)
         loss = sup_loss(forward(network, hu, mask, job.autocast), target)
         optimizer.zero_grad(set_to_none=True)
@@ -159,12 +159,20 @@ def _note(progress: SupervisedProgress, loss: float) -> str:
     return f"epoch {progress.epoch + 1}, loss {loss:.3f}{auroc}"
 
 
-def _batch(
+def draw_batch(
     job: FoldJob, index: np.ndarray, views: torch.Generator
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Make this process's part of a batch: augmented crops, masks (or None), and targets.
+    """Make this process's part of a batch.
 
     Every process augments the whole batch, so that all processes draw the same random numbers.
+
+    Args:
+        job: Inputs of the fold.
+        index: Indices in the cohort of the nodes of the whole batch.
+        views: Source of the random numbers of the augmentation, on the device of the network.
+
+    Returns:
+        Augmented crops, masks (None if the cohort has none), and targets.
     """
     cohort, mine = job.cohort, job.ranks.share(len(index))
     places = torch.from_numpy(index).to(cohort.patches.device)

@@ -4,6 +4,8 @@ Only convolutions and linear layers are counted, as is usual in papers. Normalis
 activations and the products inside an attention are not counted.
 """
 
+# ruff: noqa: TID253
+
 from dataclasses import dataclass
 
 import torch
