@@ -26,4 +26,3 @@ PointMm = Float[np.ndarray, "3"]
 
 PointsMm = Float[np.ndarray, "point 3"]
 """LPS points, x, y, z in mm."""
-

@@ -16,7 +16,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 # Plugins that their users also import from.
-pytest.register_assert_rewrite("command_line", "exported_once")
+pytest.register_assert_rewrite("command_line", "exported_once", "fake_training")
 
 install_import_hook(["lnscore", "engines", "trainer"], "typechecker.checked")
 
@@ -39,7 +39,7 @@ LONGEST = (
     "test_docs_pathology",
     "test_lnscore_phantom_difficulty",
 )
-"""Files of more than about 15 s, the longest first: begun last, one would keep a process waiting."""
+"""Files of more than about 15 s, the longest first: begun last, one would keep one waiting."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,10 +4,13 @@ A test module asks for it with `pytest_plugins = ["exported_once"]`.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from engines.back_ends import Precision
@@ -17,6 +20,7 @@ from trainer.bundle.demo import phantom_patches, untrained
 from trainer.export import graph as export_graph
 from trainer.networks.config import NetworkConfig
 from trainer.networks.registry import Network
+from trainer.semi_supervised import teacher_session
 
 GraphOf = Callable[[Network, Precision], bytes]
 
@@ -47,6 +51,20 @@ def graph_of(tmp_path_factory: pytest.TempPathFactory) -> GraphOf:
         return (folder / "model.onnx").read_bytes()
 
     return once
+
+
+def teacher_graph(factory: pytest.TempPathFactory, network: Network) -> teacher_session.Graph:
+    """`exported`, remembered by the network's kind: it does not depend on the weights."""
+
+    def make(folder: Path) -> None:
+        graph = teacher_session.exported(network)
+        (folder / "model.onnx").write_bytes(graph.model.SerializeToString())
+        (folder / "weights.json").write_text(json.dumps(graph.weights))
+
+    kind = hashlib.sha256(network.config.model_dump_json().encode()).hexdigest()[:16]
+    folder = made_once(factory, f"teacher-{kind}", make)
+    model = onnx.load_model_from_string((folder / "model.onnx").read_bytes())
+    return teacher_session.Graph(model, json.loads((folder / "weights.json").read_text()))
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,49 @@
 """A study database of phantom patients whose truth is known, small enough to train on."""
 
+import shutil
 from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
 
 from db import audit, runs
 from db.patchstore import PatchStore
 from db.session import open_database
 from lnscore import settings
+from lnscore.cli.app import app
 from lnscore.phantom import filling
 from lnscore.phantom.patients import PatientPlan
 from lnscore.phantom.records import make_patient
 from lnscore.pseudonym import open_pseudonyms
+from made_once import made_once
 
 LABELLED, HIDDEN = 16, 6
+
+
+def phantoms_of_the_command(factory: pytest.TempPathFactory) -> Path:
+    """24 labelled patients that `lnscore phantom` draws; not to be changed, copy it."""
+
+    def make(folder: Path) -> None:
+        words = ("phantom", "--patients", "24", "--seed", "3", "--direct", folder / "a.db")
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == 0, (done.output, done.exception)
+
+    return made_once(factory, "phantoms-of-the-command", make) / "a.db"
+
+
+def filled(factory: pytest.TempPathFactory) -> Path:
+    """The database that `fill` makes; not to be changed, copy it."""
+    return made_once(factory, "filled", lambda folder: fill(folder / "study.db")) / "study.db"
+
+
+def copy_of(database: Path, folder: Path) -> Path:
+    """The same database at another place, with its patches."""
+    folder.mkdir()
+    for path in database.parent.iterdir():
+        if path.name.startswith(database.name) and not path.name.endswith(".lock"):
+            copy = shutil.copytree if path.is_dir() else shutil.copy2
+            copy(path, folder / path.name)
+    return folder / database.name
 
 
 def fill(location: Path) -> None:

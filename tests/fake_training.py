@@ -2,12 +2,16 @@
 
 # ruff: noqa: TID253
 
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 import torch
 
 from db.cohort import CohortNode
 from engines.patch import SPEC
 from trainer.data.cohort import UNLABELLED, Cohort
+from trainer.evaluation import figures
 from trainer.networks.config import TwoStreamConfig
 from trainer.semi_supervised import config as ssl_config
 from trainer.semi_supervised.config import SslConfig
@@ -24,6 +28,14 @@ TINY = TwoStreamConfig(
     two_stream=False,
     multi_scale=False,
 )
+
+
+@pytest.fixture(scope="module")
+def without_curves() -> Iterator[None]:
+    """A third of so short a training is the picture of its curves; others draw it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "draw_fold", lambda place: None)
+        yield
 
 
 def quick(**values: object) -> SupervisedConfig:

@@ -12,6 +12,7 @@ from db.session import open_database
 from demo_bundle import copy_demo, edit_manifest
 from engines import bundle as bundles
 from engines.errors import EngineError
+from fake_phantoms import copy_of, phantoms_of_the_command
 from lnscore.cli.app import app
 from lnscore.engine_commands import importing
 from lnscore.scoring import engine_choice
@@ -59,9 +60,9 @@ def test_the_engine_that_the_run_itself_made_is_no_obstacle(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_phantoms_train_an_engine_that_is_promoted_scores_and_is_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    """The whole way, so it takes its time: four folds, two exports, every command a user gives."""
     monkeypatch.setenv("LNSCORE_ENGINES", str(tmp_path / "engines"))
 
     def lnscore(*words: str, code: int = 0) -> str:
@@ -69,14 +70,14 @@ def test_phantoms_train_an_engine_that_is_promoted_scores_and_is_compared(
         assert done.exit_code == code, (done.output, done.exception)
         return done.stdout
 
-    CliRunner().invoke(app, ["phantom", "--patients", "24", "--seed", "3", "--direct", "a.db"])
+    monkeypatch.chdir(copy_of(phantoms_of_the_command(tmp_path_factory), tmp_path / "own").parent)
     assert "no engine made: --no-engine was given" in lnscore(*TRAIN, "--no-engine")
     assert not (tmp_path / "engines").exists()
     out = lnscore(*TRAIN, "--resume")
     assert "engine tiny-1 made from fold " in out
     assert "best validation AUROC" in out
     assert "engine tiny-1 is trained on phantoms: its scores mean nothing for patients" in out
-    assert all((tmp_path / f"runs/Tiny 1/fold-{n}/curves.png").is_file() for n in range(4))
+    assert all(Path(f"runs/Tiny 1/fold-{n}/curves.png").is_file() for n in range(4))
     again = lnscore(*TRAIN, "--resume")
     assert again == out
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from db.session import open_database
+from fake_phantoms import copy_of, phantoms_of_the_command
 from lnscore.cli import app as cli
-from lnscore.phantom import job as phantom_job
 
 Run = Callable[..., tuple[int, str]]
 
 TINY = ("--network", "2.5d", "--set", "variant=small", "--set", "group_stride=3", "--set",
-        "fpn_channels=8", "--profile", "scratch", "--epochs", "1", "--batch", "8")  # fmt: skip
+        "fpn_channels=8", "--set", "backbone_width=0.25", "--set", "input_upsample=0.5",
+        "--profile", "scratch", "--epochs", "1", "--batch", "8")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    location = str(tmp_path_factory.mktemp("cohort") / "phantom.db")
-    phantom_job.fill(location, 24, 3, 1)
-    return location
+    made = phantoms_of_the_command(tmp_path_factory)
+    return str(copy_of(made, tmp_path_factory.mktemp("cohort") / "copy"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Run
-from fake_phantoms import fill
+from fake_phantoms import copy_of, filled
 
 pytest_plugins = ["command_line"]
 pytestmark = pytest.mark.slow
@@ -26,8 +26,8 @@ ssl: {epochs: 1, labelled_batch: 4, unlabelled_batch: 8}
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixteen labelled patients and six without labels, with pathology, and a recipe."""
-    folder = tmp_path_factory.mktemp("reproduce")
-    fill(folder / "study.db")
+    folder = tmp_path_factory.mktemp("reproduce") / "own"
+    copy_of(filled(tmp_path_factory), folder)
     (folder / "recipe.yaml").write_text(RECIPE)
     return folder
 
@@ -97,16 +97,23 @@ def test_the_plan_trains_nothing(reproduce: Run, tmp_path: Path) -> None:
     assert not out_folder.exists()
 
 
-def test_a_failed_run_is_named_and_the_others_go_on(reproduce: Run, tmp_path: Path) -> None:
-    blocked = tmp_path / "out/runs/2.5d+ts-s0"
-    blocked.mkdir(parents=True)
+def test_a_failed_run_is_named_and_the_others_go_on(
+    made: Path, reproduce: Run, tmp_path: Path
+) -> None:
+    """The other is one that was killed: it is trained as any other, and half of it is there."""
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    (copy / "runs/pgls-s0/fold-0/done.json").unlink()
+    blocked = copy / "runs/2.5d+ts-s0"
+    blocked.mkdir()
     (blocked / "foreign").touch()
-    only = ("--only", "2.5d+ts", "--only", "2.5d+ms", "--json")
-    code, out, _ = reproduce("table2", *only, "--out", tmp_path / "out", "--workers", 2)
+    only = ("--only", "2.5d+ts", "--only", "pgls", "--json")
+    code, out, _ = reproduce("table2", *only, "--out", copy, "--workers", 2)
     said = json.loads(out)
     assert code == 1
-    assert said["runs"] == {"2.5d+ts-s0": "failed", "2.5d+ms-s0": "done"}
+    assert said["runs"] == {"two-stream-s0": "done", "2.5d+ts-s0": "failed", "pgls-s0": "done"}
     assert "T10" in said["failed"]["2.5d+ts-s0"]
+    assert (copy / "runs/pgls-s0/fold-0/done.json").exists()
 
 
 def test_runs_of_two_cohorts_make_no_table(made: Path, reproduce: Run, tmp_path: Path) -> None:

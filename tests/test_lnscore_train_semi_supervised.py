@@ -1,7 +1,6 @@
 """`lnscore train --stage ssl` and `lnscore train ledger` on a phantom database, from end to end."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,13 @@ from command_line import Run
 from db import cohort, station_status
 from db.schema import FindingRow, Label, PathologyReport
 from db.session import open_database
-from fake_phantoms import fill
+from fake_phantoms import copy_of, filled
 
 pytest_plugins = ["command_line"]
 SMALL = (
     "--network", "2.5d", "--profile", "scratch", "--set", "variant=small", "--set",
-    "fpn_channels=8", "--set", "group_stride=3", "--fold", "0", "--no-engine",
+    "fpn_channels=8", "--set", "group_stride=3", "--set", "backbone_width=0.25", "--set",
+    "input_upsample=0.5", "--fold", "0", "--no-engine",
 )  # fmt: skip
 STAGE = (
     "--stage", "ssl", "--profile", "scratch", "--fold", "0", "--no-engine", "--epochs", "1",
@@ -27,9 +27,7 @@ STAGE = (
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory) -> Path:
     """Sixteen labelled patients and six without labels, with pathology."""
-    location = tmp_path_factory.mktemp("ssl") / "study.db"
-    fill(location)
-    return location
+    return copy_of(filled(tmp_path_factory), tmp_path_factory.mktemp("ssl") / "own")
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +45,6 @@ def first(lnscore: Run, phantoms: Path, folder: Path) -> Path:
         )  # fmt: skip
         assert code == 0, out + err
     return folder / "first"
-
-
-def copy_of(database: Path, folder: Path) -> Path:
-    """The same database at another place, with its patches."""
-    folder.mkdir()
-    for path in database.parent.iterdir():
-        if path.name.startswith(database.name) and not path.name.endswith(".lock"):
-            copy = shutil.copytree if path.is_dir() else shutil.copy2
-            copy(path, folder / path.name)
-    return folder / database.name
 
 
 def turn_pathology(database: Path, keys: set[str]) -> None:

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import torch
 
+from exported_once import teacher_graph
 from fake_training import (
     TINY,
     hidden_truth,
@@ -46,6 +47,10 @@ from trainer.supervised import run as supervised_run
 
 METHODS = ["pgls", "mean-teacher", "pi", "temporal-ensembling", "simmatch", "supervised"]
 CPU = torch.device("cpu")
+
+
+pytest_plugins = ["fake_training"]
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +149,17 @@ def test_killed_and_resumed_ends_bit_for_bit_the_same(
 
 @pytest.mark.slow
 def test_a_long_run_on_a_cpu_is_as_exact_to_resume(
-    source: Path, cohort: Cohort, unlabelled: Unlabelled, tmp_path: Path, monkeypatch
+    source: Path,
+    cohort: Cohort,
+    unlabelled: Unlabelled,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     config = quick_ssl(method="pgls", malignant_rule="top1")
     short = run(tmp_path / "short", source, cohort, unlabelled, config)
     monkeypatch.setattr(teacher_session, "PAYS_NODES", 1)
-    graph = teacher_session.exported(build(TINY))  # does not depend on the weights
+    graph = teacher_graph(tmp_path_factory, build(TINY))
     monkeypatch.setattr(teacher_session, "exported", lambda _: copy.deepcopy(graph))
     monkeypatch.setattr(
         semi_supervised_stage, "logits_of", scored_by_torch := MagicMock(wraps=logits_of)

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from fake_training import make_cohort, make_unlabelled, quick_ssl, without_masks
+from exported_once import drawn, teacher_graph
+from fake_training import TINY, make_cohort, make_unlabelled, quick_ssl, without_masks
 from trainer.bundle.demo import CONFIG as SMALL
-from trainer.bundle.demo import phantom_patches, untrained
+from trainer.bundle.demo import untrained
 from trainer.data.cohort import Cohort
 from trainer.data.folds import assign
 from trainer.errors import TrainerError
@@ -34,9 +35,8 @@ from trainer.semi_supervised.teacher_session import (
 )
 from trainer.steps.distributed import Ranks
 
-CALIBRATION = phantom_patches(24, np.random.default_rng(6))
+CALIBRATION = drawn(24, 6)
 CPU = torch.device("cpu")
-PLAIN = {"two_stream": False, "multi_scale": False}
 NARROW = {"backbone_width": 0.25, "input_upsample": 0.5}
 INDEX = np.arange(34, 15, -1)
 
@@ -44,15 +44,15 @@ INDEX = np.arange(34, 15, -1)
 @pytest.fixture(scope="module")
 def cohort() -> Cohort:
     made = without_masks(make_cohort(patients=20))
-    patches = phantom_patches(len(made.nodes), np.random.default_rng(5))
+    patches = drawn(len(made.nodes), 5)
     return replace(made, patches=torch.from_numpy(patches))
 
 
 @pytest.fixture(scope="module")
-def quick() -> tuple[Network, Graph]:
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Graph]:
     """The network that is exported quickest, and its graph."""
-    network = trained(SMALL.model_copy(update=PLAIN | NARROW))
-    return network, exported(network)
+    network = trained(TINY)
+    return network, teacher_graph(tmp_path_factory, network)
 
 
 def trained(config: NetworkConfig, seed: int = 4) -> Network:
