@@ -26,7 +26,7 @@ SEED, PATIENTS, BENIGN, MALIGNANT = 19, 60, 6, 6
 
 @pytest.fixture(scope="module")
 def difficulty():
-    """Of 720 nodes, enriched with malignant ones so that the figures are steady."""
+    """Of 720 nodes, enriched with malignant ones: 20 s, and of fewer the figures are not steady."""
     nobody = PatientRecord("nobody")
     plans = [PatientPlan(SEED, number, BENIGN, MALIGNANT) for number in range(1, PATIENTS + 1)]
     with Workers(Limits(jobs=2)) as workers:

@@ -44,7 +44,7 @@ def reproduce(lnscore: Run, cohort: Path) -> Run:
 
 @pytest.fixture
 def made(reproduce: Run, cohort: Path) -> Path:
-    """Two rows of Table 2, trained once."""
+    """Two rows of Table 2, trained once: 20 s, half of which torch takes to start two times."""
     if not (cohort / "made" / "table2.md").exists():
         code, out, err = reproduce("table2", "--only", "two-stream", "--only", "pgls")
         assert code == 0, out + err

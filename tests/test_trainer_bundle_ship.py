@@ -13,7 +13,9 @@ pytest_plugins = ["exported_once"]
 pytestmark = pytest.mark.usefixtures("each_graph_once")
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_small_bundle_named_demo(tmp_path: Path) -> None:
+    """Over 10 s, of the exporter, where no other test has exported the same network."""
     before = "lnscore phantom --direct phantoms.db --like-paper"
     ship.main([str(finished_run(tmp_path / "run")), str(tmp_path / "new"), "--before", before])
     bundle = bundles.read(tmp_path / "new")

@@ -69,6 +69,7 @@ def run(data: bytes) -> dict[str, np.ndarray]:
     ],
 )
 def test_parity_with_torch_in_float64(config: NetworkConfig, graph_of: GraphOf) -> None:
+    """Up to 15 s of the exporter for a network of many layers: each kind is exported once."""
     network = network_of(config)
     got, expected = run(graph_of(network, "fp32")), exact(network)
     wanted = {"fused": expected.fused, "local": expected.local, "global": expected.global_}

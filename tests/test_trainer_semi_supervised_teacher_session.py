@@ -104,6 +104,7 @@ def agree(session: TeacherSession, network: Network, cohort: Cohort) -> None:
 def test_one_export_serves_every_epoch(
     config: NetworkConfig, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Over 10 s: the exporter's own, once for each kind of network, and no graph fits another.
     network, session = trained(config), TeacherSession()
     agree(session, network, cohort)
     monkeypatch.setattr(teacher_session, "exported", pytest.fail)

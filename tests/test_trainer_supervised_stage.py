@@ -124,6 +124,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_bright_nodes_are_learnt(cohort: Cohort, tmp_path: Path) -> None:
     # 120 steps: before that the running statistics of BatchNorm still hold what they began with.
     # A network of a quarter of the channels does not reach this, however long it trains.
