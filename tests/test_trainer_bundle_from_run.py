@@ -129,7 +129,9 @@ def test_the_card_says_data_split_figures_baseline_and_limits(made: Bundle) -> N
         "## Limits",
         "**Research use only.**",
         "    lnscore train --stage supervised --network 2.5d --set ",
-        " --set fpn_channels=8 --set variant=small --profile scratch --name first --reader ",
+        " --set fpn_channels=8 --set ",
+        " --set variant=small ",
+        " --profile scratch --name first --reader ",
     ):
         assert words in text, words
     assert "phantom" not in text

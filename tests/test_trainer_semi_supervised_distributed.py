@@ -30,8 +30,8 @@ from trainer.semi_supervised.run import SslRun, read_source, train_folds
 ranks = distributed.start()
 cohort = without_masks(make_cohort(patients=28, hidden=8))
 config = quick_ssl(method=sys.argv[3], optimizer="sgd", learning_rate=1e-3, malignant_rule="top1")
-job = SslRun(Path(sys.argv[1]), read_source(Path(sys.argv[2])), config, torch.device("cpu"), ranks,
-             lambda done, total, note: None)
+job = SslRun(root=Path(sys.argv[1]), source=read_source(Path(sys.argv[2])), config=config,
+             device=torch.device("cpu"), ranks=ranks, watch=lambda done, total, note: None)
 train_folds(job, cohort, make_unlabelled(cohort), assign(cohort, 0)[:1])
 distributed.stop(ranks)
 """

@@ -17,6 +17,7 @@ from trainer.runs.directory import LAST
 from trainer.steps.distributed import Ranks, spread
 from trainer.supervised.run import SupervisedRun, begin
 
+WIDE = TINY.model_copy(update={"backbone_width": 1.0, "input_upsample": 1})
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -30,10 +31,10 @@ from trainer.supervised.run import SupervisedRun, train_folds
 
 ranks = distributed.start()
 cohort = without_masks(make_cohort())
-network = TINY.model_copy(update={"dropout": 0.0})
-job = SupervisedRun(Path(sys.argv[1]), network,
-                    quick(epochs=1, optimizer="sgd", learning_rate=1e-4), Start(),
-                    torch.device("cpu"), ranks, lambda done, total, note: None)
+network = TINY.model_copy(update={"dropout": 0.0, "backbone_width": 1.0, "input_upsample": 1})
+job = SupervisedRun(root=Path(sys.argv[1]), network=network,
+                    config=quick(epochs=1, optimizer="sgd", learning_rate=1e-4), start=Start(),
+                    device=torch.device("cpu"), ranks=ranks, watch=lambda done, total, note: None)
 train_folds(job, cohort, assign(cohort, 0)[:1])
 distributed.stop(ranks)
 """
@@ -50,7 +51,7 @@ def drawn() -> dict[str, torch.Tensor]:
     cohort = without_masks(make_cohort())
     job = SupervisedRun(
         root=Path(),
-        network=TINY,
+        network=WIDE,
         config=quick(),
         start=Start(),
         device=torch.device("cpu"),
