@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 import typer
@@ -15,7 +15,8 @@ from lnscore.command_options import Option, flag_of, inherited, recorded_in, rec
 @dataclass(frozen=True, kw_only=True)
 class Drink:
     kind: Annotated[
-        str, Option(help="Tea or coffee.", choices=("tea", "coffee"), recorded="argv")
+        Literal["tea", "coffee"],
+        Option(help="Tea.", choices=("tea", "coffee"), recorded="argv"),
     ] = "tea"
     spoons: Annotated[int, Option(help="Sugar.", minimum=0, maximum=3, recorded="argv")] = 1
     milk: Annotated[bool, Option(help="With milk.", flag="--with-milk", recorded="argv")] = False

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from engines.back_ends import AUTO, BACKENDS, PRECISIONS
-from lnscore.cli.from_options import chosen
 from lnscore.cli.options import AsJson, Db, EngineArgument, OneStudy
 
 app = typer.Typer(
@@ -78,7 +77,6 @@ def engine_build(
     from lnscore.cli.printing import finish
     from lnscore.engine_commands import build as job
 
-    precision = chosen("--precision", precision, PRECISIONS)
     summary = job.run(settings.load(), name, backend, precision, max_batch, rebuild=rebuild)
     finish(summary, as_json=as_json)
 

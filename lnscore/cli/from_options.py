@@ -82,7 +82,7 @@ def _annotation(record: type, name: str, kind: Any, option: Option, default: Any
         max=option.maximum,
         show_default=shown,
     )
-    return Annotated[_cli_type(kind), described]
+    return Annotated[str if option.choices else _cli_type(kind), described]  # see `chosen`
 
 
 def _cli_type(kind: Any) -> Any:  # noqa: ANN401
